@@ -1,0 +1,128 @@
+#!/bin/sh
+# kernels.sh ARCH…: put Debian's stock kernel for each architecture (amd64,
+# arm64, riscv64) under ${PE_CACHE:-.cache}/kernels/ARCH, unpacked as by
+# `dpkg -x`, with modules.dep made by depmod and the package's name and
+# version in the file `package`.
+#
+# Needs apt-get, dpkg-deb and depmod, and no root: apt runs on a private state
+# directory, so the machine's own architectures, sources and lists are neither
+# used nor changed. The mirror's address is the one that the machine's own apt
+# is configured with; where that is not a Debian mirror (Ubuntu), or to use
+# another one, set PE_DEBIAN_MIRROR (and PE_DEBIAN_SECURITY_MIRROR).
+#
+# A kernel that is there is kept, without asking the mirror. Set
+# PE_KERNELS_REFRESH=1 to look for a newer one.
+set -eu
+
+say() { printf 'kernels: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+# suite_of and metapackage_of are the table of what is booted where. riscv64
+# became a release architecture with trixie; there is no cloud flavour of it.
+suite_of() {
+	case $1 in
+	amd64 | arm64) echo bookworm ;;
+	riscv64) echo trixie ;;
+	*) die "unknown architecture $1: want amd64, arm64 or riscv64" ;;
+	esac
+}
+
+metapackage_of() {
+	case $1 in
+	riscv64) echo linux-image-riscv64 ;;
+	*) echo "linux-image-cloud-$1" ;;
+	esac
+}
+
+# configured_site LABEL prints the address of the first package index that the
+# machine's apt is configured with and that calls itself LABEL.
+configured_site() {
+	# Label is known only once lists were downloaded; before that, the usual
+	# last path element of a mirror tells the two archives apart.
+	# shellcheck disable=SC2016 # apt's own placeholders, not the shell's
+	apt-get indextargets --format '$(LABEL)|$(SITE)' 'Created-By: Packages' 2>/dev/null |
+		awk -F'|' -v label="$1" '
+			{ last = $2; sub(/\/+$/, "", last); sub(/.*\//, "", last) }
+			$1 == label || ($1 !~ /^Debian/ && last == tolower(label)) { print $2; exit }'
+}
+
+write_sources() { # FILE SUITE
+	mirror=${PE_DEBIAN_MIRROR:-$(configured_site Debian)}
+	[ -n "$mirror" ] || die "this machine's apt has no Debian mirror configured: set PE_DEBIAN_MIRROR to the address of one"
+	security=${PE_DEBIAN_SECURITY_MIRROR:-$(configured_site Debian-Security)}
+	keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+	[ -r "$keyring" ] || die "$keyring is missing: install the package debian-archive-keyring"
+	{
+		echo "deb [signed-by=$keyring] $mirror $2 main"
+		if [ -n "$security" ]; then
+			echo "deb [signed-by=$keyring] $security $2-security main"
+		fi
+	} >"$1"
+}
+
+# fetch ARCH INTO leaves the kernel package unpacked in the folder INTO.
+fetch() {
+	arch=$1 into=$2 state=$into.apt
+	mkdir -p "$state/lists/partial" "$state/archives/partial" "$state/deb"
+	: >"$state/status"
+	write_sources "$state/sources.list" "$(suite_of "$arch")"
+	set -- -qq \
+		-oAPT::Architecture="$arch" -oAPT::Architectures="$arch" \
+		-oDir::State="$state" -oDir::State::Lists="$state/lists" -oDir::State::status="$state/status" \
+		-oDir::Cache="$state" -oDir::Cache::archives="$state/archives" \
+		-oDir::Etc::SourceList="$state/sources.list" -oDir::Etc::SourceParts=/dev/null \
+		-oDir::Etc::PreferencesParts=/dev/null \
+		-oAcquire::IndexTargets::deb::DEP-11::DefaultEnabled=false \
+		-oAPT::Sandbox::User= -oAcquire::Retries=3
+	apt-get "$@" update
+	package=$(apt-cache "$@" depends --no-recommends --no-suggests "$(metapackage_of "$arch")" |
+		awk '$1 == "Depends:" && $2 ~ /^linux-image-/ { print $2; exit }')
+	[ -n "$package" ] || die "$(metapackage_of "$arch") names no kernel package for $arch"
+	say "$arch: fetching $package"
+	(cd "$state/deb" && apt-get "$@" download "$package")
+	dpkg-deb -x "$state"/deb/*.deb "$into"
+	dpkg-deb -W "$state"/deb/*.deb >"$into/package"
+	rm -rf "$state"
+}
+
+# index writes modules.dep, which a package's own scripts would make.
+index() {
+	# From trixie on, modules are under usr/lib; depmod and readers of the
+	# cache look in lib.
+	[ -e "$1/lib" ] || ln -s usr/lib "$1/lib"
+	for modules in "$1"/lib/modules/*; do
+		depmod -b "$1" "${modules##*/}"
+	done
+}
+
+one() {
+	suite_of "$1" >/dev/null
+	target=$cache/$1
+	if [ -s "$target/package" ] && [ -z "${PE_KERNELS_REFRESH:-}" ]; then
+		say "$1: have $(tr '\t' ' ' <"$target/package")"
+		return
+	fi
+	# Made aside and renamed, so that a broken download is never taken for a kernel.
+	new=$cache/.$1.$$
+	trap 'rm -rf "$new" "$new.apt"' EXIT
+	trap 'exit 130' INT TERM
+	mkdir -p "$new"
+	fetch "$1" "$new"
+	index "$new"
+	rm -rf "$target"
+	mv "$new" "$target"
+	say "$1: $(tr '\t' ' ' <"$target/package")"
+}
+
+[ $# -gt 0 ] || die "usage: kernels.sh amd64|arm64|riscv64…"
+# depmod is in sbin, which a user's PATH may lack.
+PATH=$PATH:/usr/sbin:/sbin
+for tool in apt-get:apt dpkg-deb:dpkg depmod:kmod; do
+	command -v "${tool%:*}" >/dev/null || die "${tool%:*} is missing: install the package ${tool#*:}"
+done
+cache=${PE_CACHE:-$(dirname "$0")/../.cache}/kernels
+mkdir -p "$cache"
+cache=$(cd "$cache" && pwd)
+for a in "$@"; do
+	one "$a"
+done
