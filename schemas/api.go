@@ -1,0 +1,103 @@
+package schemas
+
+// Job is the document that the API serves: the record joined with its objects.
+type Job struct {
+	ID      string            `json:"id"`
+	Tenant  string            `json:"tenant"`
+	State   State             `json:"state"`
+	Image   ImageRef          `json:"image"`
+	Labels  map[string]string `json:"labels,omitempty"`
+	Lane    string            `json:"lane"`
+	Pool    string            `json:"pool"`
+	Created int64             `json:"created_us"`
+	Ended   int64             `json:"ended_us,omitempty"`
+	// Cancelling is set from the request to cancel until the end.
+	Cancelling bool      `json:"cancelling,omitempty"`
+	Attempts   []Attempt `json:"attempts,omitempty"`
+	Outcome    *Outcome  `json:"outcome,omitempty"`
+	Failure    *Failure  `json:"failure,omitempty"`
+	// Waiting says why a queued job waits, when it is not only its turn.
+	Waiting string `json:"waiting,omitempty"`
+	// Spec and Result are there in GET /v1/jobs/{id}, not in lists.
+	Spec   *JobSpec `json:"spec,omitempty"`
+	Result *Result  `json:"result,omitempty"`
+}
+
+// JobList is one page of jobs, the newest first.
+type JobList struct {
+	Jobs []Job `json:"jobs"`
+	// Next is the cursor of the next page, empty on the last.
+	Next string `json:"next,omitempty"`
+}
+
+// Executor is what the API tells of an executor.
+type Executor struct {
+	Facts
+	// State is up, draining or lost.
+	State  string `json:"state"`
+	SeenUS int64  `json:"seen_us"`
+	Busy   int    `json:"busy"`
+	Held   []Held `json:"held,omitempty"`
+}
+
+// ExecutorList is the body of GET /v1/executors.
+type ExecutorList struct {
+	Executors []Executor `json:"executors"`
+}
+
+// CatalogImage is a short name that the gateway's catalog offers.
+type CatalogImage struct {
+	Name        string   `json:"name"`
+	Reference   string   `json:"reference"`
+	Description string   `json:"description,omitempty"`
+	Archs       []string `json:"archs,omitempty"`
+}
+
+// ImageList is the body of GET /v1/images.
+type ImageList struct {
+	Images []CatalogImage `json:"images"`
+	// Only says that no other image may be run.
+	Only bool `json:"only,omitempty"`
+}
+
+// MissingRequest asks which blobs the tenant has not uploaded.
+type MissingRequest struct {
+	SHA256 []string `json:"sha256"`
+}
+
+// MissingReply lists them.
+type MissingReply struct {
+	Missing []string `json:"missing"`
+}
+
+// MaxMissing bounds MissingRequest.SHA256.
+const MaxMissing = 1000
+
+// ProblemTypePrefix begins the type of every problem document.
+const ProblemTypePrefix = "urn:program-explorer:problem:"
+
+// ProblemDocument is an error as RFC 9457 has it.
+type ProblemDocument struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+	// Hint says what to do about it.
+	Hint string `json:"hint,omitempty"`
+	// Problems lists everything wrong with a specification.
+	Problems []Problem `json:"problems,omitempty"`
+}
+
+func (p *ProblemDocument) Error() string {
+	if p.Detail == "" {
+		return p.Title
+	}
+	return p.Detail
+}
+
+// Problem is one thing wrong with a document.
+type Problem struct {
+	// Pointer is a JSON pointer to the offending value (RFC 6901).
+	Pointer string `json:"pointer"`
+	Message string `json:"message"`
+}

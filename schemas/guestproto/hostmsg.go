@@ -1,0 +1,129 @@
+package guestproto
+
+// Identity makes a machine different from every other clone of its snapshot. It must be
+// answered with IdentityDone before any Rootfs or Job; a restored machine gets it again.
+type Identity struct {
+	// Entropy is fresh random bytes from the host, 64 to 1024.
+	Entropy []byte `json:"entropy"`
+	// ClockNS is the time now, in nanoseconds since the Unix epoch.
+	ClockNS int64 `json:"clock_ns"`
+	// Hostname is 1 to 63 of [a-z0-9-].
+	Hostname string `json:"hostname"`
+	// MachineID is 32 lower-case hexadecimal digits, as in /etc/machine-id.
+	MachineID string `json:"machine_id"`
+}
+
+// Filesystems of Rootfs.
+const (
+	// FSErofs is an EROFS image on a block device.
+	FSErofs = "erofs"
+	// FSHost says that the host has made the root filesystem already (gVisor, containers).
+	FSHost = "host"
+)
+
+// Rootfs names the image's root filesystem.
+type Rootfs struct {
+	FS string `json:"fs"`
+	// Serial is the block device's serial; empty with FSHost.
+	Serial string `json:"serial,omitempty"`
+	// Data are serials of further devices that the EROFS refers to, in the order of its device table.
+	Data []string `json:"data,omitempty"`
+}
+
+// Freeze asks that what the last run wrote becomes a read-only layer under every later run.
+type Freeze struct{}
+
+// Ping asks for a Pong with the same Nonce.
+type Ping struct {
+	Nonce uint64 `json:"nonce"`
+}
+
+// Poweroff stops the machine at once.
+type Poweroff struct{}
+
+// Job says what to run. The guest unpacks its inputs and prepares it up to the exec, then waits for Start.
+type Job struct {
+	// Argv is the program and its arguments, at least one. Without a slash, Argv[0] is looked up in Env's PATH.
+	Argv []string `json:"argv"`
+	// Env is NAME=value, complete: nothing is inherited.
+	Env []string `json:"env,omitempty"`
+	// Cwd is absolute; it is made if it is missing. Inputs are unpacked relative to it.
+	Cwd string `json:"cwd"`
+	// User is OCI's user[:group], by number or by name in the image; empty is 0:0.
+	User   string `json:"user,omitempty"`
+	Limits Limits `json:"limits"`
+	Input  Input  `json:"input"`
+	Output Output `json:"output"`
+	Stdin  Stdin  `json:"stdin"`
+}
+
+// Limits of one job. Zero means "not limited by the guest", except for WallMS, Scratch and Log, which are wanted.
+type Limits struct {
+	WallMS int64 `json:"wall_ms"`
+	// CPUMS is processor time of all processes together.
+	CPUMS int64 `json:"cpu_ms,omitempty"`
+	// CPUsMilli is the share of processors, in thousandths of one.
+	CPUsMilli int64 `json:"cpus_milli,omitempty"`
+	// Memory in bytes, for all processes and what they write to scratch.
+	Memory int64 `json:"memory,omitempty"`
+	PIDs   int64 `json:"pids,omitempty"`
+	// Scratch is the size in bytes of the writable layer over the image; /output lies in it too.
+	Scratch int64 `json:"scratch"`
+	// Output is the most bytes that the packed outputs may have.
+	Output int64 `json:"output,omitempty"`
+	// Log is the most bytes sent of stdout, and of stderr; what comes after is read and dropped.
+	Log int64 `json:"log"`
+}
+
+// Where inputs, outputs and stdin go.
+const (
+	ViaNone    = "none"
+	ViaChannel = "channel"
+	ViaDisk    = "disk"
+	ViaFile    = "file"
+)
+
+// Input is a plain tar of the job's files, relative to Job.Cwd.
+type Input struct {
+	// Via is none, channel (Input frames and InputEnd) or disk.
+	Via string `json:"via"`
+	// Serial and Size name the disk and how many bytes of it are the tar.
+	Serial string `json:"serial,omitempty"`
+	Size   int64  `json:"size,omitempty"`
+}
+
+// Output is a plain tar of what Patterns select under /output.
+type Output struct {
+	// Via is none, channel (Output frames, ended by Collected) or disk.
+	Via    string `json:"via"`
+	Serial string `json:"serial,omitempty"`
+	// Patterns are globs relative to /output; none selects everything.
+	Patterns []string `json:"patterns,omitempty"`
+}
+
+// Stdin of the job.
+type Stdin struct {
+	// Via is none, channel (Stdin frames and StdinEnd) or file.
+	Via string `json:"via"`
+	// Path is a file of the job's, relative to Cwd or absolute in the image, with Via file.
+	Path string `json:"path,omitempty"`
+}
+
+// InputEnd ends the input archive.
+type InputEnd struct {
+	// Size is the number of bytes sent in Input frames.
+	Size int64 `json:"size"`
+}
+
+// Start lets the prepared job go.
+type Start struct{}
+
+// StdinEnd closes the job's standard input.
+type StdinEnd struct{}
+
+// Kill ends the job. Its Exit carries Reason as its message and Limit as the limit, if one is given
+// (the host's clock has the last word on wall).
+type Kill struct {
+	Reason string `json:"reason"`
+	Limit  string `json:"limit,omitempty"`
+}

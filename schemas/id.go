@@ -1,0 +1,56 @@
+package schemas
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"regexp"
+	"time"
+)
+
+// SingleTenant is the tenant of every job while no tokens are configured.
+const SingleTenant = "local"
+
+// idAlphabet is Crockford's base 32 in lower case: no letter can be mistaken
+// for a digit, and its byte order is its numeric order.
+const idAlphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+
+const (
+	idTimeChars   = 10 // 50 bits: milliseconds until the year 37,000
+	idRandomChars = 15 // 75 bits
+)
+
+var (
+	jobIDPattern = regexp.MustCompile(`^j[0-9a-hjkmnp-tv-z]{25}$`)
+	tokenPattern = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$`)
+)
+
+// NewJobID returns "j" and 25 characters that sort by time of creation.
+// Ids are used as subject tokens and parts of object keys, so they never hold
+// anything but [a-z0-9].
+func NewJobID(now time.Time, random io.Reader) (string, error) {
+	var entropy [16]byte
+	if _, err := io.ReadFull(random, entropy[:]); err != nil {
+		return "", fmt.Errorf("read randomness for a job id: %w", err)
+	}
+	id := make([]byte, 0, 1+idTimeChars+idRandomChars)
+	id = append(id, 'j')
+	id = appendBase32(id, uint64(now.UnixMilli()), idTimeChars)
+	id = appendBase32(id, binary.BigEndian.Uint64(entropy[:8]), 8)
+	id = appendBase32(id, binary.BigEndian.Uint64(entropy[8:]), idRandomChars-8)
+	return string(id), nil
+}
+
+func appendBase32(dst []byte, v uint64, chars int) []byte {
+	for i := chars - 1; i >= 0; i-- {
+		dst = append(dst, idAlphabet[v>>(5*i)&31])
+	}
+	return dst
+}
+
+// ValidJobID reports whether s has the form of a job id.
+func ValidJobID(s string) bool { return jobIDPattern.MatchString(s) }
+
+// ValidToken reports whether s may name a tenant, an executor or a pool: it is
+// one NATS subject token and one part of an object key.
+func ValidToken(s string) bool { return tokenPattern.MatchString(s) }

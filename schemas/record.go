@@ -1,0 +1,70 @@
+package schemas
+
+// Record is a job's entry in the key-value bucket: the one thing that says
+// what state the job is in. Only gateways write it, always by compare-and-set.
+// What may be large is an object in the store.
+type Record struct {
+	Version int      `json:"v"`
+	ID      string   `json:"id"`
+	Tenant  string   `json:"tenant"`
+	State   State    `json:"state"`
+	Lane    string   `json:"lane"`
+	Pool    string   `json:"pool"`
+	Needs   Requires `json:"needs"`
+	Image   ImageRef `json:"image"`
+	// Spec is the specification's object: <tenant>/jobs/<job>/spec.json.
+	Spec           Object            `json:"spec"`
+	Labels         map[string]string `json:"labels,omitempty"`
+	IdempotencyKey string            `json:"idem,omitempty"`
+	// Instants in microseconds since the Unix epoch. QueuedUS is the start of the present wait.
+	CreatedUS int64 `json:"created_us"`
+	QueuedUS  int64 `json:"queued_us"`
+	EndedUS   int64 `json:"ended_us,omitempty"`
+	// NotBeforeUS delays the next attempt.
+	NotBeforeUS int64 `json:"not_before_us,omitempty"`
+	// WallMS bounds how long an attempt may hold its lease without a result.
+	WallMS int64 `json:"wall_ms"`
+	// Cancel is set when the client asked to cancel a running job.
+	Cancel bool `json:"cancel,omitempty"`
+	// Attempts are all of them, the newest last; its N is the fence token.
+	Attempts []Attempt `json:"attempts,omitempty"`
+	// Outcome and Result are set by the accepted attempt; Failure in state dead.
+	Outcome *Outcome `json:"outcome,omitempty"`
+	Result  *Object  `json:"result,omitempty"`
+	Archive *Object  `json:"archive,omitempty"`
+	Failure *Failure `json:"failure,omitempty"`
+}
+
+// RecordVersion is the version this package writes.
+const RecordVersion = 1
+
+// MaxRecordBytes bounds a record in JSON.
+const MaxRecordBytes = 8 * kib
+
+// ImageRef is an image after the gateway resolved it.
+type ImageRef struct {
+	// Reference is the name with registry and repository.
+	Reference string `json:"reference"`
+	// Digest is of the manifest or index that the reference named at submission.
+	Digest string `json:"digest"`
+}
+
+// Attempt is one try to run a job.
+type Attempt struct {
+	// N counts from 1.
+	N        int    `json:"n"`
+	Executor string `json:"executor"`
+	// Nonce of the claim: the same claim asked again gets the same attempt.
+	Nonce     string   `json:"nonce"`
+	ClaimedUS int64    `json:"claimed_us"`
+	EndedUS   int64    `json:"ended_us,omitempty"`
+	Failure   *Failure `json:"failure,omitempty"`
+}
+
+// Current returns the attempt that holds the job, or nil unless it is running.
+func (r *Record) Current() *Attempt {
+	if r.State != StateRunning || len(r.Attempts) == 0 {
+		return nil
+	}
+	return &r.Attempts[len(r.Attempts)-1]
+}

@@ -1,0 +1,34 @@
+package schemas
+
+import "slices"
+
+// State of a job.
+type State string
+
+// The states. The last five are terminal.
+const (
+	StateQueued    State = "queued"
+	StateRunning   State = "running"
+	StateSucceeded State = "succeeded" // the program ended with exit code 0
+	StateFailed    State = "failed"    // the program did not: exit code, signal or limit
+	StateCancelled State = "cancelled" // the client asked for it
+	StateExpired   State = "expired"   // it waited longer than it may
+	StateDead      State = "dead"      // the platform could not run it
+)
+
+// States lists all of them, in the order of a job's life.
+var States = []State{StateQueued, StateRunning, StateSucceeded, StateFailed, StateCancelled, StateExpired, StateDead}
+
+var transitions = map[State][]State{
+	StateQueued:  {StateRunning, StateCancelled, StateExpired, StateDead},
+	StateRunning: {StateQueued, StateSucceeded, StateFailed, StateCancelled, StateDead},
+}
+
+// Terminal reports whether no transition leaves the state.
+func (s State) Terminal() bool { return s.Valid() && len(transitions[s]) == 0 }
+
+// Valid reports whether s is one of [States].
+func (s State) Valid() bool { return slices.Contains(States, s) }
+
+// CanBecome reports whether the state machine allows the step from s to next.
+func (s State) CanBecome(next State) bool { return slices.Contains(transitions[s], next) }
