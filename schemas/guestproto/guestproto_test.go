@@ -1,0 +1,208 @@
+package guestproto_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/program-explorer/pe/schemas/guestproto"
+)
+
+// samples holds one valid message of every type.
+func samples() map[guestproto.Side][]guestproto.Message {
+	return map[guestproto.Side][]guestproto.Message{
+		guestproto.Host: {
+			&guestproto.Identity{Entropy: make([]byte, 64), ClockNS: 1, Hostname: "pe-1", MachineID: strings.Repeat("0a", 16)},
+			&guestproto.Rootfs{FS: guestproto.FSErofs, Serial: "root", Data: []string{"data0"}},
+			&guestproto.Rootfs{FS: guestproto.FSHost},
+			&guestproto.Freeze{},
+			&guestproto.Ping{Nonce: 1<<64 - 1},
+			&guestproto.Poweroff{},
+			sampleJob(),
+			&guestproto.InputEnd{Size: 512},
+			&guestproto.Start{},
+			&guestproto.StdinEnd{},
+			&guestproto.Kill{Reason: "cancelled", Limit: guestproto.LimitWall},
+		},
+		guestproto.Guest: {
+			&guestproto.Ready{Protocol: 1, Arch: "riscv64", Kernel: "6.1", CPUModel: "<a&b>", Guest: "dev", Enforces: []string{"cpu", "wall"}},
+			&guestproto.IdentityDone{},
+			&guestproto.Mounted{TookUS: 5},
+			&guestproto.Frozen{Bytes: 4096},
+			&guestproto.Pong{Nonce: 7},
+			&guestproto.Staged{Bytes: 1, Entries: 1},
+			&guestproto.Started{SinceStartUS: 100},
+			&guestproto.StdinTaken{Total: 3},
+			&guestproto.Exit{Signal: 9, Limit: "memory", LimitsHit: []string{"memory", "pids"}},
+			&guestproto.Exit{Code: 127, NotStarted: true, Message: "gcc: not found"},
+			&guestproto.Collected{Bytes: 1024, SHA256: strings.Repeat("0", 64), Entries: 1, SkippedPaths: []string{`"a\n"`}},
+			&guestproto.Fault{Code: guestproto.FaultInput, Message: "tar: \ufffd"},
+		},
+	}
+}
+
+func sampleJob() *guestproto.Job {
+	return &guestproto.Job{
+		Argv: []string{"sh", "-c", "echo \u2028 <&>"}, Env: []string{"PATH=/bin"}, Cwd: "/work", User: "1000:1000",
+		Limits: guestproto.Limits{WallMS: 1000, Scratch: 1 << 20, Log: 1 << 20},
+		Input:  guestproto.Input{Via: guestproto.ViaDisk, Serial: "in", Size: 10240},
+		Output: guestproto.Output{Via: guestproto.ViaChannel, Patterns: []string{"*.o"}},
+		Stdin:  guestproto.Stdin{Via: guestproto.ViaFile, Path: "data.txt"},
+	}
+}
+
+func runOf(m guestproto.Message) uint16 {
+	if t := m.Type(); t >= 0x10 && t < 0x80 || t >= 0x90 && t < 0xff {
+		return 3
+	}
+	return 0
+}
+
+func TestEveryMessageRoundTrips(t *testing.T) {
+	for side, messages := range samples() {
+		var wire bytes.Buffer
+		w := guestproto.NewWriter(&wire)
+		for _, m := range messages {
+			if err := w.Send(runOf(m), m); err != nil {
+				t.Fatalf("send %s: %v", m.Type(), err)
+			}
+		}
+		r := guestproto.NewReader(&wire, side)
+		for _, want := range messages {
+			f, err := r.Next()
+			if err != nil {
+				t.Fatalf("next, %s wanted: %v", want.Type(), err)
+			}
+			got, err := guestproto.Decode(f)
+			if err != nil {
+				t.Fatalf("decode %s: %v", f.Type, err)
+			}
+			if !reflect.DeepEqual(got, want) || f.Run != runOf(want) {
+				t.Errorf("run %d: got %+v, want %+v", f.Run, got, want)
+			}
+		}
+		if _, err := r.Next(); err != io.EOF {
+			t.Errorf("after the last frame: %v", err)
+		}
+	}
+}
+
+func TestDataIsCutIntoFrames(t *testing.T) {
+	var wire bytes.Buffer
+	sent := bytes.Repeat([]byte("0123456789abcdef"), guestproto.MaxData/16+100)
+	if err := guestproto.NewWriter(&wire).Data(guestproto.TypeStdout, 1, sent); err != nil {
+		t.Fatal(err)
+	}
+	r := guestproto.NewReader(&wire, guestproto.Guest)
+	var got []byte
+	for range 2 {
+		f, err := r.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, f.Body...)
+	}
+	if !bytes.Equal(got, sent) {
+		t.Error("bytes differ")
+	}
+}
+
+func frame(typ, reserved byte, run uint16, size uint32, body string) []byte {
+	b := binary.BigEndian.AppendUint16([]byte{typ, reserved}, run)
+	return append(binary.BigEndian.AppendUint32(b, size), body...)
+}
+
+func TestBrokenFrames(t *testing.T) {
+	for name, tc := range map[string]struct {
+		wire []byte
+		want string
+	}{
+		"unknown type":     {frame(0x70, 0, 0, 0, ""), "unknown frame type"},
+		"wrong side":       {frame(byte(guestproto.TypePing), 0, 0, 2, "{}"), "not for the guest"},
+		"reserved":         {frame(byte(guestproto.TypePong), 1, 0, 2, "{}"), "reserved"},
+		"run missing":      {frame(byte(guestproto.TypeStdout), 0, 0, 1, "x"), "run number 0"},
+		"run out of place": {frame(byte(guestproto.TypePong), 0, 9, 2, "{}"), "run number 9"},
+		"huge control":     {frame(byte(guestproto.TypePong), 0, 0, 1<<31, ""), "at most 65536"},
+		"huge data":        {frame(byte(guestproto.TypeStdout), 0, 1, guestproto.MaxData+1, ""), "at most"},
+		"empty data":       {frame(byte(guestproto.TypeStdout), 0, 1, 0, ""), "empty"},
+	} {
+		_, err := guestproto.NewReader(bytes.NewReader(tc.wire), guestproto.Guest).Next()
+		var broken *guestproto.ProtocolError
+		if !errors.As(err, &broken) || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v, want %q", name, err, tc.want)
+		}
+	}
+	for _, cut := range []int{1, 7, 9} {
+		wire := frame(byte(guestproto.TypePong), 0, 0, 11, `{"nonce":1}`)[:cut]
+		if _, err := guestproto.NewReader(bytes.NewReader(wire), guestproto.Guest).Next(); err != io.ErrUnexpectedEOF {
+			t.Errorf("cut at %d: %v", cut, err)
+		}
+	}
+}
+
+func TestBrokenMessages(t *testing.T) {
+	for _, tc := range []struct {
+		typ  guestproto.Type
+		body string
+	}{
+		{guestproto.TypePong, ``},
+		{guestproto.TypePong, `null`},
+		{guestproto.TypePong, `{}`},
+		{guestproto.TypePong, `{"nonce":1,"nonce":1}`},
+		{guestproto.TypePong, `{"Nonce":1}`},
+		{guestproto.TypePong, `{"nonce":1,"more":2}`},
+		{guestproto.TypePong, `{"nonce":1} `},
+		{guestproto.TypePong, `{"nonce":-1}`},
+		{guestproto.TypePong, `{"nonce":1e3}`},
+		{guestproto.TypeFault, `{"code":"other","message":""}`},
+		{guestproto.TypeFault, "{\"code\":\"setup\",\"message\":\"\xff\"}"},
+		{guestproto.TypeFault, `{"code":"setup","message":"` + strings.Repeat("x", 1025) + `"}`},
+		{guestproto.TypeMounted, `{"took_us":-5}`},
+		{guestproto.TypeStdout, `{}`},
+	} {
+		_, err := guestproto.Decode(guestproto.Frame{Type: tc.typ, Body: []byte(tc.body)})
+		var broken *guestproto.ProtocolError
+		if !errors.As(err, &broken) {
+			t.Errorf("%s %.60s: %v", tc.typ, tc.body, err)
+		}
+	}
+}
+
+func TestValidate(t *testing.T) {
+	job := func(change func(*guestproto.Job)) guestproto.Message {
+		j := sampleJob()
+		change(j)
+		return j
+	}
+	for name, m := range map[string]guestproto.Message{
+		"little entropy":     &guestproto.Identity{Entropy: make([]byte, 63), ClockNS: 1, Hostname: "a", MachineID: strings.Repeat("0", 32)},
+		"hostname":           &guestproto.Identity{Entropy: make([]byte, 64), ClockNS: 1, Hostname: "a b", MachineID: strings.Repeat("0", 32)},
+		"machine id":         &guestproto.Identity{Entropy: make([]byte, 64), ClockNS: 1, Hostname: "a", MachineID: strings.Repeat("X", 32)},
+		"rootfs serial":      &guestproto.Rootfs{FS: guestproto.FSErofs, Serial: "../../etc"},
+		"rootfs unwanted":    &guestproto.Rootfs{FS: guestproto.FSHost, Serial: "x"},
+		"no argv":            job(func(j *guestproto.Job) { j.Argv = nil }),
+		"NUL":                job(func(j *guestproto.Job) { j.Env = []string{"A=\x00"} }),
+		"relative cwd":       job(func(j *guestproto.Job) { j.Cwd = "work" }),
+		"dirty cwd":          job(func(j *guestproto.Job) { j.Cwd = "/work/../etc" }),
+		"no wall":            job(func(j *guestproto.Job) { j.Limits.WallMS = 0 }),
+		"negative memory":    job(func(j *guestproto.Job) { j.Limits.Memory = -1 }),
+		"disk without name":  job(func(j *guestproto.Job) { j.Input.Serial = "" }),
+		"input from a file":  job(func(j *guestproto.Job) { j.Input.Via = guestproto.ViaFile }),
+		"stdin without path": job(func(j *guestproto.Job) { j.Stdin.Path = "" }),
+		"two ends":           &guestproto.Exit{Code: 1, Signal: 9},
+		"code":               &guestproto.Exit{Code: 256},
+		"limit not hit":      &guestproto.Exit{Limit: "wall"},
+		"unsorted limits":    &guestproto.Exit{LimitsHit: []string{"wall", "cpu"}},
+		"unknown limit":      &guestproto.Exit{LimitsHit: []string{"luck"}},
+		"silent 127":         &guestproto.Exit{Code: 127, NotStarted: true},
+		"digest of nothing":  &guestproto.Collected{SHA256: strings.Repeat("0", 64)},
+	} {
+		if err := m.Validate(); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
