@@ -46,7 +46,7 @@ configured_site() {
 			$1 == label || ($1 !~ /^Debian/ && last == tolower(label)) { print $2; exit }'
 }
 
-write_sources() { # FILE SUITE
+write_sources() { # FILE SUITE WITH_SECURITY
 	mirror=${PE_DEBIAN_MIRROR:-$(configured_site Debian)}
 	[ -n "$mirror" ] || die "this machine's apt has no Debian mirror configured: set PE_DEBIAN_MIRROR to the address of one"
 	security=${PE_DEBIAN_SECURITY_MIRROR:-$(configured_site Debian-Security)}
@@ -54,7 +54,7 @@ write_sources() { # FILE SUITE
 	[ -r "$keyring" ] || die "$keyring is missing: install the package debian-archive-keyring"
 	{
 		echo "deb [signed-by=$keyring] $mirror $2 main"
-		if [ -n "$security" ]; then
+		if [ "$3" = yes ] && [ -n "$security" ]; then
 			echo "deb [signed-by=$keyring] $security $2-security main"
 		fi
 	} >"$1"
@@ -65,7 +65,6 @@ fetch() {
 	arch=$1 into=$2 state=$into.apt
 	mkdir -p "$state/lists/partial" "$state/archives/partial" "$state/deb"
 	: >"$state/status"
-	write_sources "$state/sources.list" "$(suite_of "$arch")"
 	set -- -qq \
 		-oAPT::Architecture="$arch" -oAPT::Architectures="$arch" \
 		-oDir::State="$state" -oDir::State::Lists="$state/lists" -oDir::State::status="$state/status" \
@@ -74,7 +73,14 @@ fetch() {
 		-oDir::Etc::PreferencesParts=/dev/null \
 		-oAcquire::IndexTargets::deb::DEP-11::DefaultEnabled=false \
 		-oAPT::Sandbox::User= -oAcquire::Retries=3
-	apt-get "$@" update
+	suite=$(suite_of "$arch")
+	write_sources "$state/sources.list" "$suite" yes
+	if ! apt-get "$@" update; then
+		# A mirror in the middle of its synchronisation; the point release will do.
+		say "$arch: no usable index of $suite-security, going on without it"
+		write_sources "$state/sources.list" "$suite" no
+		apt-get "$@" update
+	fi
 	package=$(apt-cache "$@" depends --no-recommends --no-suggests "$(metapackage_of "$arch")" |
 		awk '$1 == "Depends:" && $2 ~ /^linux-image-/ { print $2; exit }')
 	[ -n "$package" ] || die "$(metapackage_of "$arch") names no kernel package for $arch"
