@@ -80,6 +80,9 @@ type Stdio struct {
 	// Bytes is how much the program wrote; Truncated says that the head is not all of it.
 	Bytes     int64 `json:"bytes"`
 	Truncated bool  `json:"truncated,omitempty"`
+	// Log is the object that holds more than the head, zstd-compressed: up to [StdioLog] bytes.
+	// It is set only when the program wrote more than the head.
+	Log *Object `json:"log,omitempty"`
 }
 
 // Output is one file that the program left under /output.
