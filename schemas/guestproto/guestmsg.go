@@ -115,9 +115,9 @@ type Rusage struct {
 
 // Collected ends a run: the output archive is complete, on its disk or in the Output frames before.
 type Collected struct {
-	// Bytes and SHA256 (64 hexadecimal digits) are of the tar. An empty one is 0 bytes and no digest.
-	Bytes  int64  `json:"bytes"`
-	SHA256 string `json:"sha256,omitempty"`
+	// Bytes of the tar; 0 if there is nothing. There is no digest of it: the guest is not believed, the
+	// host hashes what it reads, and a digest here would cost an emulated machine most of the packing time.
+	Bytes int64 `json:"bytes"`
 	// Entries in the tar.
 	Entries int64 `json:"entries"`
 	// Skipped counts what can't be an output (devices, FIFOs, sockets); SkippedPaths names at most 16 of

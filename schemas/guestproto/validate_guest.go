@@ -43,9 +43,6 @@ func (m *Exit) Validate() error {
 }
 
 func (m *Collected) Validate() error {
-	if (m.Bytes == 0) != (m.SHA256 == "") || m.SHA256 != "" && (len(m.SHA256) != 64 || !hexadecimal(m.SHA256)) {
-		return fmt.Errorf("%d bytes with digest %q", m.Bytes, m.SHA256)
-	}
 	if m.Limit != "" && m.Limit != LimitOutput {
 		return fmt.Errorf("limit %q", m.Limit)
 	}
