@@ -80,7 +80,7 @@ type Limits struct {
 	OutputBytes int64 `json:"output_bytes,omitempty"`
 }
 
-// UnmarshalJSON accepts a string for a text file, and refuses unknown members.
+// UnmarshalJSON accepts a string for a text file. [DecodeJobSpec] refuses unknown members.
 func (f *File) UnmarshalJSON(data []byte) error {
 	if data = bytes.TrimSpace(data); len(data) > 0 && data[0] == '"' {
 		var text string
@@ -91,7 +91,5 @@ func (f *File) UnmarshalJSON(data []byte) error {
 		return nil
 	}
 	type plain File
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	return dec.Decode((*plain)(f))
+	return json.Unmarshal(data, (*plain)(f))
 }
