@@ -1,0 +1,99 @@
+# Program Explorer. `make` alone lists the targets.
+#
+# What is fetched or made for running (kernels, images, guests, tools) lies
+# under PE_CACHE, the project's own programs under bin/.
+
+PE_CACHE     ?= $(CURDIR)/.cache
+FUZZTIME     ?= 60s
+BENCH_FILTER ?=
+LEVEL        ?= test
+PKG          ?= ./...
+
+ARCHS   := amd64 arm64 riscv64
+# Static programs, without the paths of the machine that built them.
+GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags='-s -w'
+SCRIPTS := $(wildcard deploy/*.sh deploy/*/*.sh .ci/run)
+
+export PE_CACHE
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build ## Install what is needed, run a real job in a virtual machine, show its result
+	@deploy/setup.sh --for demo
+	@deploy/demo/run.sh
+
+.PHONY: up
+up: build ## Serve on 127.0.0.1:7300, in the foreground
+	@deploy/setup.sh --for demo
+	@bin/ped up --guest-dir '$(PE_CACHE)/guest' --catalog deploy/catalog.yaml
+
+.PHONY: test
+test: build ## Install what is needed and run every test, virtual machines included
+	@deploy/setup.sh --for test
+	@$(MAKE) --no-print-directory lint
+	PE_REQUIRE_ALL=1 go test -p 2 -timeout 25m $(PKG)
+
+.PHONY: test-all
+test-all: test cross ## Also build for every platform, and fuzz each decoder for a short while
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=10s
+
+.PHONY: lint
+lint: ## Check format, and what go vet, staticcheck and shellcheck find
+	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+		[ -z "$$unformatted" ] || { echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; }
+	go vet $(PKG)
+	@[ -x '$(PE_CACHE)/bin/staticcheck' ] || { echo 'no staticcheck: make setup LEVEL=test'; exit 1; }
+	'$(PE_CACHE)/bin/staticcheck' $(PKG)
+	@command -v shellcheck >/dev/null || { echo 'no shellcheck: make setup LEVEL=test'; exit 1; }
+	shellcheck $(SCRIPTS)
+
+.PHONY: build
+build: ## Build bin/pe, bin/ped and the guest's init for each architecture
+	@mkdir -p bin
+	$(GOBUILD) -o bin/ ./cmd/pe ./cmd/ped
+	@for arch in $(ARCHS); do GOOS=linux GOARCH=$$arch $(GOBUILD) -o bin/guestrd-$$arch ./cmd/guestrd || exit 1; done
+
+.PHONY: setup
+setup: build ## Install for LEVEL: run, demo, test or bench (deploy/setup.sh --help)
+	@deploy/setup.sh --for '$(LEVEL)'
+
+# The guest for one architecture: kernel and initramfs, as QEMU boots them.
+.PHONY: $(ARCHS:%=guest-%)
+$(ARCHS:%=guest-%): guest-%: $(PE_CACHE)/guest/%/manifest.json
+
+$(PE_CACHE)/guest/%/manifest.json: bin/guestrd-% $(PE_CACHE)/kernels/%/package
+	bin/ped guest build --arch '$*' --kernel-root '$(PE_CACHE)/kernels/$*' --init 'bin/guestrd-$*' --out '$(@D)'
+
+$(PE_CACHE)/kernels/%/package:
+	deploy/kernels.sh '$*'
+
+.PHONY: bench
+bench: build ## Measure against podman and runc; BENCH_FILTER=regexp picks rows
+	@deploy/setup.sh --for bench
+	go run ./bench -filter '$(BENCH_FILTER)'
+
+.PHONY: fuzz
+fuzz: ## Fuzz each decoder for FUZZTIME (60s)
+	@for package in $$(git grep -lE '^func Fuzz' -- '*_test.go' | xargs -n 1 dirname | sort -u); do \
+		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*).*/\1/p' $$package/*_test.go); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime '$(FUZZTIME)' "./$$package" || exit 1; \
+		done; \
+	done
+
+.PHONY: cross
+cross: ## Build for every platform that is supported
+	@for arch in $(ARCHS); do echo "linux/$$arch"; GOOS=linux GOARCH=$$arch CGO_ENABLED=0 go build ./... || exit 1; done
+	@echo darwin/arm64; GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go build -o /dev/null ./cmd/pe && \
+		GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go build -o /dev/null ./cmd/ped
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin bench/out
+
+.PHONY: clean-all
+clean-all: clean ## Remove also all that was fetched
+	rm -rf '$(PE_CACHE)'
