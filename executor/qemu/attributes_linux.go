@@ -1,0 +1,33 @@
+package qemu
+
+import (
+	"os"
+	"syscall"
+)
+
+// attributes put QEMU into a session of its own, end it when we end, and make
+// it the unprivileged user.
+func attributes(c Config) *syscall.SysProcAttr {
+	a := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	if c.User == nil {
+		return a
+	}
+	a.Credential = &syscall.Credential{Uid: c.User.UID, Gid: c.User.GID, Groups: []uint32{}}
+	if c.Accel == KVM {
+		// Usually root:kvm 0660.
+		if gid, ok := groupOf("/dev/kvm"); ok {
+			a.Credential.Groups = append(a.Credential.Groups, gid)
+		}
+	}
+	return a
+}
+
+// groupOf is the group of a device, unless it is root's.
+func groupOf(path string) (uint32, bool) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, false
+	}
+	s, ok := info.Sys().(*syscall.Stat_t)
+	return s.Gid, ok && s.Gid != 0
+}
