@@ -1,0 +1,92 @@
+// Package fence holds the table of imports that the project's folders and
+// binaries must not have, and a test that holds them to it. It is no part of a
+// job's life, and nothing imports it.
+//
+// The fences keep trust and dependencies apart: the client stays small, the
+// guest tiny, and what starts machines knows nothing of queues.
+package fence
+
+import "strings"
+
+// module is this project's import path.
+const module = "github.com/program-explorer/pe"
+
+// A Fence forbids imports.
+type Fence struct {
+	// Who are the packages behind the fence: an import path, or a path and
+	// "/..." for all that lies below it too. "pe/" stands for this module.
+	Who string
+	// Except are packages that Who would name and that are not meant.
+	Except []string
+	// Never are the patterns, as for Who, that they must not depend on,
+	// themselves or through others.
+	Never []string
+	// Direct looks at their own imports alone, not at those of others.
+	Direct bool
+	// Tests covers what their tests import, too.
+	Tests bool
+	// Why goes into the failure.
+	Why string
+}
+
+const (
+	nats       = "github.com/nats-io/nats.go/..."
+	natsServer = "github.com/nats-io/nats-server/v2/..."
+	minio      = "github.com/minio/minio-go/v7/..."
+	cobra      = "github.com/spf13/cobra/..."
+)
+
+// Fences is the table of design.md's section on folders, and what follows from it.
+var Fences = []Fence{
+	{Who: "pe/schemas", Never: []string{"pe/...", "!std"}, Why: "wire types are the one thing that all sides share: standard library only"},
+	{Who: "pe/schemas/guestproto/...", Never: []string{nats, natsServer, minio, "net/http", "net"}, Why: "the guest speaks over a pipe alone"},
+	{Who: "pe/producer/...", Never: []string{"pe/gateway/...", "pe/executor/...", "pe/guestrd/...", natsServer, nats, minio}, Why: "the client knows the HTTP API and nothing behind it"},
+	{Who: "pe/gateway/...", Never: []string{"pe/executor/...", "pe/guestrd/...", natsServer, "pe/imagesync/flatten/...", "pe/imagesync/erofsfile/..."}, Why: "the gateway plans jobs and never touches what runs them"},
+	{Who: "pe/executor/...", Never: []string{"pe/gateway/...", "pe/producer/...", "pe/guestrd/...", "pe/internal/objstore/s3", natsServer, minio}, Why: "an executor holds no store credentials and starts no webhooks"},
+	{Who: "pe/executor/qemu/...", Never: []string{"pe/internal/objstore/...", "pe/internal/jobqueue/...", "pe/gateway/...", "pe/imagesync/...", "pe/schemas", nats, minio}, Why: "what starts QEMU knows machines, not jobs"},
+	{Who: "pe/executor/ocirun/...", Never: []string{"pe/internal/objstore/...", "pe/internal/jobqueue/...", "pe/gateway/...", "pe/imagesync/...", nats, minio}, Why: "what starts containers knows no queue and no store"},
+	{Who: "pe/guestrd/...", Except: []string{"pe/guestrd/build/..."}, Never: []string{nats, natsServer, minio, "net/http", "crypto/tls", cobra, "github.com/spf13/pflag", "pe/gateway/...", "pe/executor/...", "pe/producer/..."}, Why: "PID 1 of a guest is small and has no network"},
+	{Who: "pe/imagesync/...", Never: []string{"pe/internal/jobqueue/...", "pe/executor/...", "pe/gateway/...", nats, natsServer}, Why: "images are made without knowing who runs them"},
+	{Who: "pe/internal/archive/...", Never: []string{"pe/schemas/...", "pe/internal/objstore/...", nats, minio}, Why: "the archive format is used on both sides of the guest's pipe"},
+	{Who: "pe/internal/objstore/...", Never: []string{"pe/schemas/...", "pe/internal/jobqueue/...", nats, natsServer}, Why: "a store keeps bytes and knows nothing of jobs"},
+	{Who: "pe/internal/jobqueue/...", Never: []string{natsServer, minio, "pe/internal/objstore/...", "pe/gateway/...", "pe/executor/..."}, Why: "a client of the queue works with a server anywhere"},
+	{Who: "pe/internal/settings/...", Never: []string{"pe/..."}, Why: "configuration is read by one package that knows what none of it means"},
+	{Who: "pe/bench/...", Never: []string{"pe/gateway/...", "pe/executor/...", "pe/guestrd/...", "pe/internal/..."}, Why: "what is measured is what users run: the built programs"},
+	{Who: "pe/e2e/...", Never: []string{"pe/gateway/...", "pe/guestrd/...", "pe/executor/..."}, Direct: true, Tests: true, Why: "end to end means from the outside"},
+
+	{Who: "pe/...", Except: []string{"pe/internal/jobqueue/...", "pe/internal/onebox/..."}, Never: []string{nats}, Direct: true, Why: "jobqueue is the only user of nats.go"},
+	{Who: "pe/...", Except: []string{"pe/internal/onebox/..."}, Never: []string{natsServer}, Direct: true, Why: "only the embedded system brings a NATS server along"},
+	{Who: "pe/...", Except: []string{"pe/internal/objstore/s3/..."}, Never: []string{minio}, Direct: true, Why: "objstore/s3 is the only user of minio-go"},
+	{Who: "pe/...", Except: []string{"pe/cmd/ped", "pe/e2e/...", "pe/internal/onebox/..."}, Never: []string{"pe/internal/onebox/..."}, Direct: true, Why: "only ped up and the end-to-end tests start everything in one process"},
+
+	{Who: "pe/cmd/pe", Never: []string{nats, natsServer, minio, "pe/executor/...", "pe/gateway/...", "pe/guestrd/...", "pe/imagesync/...", "pe/internal/objstore/...", "pe/internal/jobqueue/...", "pe/internal/onebox/..."}, Why: "the client is small"},
+	{Who: "pe/cmd/guestrd", Never: []string{nats, natsServer, minio, "net/http", "crypto/tls", cobra, "github.com/spf13/pflag", "pe/guestrd/build/...", "pe/executor/...", "pe/gateway/..."}, Why: "the guest's init is tiny: it is unpacked at every boot"},
+}
+
+// matches reports whether pattern names the import path.
+func matches(pattern, path string) bool {
+	if rest, ours := strings.CutPrefix(pattern, "pe/"); ours {
+		pattern = module + "/" + rest
+	}
+	if pattern == "!std" {
+		return !isStandard(path)
+	}
+	base, below := strings.CutSuffix(pattern, "/...")
+	return path == base || below && strings.HasPrefix(path, base+"/")
+}
+
+// isStandard reports whether the path is of the standard library: the first
+// element of any other has a dot.
+func isStandard(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return !strings.Contains(first, ".")
+}
+
+func matchesAny(patterns []string, path string) bool {
+	for _, p := range patterns {
+		if matches(p, path) {
+			return true
+		}
+	}
+	return false
+}
