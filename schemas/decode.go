@@ -42,6 +42,22 @@ var jobSpecShape = shapeOf[JobSpec]()
 // may be used only if there are none. The error is [ErrTooLarge], a
 // [*SyntaxError], or the reader's.
 func DecodeJobSpec(r io.Reader) (JobSpec, []Problem, error) {
+	spec, illTyped, err := DecodeJobTemplate(r)
+	if err != nil {
+		return spec, nil, err
+	}
+	found, before := problems{illTyped}, problems{illTyped}
+	for _, p := range spec.Validate() {
+		if !before.covers(p.Pointer) {
+			found.add(pointer(p.Pointer), "%s", p.Message)
+		}
+	}
+	return spec, found.list, nil
+}
+
+// DecodeJobTemplate is [DecodeJobSpec] without the validation: for a
+// specification that is yet to be completed.
+func DecodeJobTemplate(r io.Reader) (JobSpec, []Problem, error) {
 	var spec JobSpec
 	data, err := readAtMost(r, MaxSpecBytes)
 	if err != nil {
@@ -53,12 +69,6 @@ func DecodeJobSpec(r io.Reader) (JobSpec, []Problem, error) {
 	}
 	if err := unmarshalSpec(data, &spec); err != nil && len(found.list) == 0 {
 		found.add("", "%v", err)
-	}
-	illTyped := *found
-	for _, p := range spec.Validate() {
-		if !illTyped.covers(p.Pointer) {
-			found.add(pointer(p.Pointer), "%s", p.Message)
-		}
 	}
 	return spec, found.list, nil
 }
