@@ -165,6 +165,18 @@ func (l *layoutWriter) sweep(top *v1.IndexManifest) error {
 	for _, d := range top.Manifests {
 		l.mark(d, used)
 	}
+	// What a process left that died while it wrote: we hold the lock, so nobody writes now.
+	for _, pattern := range []string{".blob-*", ".new-*"} {
+		left, err := filepath.Glob(filepath.Join(l.dir, pattern))
+		if err != nil {
+			return err
+		}
+		for _, path := range left {
+			if err := os.Remove(path); err != nil {
+				return err
+			}
+		}
+	}
 	blobs := filepath.Join(l.dir, "blobs", "sha256")
 	entries, err := os.ReadDir(blobs)
 	if err != nil {

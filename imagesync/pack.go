@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -119,13 +120,21 @@ func (l *layoutWriter) setPlatform(name string, image v1.Descriptor) error {
 // nothing refers to any more.
 func (l *layoutWriter) setName(top *v1.IndexManifest, name string, target v1.Descriptor) error {
 	target.Annotations = map[string]string{refNameAnnotation: name}
-	kept := top.Manifests[:0]
-	for _, d := range top.Manifests {
-		if d.Annotations[refNameAnnotation] != name {
-			kept = append(kept, d)
-		}
-	}
-	top.Manifests = append(kept, target)
+	top.Manifests = append(without(top.Manifests, name), target)
+	return l.writeIndex(top)
+}
+
+// dropName is setName to nothing.
+func (l *layoutWriter) dropName(top *v1.IndexManifest, name string) error {
+	top.Manifests = without(top.Manifests, name)
+	return l.writeIndex(top)
+}
+
+func without(list []v1.Descriptor, name string) []v1.Descriptor {
+	return slices.DeleteFunc(list, func(d v1.Descriptor) bool { return d.Annotations[refNameAnnotation] == name })
+}
+
+func (l *layoutWriter) writeIndex(top *v1.IndexManifest) error {
 	raw, err := json.Marshal(top)
 	if err != nil {
 		return err
