@@ -94,6 +94,14 @@ type HelloReply struct {
 	// BeatMS is how often to send a heartbeat; LeaseMS after how long a silent executor's attempts are lost.
 	BeatMS  int64 `json:"beat_ms"`
 	LeaseMS int64 `json:"lease_ms"`
+	// Pools are those that the executor is to pull from, in both lanes.
+	Pools []string `json:"pools"`
+}
+
+// Pools is the body of the command of the same name: the whole list, when it
+// has changed. It may get lost; the answer to the next heartbeat has it too.
+type Pools struct {
+	Pools []string `json:"pools"`
 }
 
 // Held names an attempt.
@@ -118,12 +126,20 @@ type BeatReply struct {
 	Stop []Stop `json:"stop,omitempty"`
 	// Unknown asks the executor to register again.
 	Unknown bool `json:"unknown,omitempty"`
+	// Pools as in [HelloReply]; not set for an unknown executor.
+	Pools []string `json:"pools"`
 }
 
 // Stop tells an executor to end an attempt and report nothing.
 type Stop struct {
 	Held
 	Reason string `json:"reason"`
+}
+
+// StopReply answers a stop command.
+type StopReply struct {
+	// Ended: nothing of the attempt runs any more, and nothing will be reported.
+	Ended bool `json:"ended"`
 }
 
 // LogsRequest asks an executor for what an attempt wrote so far.

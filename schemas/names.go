@@ -61,8 +61,9 @@ func ParseControl(subject string) (verb, executor string, err error) {
 
 // Requests from gateway to executor: cmd.<executor>.<verb>.
 const (
-	CommandStop = "stop"
-	CommandLogs = "logs"
+	CommandStop  = "stop"  // [Stop] → [StopReply], once the attempt has ended
+	CommandLogs  = "logs"  // [LogsRequest] → [LogsReply]
+	CommandPools = "pools" // [Pools], no answer
 )
 
 // CommandSubject is where an executor listens for a command.
@@ -151,6 +152,11 @@ func InputKey(tenant, sum string) string { return tenant + "/in/" + sum }
 
 // SpecKey is the object key of a job's specification.
 func SpecKey(tenant, job string) string { return tenant + "/jobs/" + job + "/spec.json" }
+
+// SpecKey is the object key of the record's specification. Of two submissions
+// under one idempotency key each writes an object of its own, so the name is
+// not always spec.json.
+func (r *Record) SpecKey() string { return r.Tenant + "/jobs/" + r.ID + "/" + r.Spec.Name }
 
 // AttemptKey is the object key of one object of an attempt.
 func AttemptKey(tenant, job string, attempt int, name string) string {

@@ -1,0 +1,209 @@
+package jobqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/program-explorer/pe/schemas"
+)
+
+const (
+	bucketJobs  = schemas.BucketJobs
+	bucketPools = schemas.BucketPools
+	bucketExecs = schemas.BucketExecs
+)
+
+// Bucket is a key-value bucket with one value per key. A revision is the
+// sequence number of the write: it rises over the whole bucket.
+type Bucket struct {
+	q    *Queue
+	name string
+
+	mu sync.Mutex
+	kv jetstream.KeyValue
+}
+
+// Entry is a value as it was written. Deleted entries have no value.
+type Entry struct {
+	Key      string
+	Value    []byte
+	Revision uint64
+	Deleted  bool
+}
+
+func newBucket(q *Queue, name string) *Bucket { return &Bucket{q: q, name: name} }
+
+// open looks the bucket up once: it may not exist yet when the queue connects.
+func (b *Bucket) open(ctx context.Context) (jetstream.KeyValue, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.kv == nil {
+		kv, err := b.q.js.KeyValue(ctx, b.name)
+		if err != nil {
+			return nil, fmt.Errorf("open bucket %s: %w", b.name, err)
+		}
+		b.kv = kv
+	}
+	return b.kv, nil
+}
+
+// Create writes a key that must not exist and returns its revision; [ErrConflict] if it does.
+func (b *Bucket) Create(ctx context.Context, key string, value []byte) (uint64, error) {
+	return b.write(ctx, key, value, 0)
+}
+
+// Update writes a key whose revision must be as given; [ErrConflict] if it is another.
+func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	return b.write(ctx, key, value, revision)
+}
+
+func (b *Bucket) write(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	msg := nats.NewMsg("$KV." + b.name + "." + key)
+	msg.Data = value
+	ack, err := b.q.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(revision))
+	if err == nil {
+		return ack.Sequence, nil
+	}
+	if api := apiError(err); api != nil {
+		switch api.ErrorCode {
+		case jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant:
+			return 0, fmt.Errorf("write %s %s: %w", b.name, key, ErrConflict)
+		}
+	}
+	return 0, fmt.Errorf("write %s %s: %w", b.name, key, err)
+}
+
+// Put writes a key whatever it was.
+func (b *Bucket) Put(ctx context.Context, key string, value []byte) (uint64, error) {
+	kv, err := b.open(ctx)
+	if err != nil {
+		return 0, err
+	}
+	rev, err := kv.Put(ctx, key, value)
+	if err != nil {
+		return 0, fmt.Errorf("put %s %s: %w", b.name, key, err)
+	}
+	return rev, nil
+}
+
+// Get reads the latest value from the stream's leader; [ErrNotFound] if there is none.
+func (b *Bucket) Get(ctx context.Context, key string) (Entry, error) {
+	kv, err := b.open(ctx)
+	if err != nil {
+		return Entry{}, err
+	}
+	e, err := kv.Get(ctx, key)
+	if errors.Is(err, jetstream.ErrKeyNotFound) || errors.Is(err, jetstream.ErrKeyDeleted) {
+		return Entry{}, fmt.Errorf("get %s %s: %w", b.name, key, ErrNotFound)
+	}
+	if err != nil {
+		return Entry{}, fmt.Errorf("get %s %s: %w", b.name, key, err)
+	}
+	return entryOf(e), nil
+}
+
+// Delete removes a key that still has the revision; 0 for whatever it has.
+func (b *Bucket) Delete(ctx context.Context, key string, revision uint64) error {
+	kv, err := b.open(ctx)
+	if err != nil {
+		return err
+	}
+	var opts []jetstream.KVDeleteOpt
+	if revision != 0 {
+		opts = append(opts, jetstream.LastRevision(revision))
+	}
+	if err := kv.Purge(ctx, key, opts...); err != nil {
+		if errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
+			err = ErrConflict
+		}
+		return fmt.Errorf("delete %s %s: %w", b.name, key, err)
+	}
+	return nil
+}
+
+func entryOf(e jetstream.KeyValueEntry) Entry {
+	return Entry{Key: e.Key(), Value: e.Value(), Revision: e.Revision(), Deleted: e.Operation() != jetstream.KeyValuePut}
+}
+
+// Watch calls each for every key's value and then for every write, in order of
+// revision, until ctx ends. loaded is called once, when everything that was
+// there at the start has been seen. After a broken connection it goes on where it was.
+func (b *Bucket) Watch(ctx context.Context, each func(Entry), loaded func()) error {
+	w := watch{bucket: b, each: each, loaded: loaded}
+	for pause := firstPause; ; pause = min(2*pause, longPause) {
+		before := w.last
+		err := w.run(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if w.last > before {
+			pause = firstPause
+		}
+		b.q.log.Debug("watch begins anew", "bucket", b.name, "revision", w.last, "err", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+	}
+}
+
+type watch struct {
+	bucket *Bucket
+	each   func(Entry)
+	loaded func()
+	last   uint64
+}
+
+// run watches until the watcher ends or the connection was another one.
+func (w *watch) run(ctx context.Context) error {
+	kv, err := w.bucket.open(ctx)
+	if err != nil {
+		return err
+	}
+	epoch := w.bucket.q.Epoch()
+	var opts []jetstream.WatchOpt
+	if w.last > 0 {
+		opts = append(opts, jetstream.ResumeFromRevision(w.last+1))
+	}
+	watcher, err := kv.WatchAll(ctx, opts...)
+	if err != nil {
+		return fmt.Errorf("watch %s: %w", w.bucket.name, err)
+	}
+	defer watcher.Stop()
+	check := time.NewTicker(time.Second)
+	defer check.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-check.C:
+			if w.bucket.q.Epoch() != epoch {
+				return nil
+			}
+		case e, ok := <-watcher.Updates():
+			if !ok {
+				return errors.New("watcher ended")
+			}
+			w.take(e)
+		}
+	}
+}
+
+func (w *watch) take(e jetstream.KeyValueEntry) {
+	if e == nil {
+		if w.loaded != nil {
+			w.loaded()
+			w.loaded = nil
+		}
+		return
+	}
+	w.last = max(w.last, e.Revision())
+	w.each(entryOf(e))
+}

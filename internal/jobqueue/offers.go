@@ -1,0 +1,123 @@
+package jobqueue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/program-explorer/pe/schemas"
+)
+
+// Place is where a job is offered.
+type Place struct{ Pool, Lane, Tenant, Job string }
+
+// Subject of the offer.
+func (p Place) Subject() string { return schemas.OfferSubject(p.Pool, p.Lane, p.Tenant, p.Job) }
+
+// PublishOffer offers a job. The id (Nats-Msg-Id) must rise with each feed: the
+// same one again within [OfferWindow] stores nothing and stored is false. The
+// error is [ErrOffered] if an offer of the job is there.
+func (q *Queue) PublishOffer(ctx context.Context, p Place, id string) (stored bool, err error) {
+	body, err := json.Marshal(schemas.Offer{Job: p.Job, Tenant: p.Tenant})
+	if err != nil {
+		return false, fmt.Errorf("offer job %s: %w", p.Job, err)
+	}
+	msg := &nats.Msg{Subject: p.Subject(), Data: body, Header: nats.Header{}}
+	ack, err := q.js.PublishMsg(ctx, msg, jetstream.WithMsgID(id))
+	if err == nil {
+		return !ack.Duplicate, nil
+	}
+	if api := apiError(err); api != nil && api.ErrorCode == codeStoreFailed {
+		if api.Description == maxPerSubjectError {
+			return false, fmt.Errorf("offer job %s: %w", p.Job, ErrOffered)
+		}
+		return false, fmt.Errorf("offer job %s: %w: %s", p.Job, ErrFull, api.Description)
+	}
+	return false, fmt.Errorf("offer job %s: %w", p.Job, err)
+}
+
+// Offered lists the jobs of a pool and lane that have an offer in the stream,
+// waiting or delivered and not acknowledged.
+func (q *Queue) Offered(ctx context.Context, pool, lane string) ([]Place, error) {
+	stream, err := q.js.Stream(ctx, schemas.StreamJobs)
+	if err != nil {
+		return nil, fmt.Errorf("list offers of %s: %w", pool, err)
+	}
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(schemas.OfferFilter(pool, lane)))
+	if err != nil {
+		return nil, fmt.Errorf("list offers of %s: %w", pool, err)
+	}
+	places := make([]Place, 0, len(info.State.Subjects))
+	for subject := range info.State.Subjects {
+		var p Place
+		if p.Pool, p.Lane, p.Tenant, p.Job, err = schemas.ParseOffer(subject); err == nil {
+			places = append(places, p)
+		}
+	}
+	return places, nil
+}
+
+// TakeBack removes the offer of a job, if there is one.
+func (q *Queue) TakeBack(ctx context.Context, p Place) error {
+	return q.purge(ctx, p.Subject())
+}
+
+func (q *Queue) purge(ctx context.Context, subject string) error {
+	stream, err := q.js.Stream(ctx, schemas.StreamJobs)
+	if err == nil {
+		err = stream.Purge(ctx, jetstream.WithPurgeSubject(subject))
+	}
+	if err != nil {
+		return fmt.Errorf("take back offers %s: %w", subject, err)
+	}
+	return nil
+}
+
+// AckWait is how long an executor may take from an offer's delivery to its
+// acknowledgement before the server offers the job to another one.
+const AckWait = 20 * time.Second
+
+// lanes of every pool, the first served first.
+var lanes = [...]string{schemas.LaneInteractive, schemas.LaneBatch}
+
+// EnsurePool makes the consumers of a pool, one for each lane. Only gateways may.
+func (q *Queue) EnsurePool(ctx context.Context, pool string) error {
+	if !schemas.ValidToken(pool) {
+		return fmt.Errorf("make pool %.80q: not a subject token", pool)
+	}
+	for _, lane := range lanes {
+		_, err := q.js.CreateOrUpdateConsumer(ctx, schemas.StreamJobs, jetstream.ConsumerConfig{
+			Durable:       schemas.ConsumerName(pool, lane),
+			FilterSubject: schemas.OfferFilter(pool, lane),
+			AckPolicy:     jetstream.AckExplicitPolicy,
+			AckWait:       AckWait,
+			MaxDeliver:    -1,
+			MaxAckPending: 10_000,
+			MaxWaiting:    10_000,
+			Replicas:      q.cfg.Replicas,
+		})
+		if err != nil {
+			return fmt.Errorf("make pool %s: %w", pool, err)
+		}
+	}
+	return nil
+}
+
+// DropPool takes back all offers of a pool and deletes its consumers.
+func (q *Queue) DropPool(ctx context.Context, pool string) error {
+	for _, lane := range lanes {
+		if err := q.purge(ctx, schemas.OfferFilter(pool, lane)); err != nil {
+			return err
+		}
+		err := q.js.DeleteConsumer(ctx, schemas.StreamJobs, schemas.ConsumerName(pool, lane))
+		if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return fmt.Errorf("delete consumer of pool %s: %w", pool, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,39 @@
+package jobqueue
+
+import "github.com/program-explorer/pe/schemas"
+
+// Permissions of a NATS user: subjects that it may publish and subscribe to.
+type Permissions struct {
+	Publish, Subscribe []string
+	// Responses: it may answer each request that it gets, once.
+	Responses bool
+}
+
+// ExecutorPermissions are all that an executor's user needs. It may pull and
+// acknowledge offers of its trust domain's stream, report under its own name,
+// ask gateways under its own name, and hear its own commands. It sees no
+// bucket and makes no consumer.
+//
+// The pull's reply subject and the acknowledged message are not checked by the
+// server, so executors of one domain can take offers from each other, and make
+// the server deliver an offer to somebody's subject: that is why every handler
+// of this package rejects a message whose own subject is not what it expects.
+func ExecutorPermissions(executor string) Permissions {
+	return Permissions{
+		Publish: []string{
+			"$JS.API.CONSUMER.MSG.NEXT." + schemas.StreamJobs + ".*",
+			"$JS.ACK." + schemas.StreamJobs + ".>",
+			"ctl.*." + executor,
+			"evt." + executor + ".*.*.*",
+			"live." + executor + ".*.*.*",
+		},
+		Subscribe: []string{
+			inboxPrefix(executor) + ".>",
+			schemas.CommandSubject(executor, "*"),
+		},
+		Responses: true,
+	}
+}
+
+// inboxPrefix is of the inboxes that an executor gets its answers in.
+func inboxPrefix(executor string) string { return "_EXECUTOR." + executor }

@@ -1,0 +1,108 @@
+// Package queuetest runs a real NATS server for tests: with JetStream in
+// files, syncing every write, in this process and without a socket.
+package queuetest
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/program-explorer/pe/internal/jobqueue"
+)
+
+const (
+	gatewayUser = "gateway"
+	password    = "test"
+)
+
+// Server is a NATS server with one user for gateways, who may do everything,
+// and one for each executor with [jobqueue.ExecutorPermissions] alone.
+type Server struct {
+	*server.Server
+	options *server.Options
+}
+
+// Start runs a server until the test ends.
+func Start(t testing.TB, executors ...string) *Server {
+	t.Helper()
+	o := &server.Options{
+		DontListen: true,
+		JetStream:  true,
+		StoreDir:   t.TempDir(),
+		SyncAlways: true,
+		NoSigs:     true,
+		NoLog:      true,
+		Users:      []*server.User{{Username: gatewayUser, Password: password}},
+	}
+	for _, id := range executors {
+		o.Users = append(o.Users, &server.User{Username: id, Password: password, Permissions: permissions(id)})
+	}
+	s := &Server{options: o}
+	s.start(t)
+	t.Cleanup(s.stop)
+	return s
+}
+
+func permissions(executor string) *server.Permissions {
+	p := jobqueue.ExecutorPermissions(executor)
+	return &server.Permissions{
+		Publish:   &server.SubjectPermission{Allow: p.Publish},
+		Subscribe: &server.SubjectPermission{Allow: p.Subscribe},
+		Response:  &server.ResponsePermission{MaxMsgs: 1, Expires: time.Minute},
+	}
+}
+
+func (s *Server) start(t testing.TB) {
+	t.Helper()
+	var err error
+	if s.Server, err = server.NewServer(s.options.Clone()); err != nil {
+		t.Fatalf("make NATS server: %v", err)
+	}
+	s.Server.Start()
+	if !s.ReadyForConnections(10 * time.Second) {
+		t.Fatal("NATS server is not ready")
+	}
+}
+
+func (s *Server) stop() {
+	s.Shutdown()
+	s.WaitForShutdown()
+}
+
+// Restart ends the server and starts it again on the same files.
+func (s *Server) Restart(t testing.TB) {
+	t.Helper()
+	s.stop()
+	s.start(t)
+}
+
+// Gateway returns a gateway's connection, with streams and buckets made.
+func (s *Server) Gateway(t testing.TB, log *slog.Logger) *jobqueue.Queue {
+	t.Helper()
+	q := s.connect(t, jobqueue.Config{Server: s, User: gatewayUser, Password: password, Name: gatewayUser, Synced: true, Log: log})
+	if err := q.EnsureStreams(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+// Executor returns the connection of an executor that was named to [Start].
+func (s *Server) Executor(t testing.TB, id string, log *slog.Logger) *jobqueue.Queue {
+	t.Helper()
+	return s.connect(t, jobqueue.Config{Server: s, User: id, Password: password, Name: id, Executor: id, Log: log})
+}
+
+func (s *Server) connect(t testing.TB, cfg jobqueue.Config) *jobqueue.Queue {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	q, err := jobqueue.Connect(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(q.Close)
+	return q
+}

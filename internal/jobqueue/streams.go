@@ -1,0 +1,114 @@
+package jobqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/program-explorer/pe/schemas"
+)
+
+const (
+	maxOfferBytes  = 64 << 10
+	maxRecordBytes = schemas.MaxRecordBytes + 4<<10 // headers count too
+	// MaxEventBytes bounds an event in JSON.
+	MaxEventBytes = 32 << 10
+	// OfferWindow is how long the server knows an offer's id: two gateways that
+	// feed the same job in it store one message, whatever became of it.
+	OfferWindow = 30 * time.Second
+)
+
+// EnsureStreams makes or updates the streams and buckets; only gateways call
+// it. It also asks the server whether it syncs every write.
+func (q *Queue) EnsureStreams(ctx context.Context) error {
+	for _, c := range q.streams() {
+		if _, err := q.js.CreateOrUpdateStream(ctx, c); err != nil {
+			return fmt.Errorf("make stream %s: %w", c.Name, err)
+		}
+	}
+	q.checkSync(ctx)
+	return nil
+}
+
+func (q *Queue) streams() []jetstream.StreamConfig {
+	return []jetstream.StreamConfig{
+		{
+			Name:        schemas.StreamJobs,
+			Description: "offers of jobs; the record in the bucket owns the job",
+			Subjects:    []string{schemas.OffersAll},
+			Storage:     jetstream.FileStorage,
+			Replicas:    q.cfg.Replicas,
+			Retention:   jetstream.WorkQueuePolicy,
+			// Without both flags a second offer of a job would silently replace the first.
+			Discard:              jetstream.DiscardNew,
+			DiscardNewPerSubject: true,
+			MaxMsgsPerSubject:    1,
+			MaxMsgSize:           maxOfferBytes,
+			Duplicates:           OfferWindow,
+		},
+		{
+			Name:        schemas.StreamEvents,
+			Description: "ends of attempts",
+			Subjects:    []string{schemas.EventsAll},
+			Storage:     jetstream.FileStorage,
+			Replicas:    q.cfg.Replicas,
+			Retention:   jetstream.LimitsPolicy,
+			Discard:     jetstream.DiscardNew,
+			MaxBytes:    q.cfg.EventBytes,
+			MaxAge:      q.cfg.EventAge,
+			MaxMsgSize:  MaxEventBytes,
+			Duplicates:  min(2*time.Minute, q.cfg.EventAge),
+		},
+		q.bucketStream(bucketJobs),
+		q.bucketStream(bucketPools),
+		q.bucketStream(bucketExecs),
+	}
+}
+
+// bucketStream is what nats.go makes of a bucket, with one difference: no
+// direct gets, which any replica answers and which may be stale. Every get here
+// comes before a decision.
+func (q *Queue) bucketStream(bucket string) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              "KV_" + bucket,
+		Subjects:          []string{"$KV." + bucket + ".>"},
+		Storage:           jetstream.FileStorage,
+		Replicas:          q.cfg.Replicas,
+		MaxMsgsPerSubject: 1,
+		MaxMsgSize:        maxBucketValue(bucket),
+		Discard:           jetstream.DiscardNew,
+		DenyDelete:        true,
+		AllowRollup:       true,
+		AllowDirect:       false,
+		// A batch of submissions is one synced write.
+		AllowAtomicPublish: bucket == bucketJobs,
+	}
+}
+
+func maxBucketValue(bucket string) int32 {
+	if bucket == bucketJobs {
+		return maxRecordBytes
+	}
+	return 64 << 10
+}
+
+// codeStoreFailed is JSStreamStoreFailedF: its description is the store's error.
+const (
+	codeStoreFailed    jetstream.ErrorCode = 10077
+	maxPerSubjectError                     = "maximum messages per subject exceeded"
+)
+
+func apiError(err error) *jetstream.APIError {
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		return api
+	}
+	var js jetstream.JetStreamError
+	if errors.As(err, &js) {
+		return js.APIError()
+	}
+	return nil
+}
