@@ -60,11 +60,11 @@ func CheckLink(name, target string, l Limits) error {
 		switch segment {
 		case "", ".":
 		case "..":
-			if up--; up < 0 {
-				return &RefusedError{name, "link leaves the archive"}
-			}
 			if down {
 				return &RefusedError{name, "link climbs after it descends"}
+			}
+			if up--; up < 0 {
+				return &RefusedError{name, "link leaves the archive"}
 			}
 		default:
 			down = true

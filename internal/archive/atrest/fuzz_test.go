@@ -1,0 +1,76 @@
+package atrest
+
+import (
+	"archive/tar"
+	"bytes"
+	"io"
+	"testing"
+
+	"github.com/program-explorer/pe/internal/archive"
+)
+
+// Whatever Repack accepts has an index that the decoder takes, and files that open.
+func FuzzRepack(f *testing.F) {
+	f.Add(makeTar(f, file("d/a", prose(2000)), other(tar.TypeDir, "d/"), link(tar.TypeSymlink, "l", "d/a"), link(tar.TypeLink, "h", "d/a")))
+	f.Add(makeTar(f, file("bad\xff\nname", noise(600)), link(tar.TypeSymlink, "up", "../x"), other(tar.TypeChar, "c"), file("/abs", nil)))
+	f.Add(makeTar(f, file("large", noise(smallEntry+10))))
+	f.Fuzz(func(t *testing.T, guest []byte) {
+		limits := archive.Limits{MaxBytes: 1 << 20, MaxEntries: 64}
+		var at bytes.Buffer
+		x, err := Repack(bytes.NewReader(guest), &at, limits)
+		if err != nil {
+			return
+		}
+		if x.Bytes > limits.MaxBytes || len(x.Entries) > limits.MaxEntries {
+			t.Fatalf("beyond the limits: %d bytes, %d entries", x.Bytes, len(x.Entries))
+		}
+		verify(t, at.Bytes(), x)
+	})
+}
+
+func FuzzDecodeIndex(f *testing.F) {
+	_, x := sample(f)
+	var b bytes.Buffer
+	if err := x.Encode(&b); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes())
+	f.Add([]byte(`{"version":1,"archive_size":0,"entries":[{"path":"a","type":"dir"}]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		x, err := DecodeIndex(bytes.NewReader(text), 1<<20)
+		if err != nil {
+			return
+		}
+		var again bytes.Buffer
+		if err := x.Encode(&again); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := DecodeIndex(&again, 1<<21); err != nil {
+			t.Fatalf("accepted once, then: %v", err)
+		}
+	})
+}
+
+func FuzzOpenEntry(f *testing.F) {
+	at, x := sample(f)
+	for _, e := range x.Entries[:2] {
+		f.Add(at[e.Offset:e.Offset+e.Length], int64(2000), int64(512))
+	}
+	f.Add(at, int64(2000), int64(512))
+	sum := x.Entries[0].SHA256
+	f.Fuzz(func(t *testing.T, frame []byte, size, header int64) {
+		r, err := OpenEntry(bytes.NewReader(frame), Entry{Path: "f", Type: TypeFile, Size: size, Header: header, Length: int64(len(frame)), SHA256: sum})
+		if err != nil {
+			return
+		}
+		defer r.Close()
+		var b bytes.Buffer
+		n, err := io.Copy(&b, io.LimitReader(r, 1<<24))
+		if n > size {
+			t.Fatalf("%d bytes of %d", n, size)
+		}
+		if err == nil && n < 1<<24 && digestOf(b.Bytes()) != sum {
+			t.Fatal("wrong content was accepted")
+		}
+	})
+}
