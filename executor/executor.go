@@ -1,0 +1,141 @@
+package executor
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/program-explorer/pe/internal/jobqueue"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// Executor runs jobs on this host.
+type Executor struct {
+	cfg      Config
+	log      *slog.Logger
+	facts    schemas.Facts
+	transfer *transfer
+	live     *liveFeed
+	metrics  *metrics
+	slots    *slots
+	puller   *jobqueue.Puller
+
+	mu   sync.Mutex
+	held map[schemas.Held]*attempt
+	// draining executors take no more jobs.
+	draining bool
+}
+
+// New returns an executor that does nothing until Run. What an earlier run left in Dir is removed.
+func New(c Config) (*Executor, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	attempts := filepath.Join(c.Dir, "attempts")
+	if err := errors.Join(os.RemoveAll(attempts), os.MkdirAll(attempts, 0o700)); err != nil {
+		return nil, fmt.Errorf("empty the executor's folder: %w", err)
+	}
+	e := &Executor{
+		cfg:      c,
+		log:      c.Log.With("executor", c.ID),
+		transfer: &transfer{client: c.HTTP},
+		metrics:  newMetrics(c.Metrics),
+		slots:    newSlots(c.Slots),
+		held:     map[schemas.Held]*attempt{},
+	}
+	e.facts = hostFacts(c, rand.Text())
+	e.live = &liveFeed{queue: c.Queue, executor: c.ID, log: e.log}
+	e.puller = c.Queue.NewPuller()
+	return e, nil
+}
+
+// Facts are what the executor registers with.
+func (e *Executor) Facts() schemas.Facts { return e.facts }
+
+// Run takes and runs jobs until ctx ends. Then it takes no more, gives those
+// that run Config.Grace to end, hands the others back, and returns when nothing
+// of them is left on this host.
+func (e *Executor) Run(ctx context.Context) error {
+	// What serves the jobs outlives ctx: they still need it while they end.
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopServing()
+	beat, err := e.register(ctx)
+	if err != nil {
+		return err
+	}
+	group, serving := errgroup.WithContext(serving)
+	group.Go(func() error { return e.cfg.Queue.ServeCommands(serving, e.command) })
+	group.Go(func() error { return e.beatUntil(serving, beat) })
+	group.Go(func() error {
+		defer stopServing()
+		return e.takeUntil(ctx)
+	})
+	return group.Wait()
+}
+
+// takeUntil takes jobs until ctx ends and returns when the last one has ended.
+func (e *Executor) takeUntil(ctx context.Context) error {
+	err := e.takeOffers(ctx)
+	e.mu.Lock()
+	e.draining = true
+	running := len(e.held)
+	e.mu.Unlock()
+	if running > 0 {
+		e.log.Info("shutting down: waiting for running jobs", "running", running, "grace", e.cfg.Grace)
+	}
+	grace := time.AfterFunc(e.cfg.Grace, e.handBack)
+	defer grace.Stop()
+	e.slots.waitAll()
+	return err
+}
+
+// handBack ends every running attempt so that another executor can have the job.
+func (e *Executor) handBack() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for held, a := range e.held {
+		e.log.Info("job handed back", "job", held.Job, "attempt", held.Attempt)
+		a.stop(schemas.NewFailure(schemas.FailHandback, "the executor shut down before the job ended"))
+	}
+}
+
+// runnerFor picks the first runner that fits, in the order of the configuration.
+func (e *Executor) runnerFor(needs schemas.Requires) Runner {
+	for _, r := range e.cfg.Runners {
+		one := e.facts
+		one.Offers = []schemas.Offering{r.Offering()}
+		if needs.SatisfiedBy(one) {
+			return r
+		}
+	}
+	return nil
+}
+
+func (e *Executor) hold(a *attempt) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.held[a.held] = a
+	e.metrics.running.Set(float64(len(e.held)))
+}
+
+func (e *Executor) release(a *attempt) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.held, a.held)
+	e.metrics.running.Set(float64(len(e.held)))
+}
+
+func (e *Executor) holding(h schemas.Held) *attempt {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.held[h]
+}

@@ -1,0 +1,29 @@
+package executor
+
+import (
+	"runtime"
+
+	"github.com/program-explorer/pe/executor/host"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// hostFacts are what the executor says of itself.
+func hostFacts(c Config, instance string) schemas.Facts {
+	f := schemas.Facts{
+		Executor:    c.ID,
+		Instance:    instance,
+		Version:     c.Version,
+		Slots:       c.Slots,
+		HostArch:    runtime.GOARCH,
+		HostOS:      runtime.GOOS,
+		HostKernel:  host.KernelRelease(),
+		CPUModel:    host.CPUModel(),
+		CPUs:        runtime.NumCPU(),
+		MemoryBytes: host.MemoryBytes(),
+		Labels:      c.Labels,
+	}
+	for _, r := range c.Runners {
+		f.Offers = append(f.Offers, r.Offering())
+	}
+	return f
+}

@@ -1,0 +1,32 @@
+package executor
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/program-explorer/pe/internal/jobqueue"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// liveFeed tells whoever watches what happens in an attempt, as it happens.
+// Nothing of it is kept or waited for.
+type liveFeed struct {
+	queue    *jobqueue.Queue
+	executor string
+	log      *slog.Logger
+}
+
+func (l *liveFeed) stage(h schemas.Held, name string) {
+	l.publish(h, schemas.LiveStage, schemas.Stage{Name: name, AtUS: time.Now().UnixMicro()})
+}
+
+func (l *liveFeed) chunk(h schemas.Held, kind string, offset int64, p []byte) {
+	l.publish(h, kind, schemas.LogChunk{Offset: offset, Data: p})
+}
+
+func (l *liveFeed) publish(h schemas.Held, kind string, body any) {
+	name := jobqueue.LiveName{Executor: l.executor, Job: h.Job, Attempt: h.Attempt, Kind: kind}
+	if err := l.queue.PublishLive(name, body); err != nil {
+		l.log.Debug("live message lost", "job", h.Job, "kind", kind, "err", err)
+	}
+}
