@@ -11,7 +11,8 @@ PKG          ?= ./...
 
 ARCHS   := amd64 arm64 riscv64
 # Static programs, without the paths of the machine that built them.
-GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags='-s -w'
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo dev)
+GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -X main.version=$(VERSION)'
 SCRIPTS := $(wildcard deploy/*.sh deploy/*/*.sh .ci/run)
 
 export PE_CACHE
@@ -65,7 +66,7 @@ setup: build ## Install for LEVEL: run, demo, test or bench (deploy/setup.sh --h
 $(ARCHS:%=guest-%): guest-%: $(PE_CACHE)/guest/%/manifest.json
 
 $(PE_CACHE)/guest/%/manifest.json: bin/guestrd-% $(PE_CACHE)/kernels/%/package
-	bin/ped guest build --arch '$*' --kernel-root '$(PE_CACHE)/kernels/$*' --init 'bin/guestrd-$*' --out '$(@D)'
+	bin/ped guest build --arch '$*' --kernel-root '$(PE_CACHE)/kernels/$*' --init 'bin/guestrd-$*' --out '$(PE_CACHE)/guest'
 
 $(PE_CACHE)/kernels/%/package:
 	deploy/kernels.sh '$*'

@@ -65,7 +65,11 @@ func Load(flags *pflag.FlagSet, c Config) ([]Value, error) {
 	fromFile, fileErr := readFile(c)
 	fromEnv, envErr := readEnv(c)
 	origins := make(map[string]string)
-	flags.Visit(func(f *pflag.Flag) { origins[f.Name] = "flag --" + f.Name })
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Changed {
+			origins[f.Name] = "flag --" + f.Name
+		}
+	})
 
 	errs := []error{fileErr, envErr}
 	for _, g := range slices.Concat(fromEnv, fromFile) { // the stronger first
