@@ -1,0 +1,28 @@
+// Command guestrd is the only program of the guest ramdisk: process 1 of a machine, and
+// the child that it starts for each job.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/program-explorer/pe/guestrd/sandbox"
+	"github.com/program-explorer/pe/guestrd/vminit"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	switch {
+	case len(os.Args) == 2 && os.Args[1] == sandbox.ChildArg:
+		os.Exit(sandbox.Main())
+	case len(os.Args) == 2 && os.Args[1] == "--version":
+		fmt.Println(version)
+	case os.Getpid() == 1:
+		vminit.Run(version)
+	default:
+		fmt.Fprintln(os.Stderr, "guestrd is the init program of a guest and does nothing here")
+		os.Exit(2)
+	}
+}

@@ -1,0 +1,191 @@
+// Package build makes a guest bundle: the kernel in the form that QEMU boots, an initramfs
+// with guestrd and the kernel modules that it needs, and a manifest that names both by digest.
+//
+// Its place in a job's life: long before it, when an operator prepares a host. It must not
+// know QEMU's arguments, nor how kernel packages are fetched.
+package build
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/program-explorer/pe/executor/qemu/vmlinux"
+)
+
+// Config says what to build.
+type Config struct {
+	// Arch is amd64, arm64 or riscv64.
+	Arch string
+	// Kernel is a folder with an unpacked kernel package: boot/vmlinu[xz]-RELEASE and lib/modules/RELEASE.
+	Kernel string
+	// Guestrd is the path of guestrd's binary for Arch.
+	Guestrd string
+	// Version is guestrd's version, for the manifest. Default "dev".
+	Version string
+	// Out is the folder of bundles; the bundle is made in Out/Arch, replacing what was there.
+	Out string
+}
+
+// Manifest describes a bundle. It is written beside it as manifest.json.
+type Manifest struct {
+	Arch          string `json:"arch"`
+	KernelRelease string `json:"kernel_release"`
+	// KernelSHA256 and InitramfsSHA256 are hexadecimal.
+	KernelSHA256    string   `json:"kernel_sha256"`
+	InitramfsSHA256 string   `json:"initramfs_sha256"`
+	GuestVersion    string   `json:"guest_version"`
+	Modules         []string `json:"modules"`
+}
+
+// Names of a bundle's files.
+const (
+	KernelFile    = "kernel"
+	InitramfsFile = "initramfs.cpio"
+	ManifestFile  = "manifest.json"
+)
+
+// Build makes the bundle. The same inputs give the same bytes; a reader of Out/Arch never
+// sees a half-made one.
+func Build(ctx context.Context, c Config) (Manifest, error) {
+	m := Manifest{Arch: c.Arch, GuestVersion: c.Version}
+	if m.GuestVersion == "" {
+		m.GuestVersion = "dev"
+	}
+	kernel, err := openKernel(c.Kernel)
+	if err != nil {
+		return m, err
+	}
+	m.KernelRelease = kernel.release
+	image, err := kernel.image(c.Arch)
+	if err != nil {
+		return m, err
+	}
+	modules, err := kernel.modules(wanted())
+	if err != nil {
+		return m, err
+	}
+	for _, mod := range modules {
+		m.Modules = append(m.Modules, mod.name)
+	}
+	if err := ctx.Err(); err != nil {
+		return m, err
+	}
+	guestrd, err := os.ReadFile(c.Guestrd)
+	if err != nil {
+		return m, fmt.Errorf("read guestrd: %w", err)
+	}
+	ramdisk, err := initramfs(guestrd, modules)
+	if err != nil {
+		return m, err
+	}
+	m.KernelSHA256, m.InitramfsSHA256 = digest(image), digest(ramdisk)
+	return m, publish(c, m, image, ramdisk)
+}
+
+// wanted are the modules that a guest needs, by name; those built into a kernel are skipped.
+func wanted() []string {
+	return []string{"virtio_pci", "virtio_mmio", "virtio_blk", "virtio_console", "virtio_rng", "erofs", "overlay"}
+}
+
+// Read returns the manifest of the bundle for arch in the folder dir.
+func Read(dir, arch string) (Manifest, error) {
+	var m Manifest
+	content, err := os.ReadFile(filepath.Join(dir, arch, ManifestFile))
+	if err != nil {
+		return m, fmt.Errorf("read bundle: %w", err)
+	}
+	if err := json.Unmarshal(content, &m); err != nil {
+		return m, fmt.Errorf("read bundle %s: %w", arch, err)
+	}
+	return m, nil
+}
+
+// publish writes the bundle to a folder of its own and puts it in place.
+func publish(c Config, m Manifest, kernel, ramdisk []byte) error {
+	if err := os.MkdirAll(c.Out, 0o755); err != nil {
+		return fmt.Errorf("publish bundle: %w", err)
+	}
+	temp, err := os.MkdirTemp(c.Out, "."+c.Arch+"-")
+	if err != nil {
+		return fmt.Errorf("publish bundle: %w", err)
+	}
+	defer os.RemoveAll(temp)
+	if err := os.Chmod(temp, 0o755); err != nil { // QEMU's own user reads it
+		return fmt.Errorf("publish bundle: %w", err)
+	}
+	manifest, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return fmt.Errorf("publish bundle: %w", err)
+	}
+	for name, content := range map[string][]byte{
+		KernelFile: kernel, InitramfsFile: ramdisk, ManifestFile: append(manifest, '\n'),
+	} {
+		if err := os.WriteFile(filepath.Join(temp, name), content, 0o644); err != nil {
+			return fmt.Errorf("publish bundle: %w", err)
+		}
+	}
+	return replace(temp, filepath.Join(c.Out, c.Arch))
+}
+
+// replace puts the folder from in place of to.
+func replace(from, to string) error {
+	old := from + ".old"
+	if err := os.Rename(to, old); err != nil && !os.IsNotExist(err) {
+		return fmt.Errorf("publish bundle: %w", err)
+	}
+	defer os.RemoveAll(old)
+	if err := os.Rename(from, to); err != nil {
+		return fmt.Errorf("publish bundle: %w", err)
+	}
+	return nil
+}
+
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// kernel is an unpacked kernel package.
+type kernel struct {
+	dir     string
+	release string
+}
+
+// openKernel finds the one release in a package's folder.
+func openKernel(dir string) (*kernel, error) {
+	found, err := filepath.Glob(filepath.Join(dir, "lib/modules/*"))
+	if err != nil || len(found) != 1 {
+		return nil, fmt.Errorf("open kernel package %s: %d releases in lib/modules, 1 wanted", dir, len(found))
+	}
+	return &kernel{dir: dir, release: filepath.Base(found[0])}, nil
+}
+
+// image returns the kernel as QEMU boots it.
+func (k *kernel) image(arch string) ([]byte, error) {
+	found, err := filepath.Glob(filepath.Join(k.dir, "boot/vmlinu[xz]-"+k.release))
+	if err != nil || len(found) != 1 {
+		return nil, fmt.Errorf("read kernel %s: %d images in boot, 1 wanted", k.release, len(found))
+	}
+	file, err := os.ReadFile(found[0])
+	if err != nil {
+		return nil, fmt.Errorf("read kernel: %w", err)
+	}
+	image, err := vmlinux.ForQEMU(arch, file)
+	if err != nil {
+		return nil, fmt.Errorf("prepare kernel %s: %w", k.release, err)
+	}
+	return image, nil
+}
+
+// moduleName is a module's name as the kernel has it: dashes are underscores.
+func moduleName(path string) string {
+	base := filepath.Base(path)
+	base, _, _ = strings.Cut(base, ".ko")
+	return strings.ReplaceAll(base, "-", "_")
+}

@@ -1,0 +1,167 @@
+// Package job runs jobs on the guest's side: it makes a fresh writable layer and cgroup
+// for each run, drives the sandboxed child, streams stdout and stderr, enforces limits and
+// says how it ended.
+//
+// Its place in a job's life: between the host's Job message and Collected. It must not know
+// that it is in a virtual machine, where its disks come from, nor what carries the frames.
+package job
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+
+	"github.com/program-explorer/pe/schemas/guestproto"
+)
+
+// Config of a Runner.
+type Config struct {
+	// Self is guestrd's own binary, started again as the sandbox's child. Default /proc/self/exe.
+	Self string
+	// Cgroup is a cgroup v2 folder with the controllers cpu, memory and pids enabled for its children. Default /sys/fs/cgroup.
+	Cgroup string
+	// Work is an empty folder for the runs' layers. Default /run/runs.
+	Work string
+	// OpenDisk opens a job's disk by serial. Without it, a job with disks is the platform's fault.
+	OpenDisk func(serial string, write bool) (*os.File, error)
+}
+
+// Runner prepares and runs jobs over one image, one at a time.
+type Runner struct {
+	config Config
+
+	mu       sync.Mutex
+	lower    []string // overlay's lower folders, topmost first
+	ids      idMap
+	names    Names
+	spare    *process
+	spawned  int
+	last     *layer // upper layer of the run that ended last
+	prepared int
+}
+
+// Names are the machine's own, shown to jobs.
+type Names struct {
+	Hostname  string
+	MachineID string
+}
+
+// New makes a Runner; SetRoot must be called before Prepare.
+func New(c Config) *Runner {
+	c.Self = defaultTo(c.Self, "/proc/self/exe")
+	c.Cgroup = defaultTo(c.Cgroup, "/sys/fs/cgroup")
+	c.Work = defaultTo(c.Work, "/run/runs")
+	return &Runner{config: c, ids: highIDs(), names: Names{Hostname: "localhost"}}
+}
+
+func defaultTo(value, fallback string) string {
+	if value == "" {
+		return fallback
+	}
+	return value
+}
+
+// SetNames is called before each run that shall see other names.
+func (r *Runner) SetNames(n Names) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.names = n
+}
+
+// SetRoot makes the file system mounted at path the image of later runs. It maps the
+// image's owners into the job's user namespace, and starts the first child ahead of its job.
+func (r *Runner) SetRoot(path string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	spare, err := r.spawn()
+	if err != nil {
+		return err
+	}
+	if err := mapOwners(path, spare.pid); err != nil {
+		// A kernel without idmapped mounts for this file system: the job's root is the
+		// guest's root then, without capabilities all the same.
+		spare.kill()
+		r.ids = identityIDs()
+		if spare, err = r.spawn(); err != nil {
+			return err
+		}
+	}
+	r.spare, r.lower = spare, []string{path}
+	return nil
+}
+
+// Freeze makes what the last run wrote a read-only layer below later runs and returns its size in bytes.
+func (r *Runner) Freeze() (int64, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.last == nil {
+		return 0, fmt.Errorf("freeze: no run has ended")
+	}
+	// The warm-up's outputs are not the job's.
+	if err := os.RemoveAll(filepath.Join(r.last.upper(), "output")); err != nil {
+		return 0, fmt.Errorf("freeze: %w", err)
+	}
+	used, err := r.last.used()
+	if err != nil {
+		return 0, fmt.Errorf("freeze: %w", err)
+	}
+	r.lower = append([]string{r.last.upper()}, r.lower...)
+	r.last = nil
+	return used, nil
+}
+
+// take returns a child that waits for its order, and the folders below a new run.
+func (r *Runner) take() (*process, []string, Names, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.lower) == 0 {
+		return nil, nil, Names{}, fmt.Errorf("no image is mounted")
+	}
+	if r.last != nil {
+		r.last.remove()
+		r.last = nil
+	}
+	p := r.spare
+	r.spare = nil
+	if p == nil {
+		var err error
+		if p, err = r.spawn(); err != nil {
+			return nil, nil, Names{}, err
+		}
+	}
+	return p, r.lower, r.names, nil
+}
+
+// ended keeps the run's layer for Freeze and starts the next run's child.
+func (r *Runner) ended(l *layer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = l
+	if r.spare == nil {
+		r.spare, _ = r.spawn() // take tries again, and has somebody to tell
+	}
+}
+
+// spawn starts a child in fresh namespaces and a fresh cgroup.
+func (r *Runner) spawn() (*process, error) {
+	r.spawned++
+	group, err := newCgroup(filepath.Join(r.config.Cgroup, "job-"+strconv.Itoa(r.spawned)), r.ids.base)
+	if err != nil {
+		return nil, err
+	}
+	p, err := spawn(r.config.Self, group, r.ids)
+	if err != nil {
+		group.remove()
+		return nil, err
+	}
+	return p, nil
+}
+
+// Prepare begins a run. It returns at once; everything that happens is sent to w.
+func (r *Runner) Prepare(n uint16, spec *guestproto.Job, w *guestproto.Writer) *Run {
+	run := newRun(r, n, spec, w)
+	go run.live()
+	return run
+}

@@ -1,0 +1,53 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// names gives the job this machine's own names: kernel hostname and the files that hold them.
+func names(root *os.Root, s Setup) error {
+	if err := unix.Sethostname([]byte(s.Hostname)); err != nil {
+		return fmt.Errorf("set hostname: %w", err)
+	}
+	if err := makeFolder(root, "etc"); err != nil {
+		return fmt.Errorf("make /etc: %w", err)
+	}
+	files := map[string]string{
+		"etc/hostname":   s.Hostname + "\n",
+		"etc/machine-id": s.MachineID + "\n",
+		"etc/hosts":      "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 " + s.Hostname + "\n",
+	}
+	for path, content := range files {
+		// What the image has there may be a link: it is replaced, never followed.
+		if err := root.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("replace /%s: %w", path, err)
+		}
+		if err := root.WriteFile(path, []byte(content), 0o644); err != nil {
+			return fmt.Errorf("write /%s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+// bringUpLoopback sets lo up in the job's network namespace, its only interface.
+func bringUpLoopback() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("bring up lo: %w", err)
+	}
+	defer unix.Close(fd)
+	request, err := unix.NewIfreq("lo")
+	if err != nil {
+		return fmt.Errorf("bring up lo: %w", err)
+	}
+	request.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, request); err != nil {
+		return fmt.Errorf("bring up lo: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package serve
+
+import (
+	"time"
+
+	"github.com/program-explorer/pe/schemas/guestproto"
+)
+
+// handleRun serves the frames of one run, in the order that the protocol allows.
+func (s *server) handleRun(f guestproto.Frame) error {
+	if f.Type == guestproto.TypeJob {
+		return s.prepare(f)
+	}
+	if f.Run > s.last {
+		return guestproto.Broken("%s: run %d has no job", f.Type, f.Run)
+	}
+	if s.run == nil || s.run.n != f.Run {
+		return nil // the run is over: the host could not know yet
+	}
+	switch f.Type {
+	case guestproto.TypeInput:
+		return s.run.takeInput(f.Body)
+	case guestproto.TypeStdin:
+		return s.run.takeStdin(f.Body)
+	}
+	m, err := guestproto.Decode(f)
+	if err != nil {
+		return err
+	}
+	switch m := m.(type) {
+	case *guestproto.InputEnd:
+		return s.run.endInput(m)
+	case *guestproto.Start:
+		return s.run.begin()
+	case *guestproto.StdinEnd:
+		return s.run.endStdin()
+	case *guestproto.Kill:
+		s.run.Kill(*m)
+		return nil
+	}
+	return guestproto.Broken("%s: unexpected", f.Type)
+}
+
+// prepare begins the next run. Only one is on at a time, and their numbers rise.
+func (s *server) prepare(f guestproto.Frame) error {
+	m, err := guestproto.Decode(f)
+	if err != nil {
+		return err
+	}
+	if err := s.settleIfOver(); err != nil {
+		return err
+	}
+	switch {
+	case !s.identified:
+		return guestproto.Broken("job before identity")
+	case !s.mounted:
+		return guestproto.Broken("job before rootfs")
+	case s.run != nil:
+		return guestproto.Broken("job during run %d", s.run.n)
+	case f.Run <= s.last:
+		return guestproto.Broken("run %d after run %d", f.Run, s.last)
+	}
+	job := m.(*guestproto.Job)
+	s.last = f.Run
+	s.run = &active{Run: s.machine.Prepare(f.Run, job, s.w), n: f.Run, job: job}
+	return nil
+}
+
+// settleIfOver gives a run that has sent its Collected the moment it needs to be over.
+func (s *server) settleIfOver() error {
+	if s.run == nil {
+		return nil
+	}
+	select {
+	case err := <-s.run.Done():
+		s.run = nil
+		return err
+	case <-time.After(5 * time.Second):
+		return nil
+	}
+}
+
+func (a *active) takeInput(p []byte) error {
+	if a.job.Input.Via != guestproto.ViaChannel || a.inputEnded {
+		return guestproto.Broken("input: unexpected")
+	}
+	a.input += int64(len(p))
+	a.Input(p)
+	return nil
+}
+
+func (a *active) endInput(m *guestproto.InputEnd) error {
+	if a.job.Input.Via != guestproto.ViaChannel || a.inputEnded || m.Size != a.input {
+		return guestproto.Broken("input_end: %d bytes, %d came", m.Size, a.input)
+	}
+	a.inputEnded = true
+	a.InputEnd()
+	return nil
+}
+
+func (a *active) begin() error {
+	if a.went {
+		return guestproto.Broken("start: again")
+	}
+	a.went = true
+	a.Start()
+	return nil
+}
+
+func (a *active) takeStdin(p []byte) error {
+	if a.job.Stdin.Via != guestproto.ViaChannel || a.stdinEnded {
+		return guestproto.Broken("stdin: unexpected")
+	}
+	if err := a.Stdin(p); err != nil {
+		return guestproto.Broken("stdin: %v", err)
+	}
+	return nil
+}
+
+func (a *active) endStdin() error {
+	if a.job.Stdin.Via != guestproto.ViaChannel || a.stdinEnded {
+		return guestproto.Broken("stdin_end: unexpected")
+	}
+	a.stdinEnded = true
+	a.StdinEnd()
+	return nil
+}
+
+// timed returns how long f took, in microseconds.
+func timed(f func() error) (int64, error) {
+	begin := time.Now()
+	err := f()
+	return time.Since(begin).Microseconds(), err
+}

@@ -1,0 +1,232 @@
+// Package serve is the guest's side of the protocol: it reads the host's frames, keeps
+// their order, and hands them to the machine and to the run that they are for.
+//
+// Its place in a job's life: the whole of it, as seen from inside. It must not know how a
+// machine is set up nor how a job is run.
+package serve
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/program-explorer/pe/schemas/guestproto"
+)
+
+// Machine is what the frames act upon. An error may say its Fault code by a method FaultCode.
+type Machine interface {
+	Identify(*guestproto.Identity) error
+	Mount(*guestproto.Rootfs) error
+	// Freeze returns the frozen layer's size in bytes.
+	Freeze() (int64, error)
+	// Prepare begins a run, which sends its own messages to w.
+	Prepare(n uint16, job *guestproto.Job, w *guestproto.Writer) Run
+}
+
+// Run is a job in progress. No method waits for its program.
+type Run interface {
+	Input(p []byte)
+	InputEnd()
+	Start()
+	Stdin(p []byte) error
+	StdinEnd()
+	Kill(guestproto.Kill)
+	// Done yields once: nil, or the platform's fault.
+	Done() <-chan error
+}
+
+// coder is an error that knows its code among guestproto's Fault codes.
+type coder interface {
+	error
+	FaultCode() string
+}
+
+// fault gives an error a code.
+type fault struct {
+	code string
+	error
+}
+
+func (f *fault) FaultCode() string { return f.code }
+func (f *fault) Unwrap() error     { return f.error }
+
+// errPoweroff ends serve as the host wished.
+var errPoweroff = errors.New("power off")
+
+// Serve announces the guest and serves frames until Poweroff (nil), the stream's end or a
+// fault, which the host has been told if the stream still works.
+func Serve(rw io.ReadWriter, m Machine, ready *guestproto.Ready) error {
+	s := &server{machine: m, w: guestproto.NewWriter(rw)}
+	if err := s.w.Send(0, ready); err != nil {
+		return err
+	}
+	err := s.loop(guestproto.NewReader(bufio.NewReaderSize(rw, guestproto.MaxData), guestproto.Host))
+	if errors.Is(err, errPoweroff) {
+		return nil
+	}
+	s.report(err)
+	return err
+}
+
+type server struct {
+	machine Machine
+	w       *guestproto.Writer
+
+	identified bool
+	mounted    bool
+	run        *active
+	last       uint16
+}
+
+// active is the current run and what the host has sent for it.
+type active struct {
+	Run
+	n                                   uint16
+	job                                 *guestproto.Job
+	inputEnded, stdinEnded, went, ended bool
+	input                               int64
+}
+
+type incoming struct {
+	frame guestproto.Frame
+	err   error
+}
+
+// loop handles one frame at a time; the reader waits until a frame's body is done with.
+func (s *server) loop(r *guestproto.Reader) error {
+	frames := make(chan incoming)
+	next := make(chan struct{})
+	over := make(chan struct{})
+	defer close(over)
+	go func() {
+		for {
+			f, err := r.Next()
+			select {
+			case frames <- incoming{f, err}:
+			case <-over:
+				return
+			}
+			select {
+			case <-next:
+			case <-over:
+				return
+			}
+		}
+	}()
+	for {
+		var done <-chan error
+		if s.run != nil {
+			done = s.run.Done()
+		}
+		select {
+		case err := <-done:
+			if err != nil {
+				return err
+			}
+			s.run = nil
+		case in := <-frames:
+			if in.err != nil {
+				return in.err
+			}
+			if err := s.handle(in.frame); err != nil {
+				return err
+			}
+			next <- struct{}{}
+		}
+	}
+}
+
+func (s *server) handle(f guestproto.Frame) error {
+	if f.Run != 0 {
+		return s.handleRun(f)
+	}
+	m, err := guestproto.Decode(f)
+	if err != nil {
+		return err
+	}
+	switch m := m.(type) {
+	case *guestproto.Identity:
+		return s.identify(m)
+	case *guestproto.Rootfs:
+		return s.mount(m)
+	case *guestproto.Freeze:
+		return s.freeze()
+	case *guestproto.Ping:
+		return s.w.Send(0, &guestproto.Pong{Nonce: m.Nonce})
+	case *guestproto.Poweroff:
+		return errPoweroff
+	}
+	return guestproto.Broken("%s: unexpected", f.Type)
+}
+
+func (s *server) identify(m *guestproto.Identity) error {
+	if s.run != nil {
+		return guestproto.Broken("identity during a run")
+	}
+	if err := s.machine.Identify(m); err != nil {
+		return coded(guestproto.FaultIdentity, err)
+	}
+	s.identified = true
+	return s.w.Send(0, &guestproto.IdentityDone{})
+}
+
+func (s *server) mount(m *guestproto.Rootfs) error {
+	if s.mounted {
+		return guestproto.Broken("a second rootfs")
+	}
+	took, err := timed(func() error { return s.machine.Mount(m) })
+	if err != nil {
+		return coded(guestproto.FaultRootfs, err)
+	}
+	s.mounted = true
+	return s.w.Send(0, &guestproto.Mounted{TookUS: took})
+}
+
+func (s *server) freeze() error {
+	if err := s.settle(); err != nil {
+		return err
+	}
+	size, err := s.machine.Freeze()
+	if err != nil {
+		return coded(guestproto.FaultJob, err)
+	}
+	return s.w.Send(0, &guestproto.Frozen{Bytes: size})
+}
+
+// settle waits for a run that has said its last word already.
+func (s *server) settle() error {
+	if s.run == nil {
+		return nil
+	}
+	err := <-s.run.Done()
+	s.run = nil
+	return err
+}
+
+func coded(code string, err error) error {
+	var c coder
+	if errors.As(err, &c) {
+		return err
+	}
+	return &fault{code, err}
+}
+
+// report tells the host why nothing follows. The stream may be gone; so be it.
+func (s *server) report(err error) {
+	m := &guestproto.Fault{Code: guestproto.FaultJob, Message: text(err)}
+	var c coder
+	var broken *guestproto.ProtocolError
+	switch {
+	case errors.As(err, &c):
+		m.Code = c.FaultCode()
+	case errors.As(err, &broken):
+		m.Code = guestproto.FaultProtocol
+	}
+	_ = s.w.Send(0, m)
+}
+
+func text(err error) string {
+	s := strings.ToValidUTF8(err.Error(), "\ufffd")
+	return strings.ToValidUTF8(s[:min(len(s), 1<<10)], "")
+}

@@ -1,0 +1,74 @@
+package vminit
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// patience is how long a device may take to appear after its driver was loaded.
+const patience = 10 * time.Second
+
+// channelPort is the name of the virtio-serial port to the host.
+const channelPort = "pe.job"
+
+// openChannel finds the port to the host and opens it.
+func openChannel() (*os.File, error) {
+	name, err := findDevice("/sys/class/virtio-ports", "name", channelPort)
+	if err != nil {
+		return nil, fmt.Errorf("find channel: %w", err)
+	}
+	// Opened without O_NONBLOCK: reads and writes then block in the kernel, which costs
+	// fewer system calls than polling.
+	f, err := os.OpenFile("/dev/"+name, os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open channel: %w", err)
+	}
+	return f, nil
+}
+
+// openDisk opens the block device with a virtio serial.
+func openDisk(serial string, write bool) (*os.File, error) {
+	path, err := diskPath(serial)
+	if err != nil {
+		return nil, err
+	}
+	flag := os.O_RDONLY
+	if write {
+		flag = os.O_RDWR
+	}
+	f, err := os.OpenFile(path, flag, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open disk %s: %w", serial, err)
+	}
+	return f, nil
+}
+
+func diskPath(serial string) (string, error) {
+	name, err := findDevice("/sys/block", "serial", serial)
+	if err != nil {
+		return "", fmt.Errorf("find disk %s: %w", serial, err)
+	}
+	return "/dev/" + name, nil
+}
+
+// findDevice returns the entry of a sysfs class whose attribute has the wanted value. Devices
+// appear a little after their driver.
+func findDevice(class, attribute, want string) (string, error) {
+	deadline := time.Now().Add(patience)
+	for {
+		entries, _ := os.ReadDir(class)
+		for _, e := range entries {
+			value, err := os.ReadFile(class + "/" + e.Name() + "/" + attribute)
+			if err == nil && strings.TrimRight(string(value), "\x00\n") == want {
+				return e.Name(), nil
+			}
+		}
+		if time.Now().After(deadline) {
+			return "", errors.New("no such device")
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}

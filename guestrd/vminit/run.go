@@ -1,0 +1,107 @@
+package vminit
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/program-explorer/pe/guestrd/serve"
+	"github.com/program-explorer/pe/schemas/guestproto"
+)
+
+// openFiles is the most that any process may open.
+const openFiles = 1 << 16
+
+// Run is the life of process 1. It never returns: the machine powers off at its end.
+// Nothing needs reaping besides the children that package job waits for: whatever a job
+// leaves behind ends with its own PID namespace.
+func Run(version string) {
+	if err := live(version); err != nil {
+		console("guestrd: " + err.Error())
+	}
+	powerOff()
+}
+
+func live(version string) error {
+	if err := setUp(); err != nil {
+		return err // there is no channel without /dev and /sys: the console must do
+	}
+	// Jobs inherit what this process may have; the kernel's default is 4096.
+	files := unix.Rlimit{Cur: openFiles, Max: openFiles}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		return fmt.Errorf("raise limit of open files: %w", err)
+	}
+	if err := loadModules(); err != nil {
+		return err
+	}
+	channel, err := openChannel()
+	if err != nil {
+		return err
+	}
+	ready, err := describe(version)
+	if err != nil {
+		return err
+	}
+	return serve.Serve(channel, newMachine(), ready)
+}
+
+// describe fills the first message to the host.
+func describe(version string) (*guestproto.Ready, error) {
+	var uts unix.Utsname
+	if err := unix.Uname(&uts); err != nil {
+		return nil, fmt.Errorf("read kernel's name: %w", err)
+	}
+	var up unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &up); err != nil {
+		return nil, fmt.Errorf("read uptime: %w", err)
+	}
+	return &guestproto.Ready{
+		Protocol: guestproto.Version,
+		Arch:     runtime.GOARCH,
+		Kernel:   unix.ByteSliceToString(uts.Release[:]),
+		CPUModel: cpuModel(),
+		Guest:    version,
+		Enforces: []string{
+			guestproto.LimitCPU, guestproto.LimitLog, guestproto.LimitMemory, guestproto.LimitOutput,
+			guestproto.LimitPIDs, guestproto.LimitScratch, guestproto.LimitWall,
+		},
+		BootUS: up.Nano() / int64(time.Microsecond),
+	}, nil
+}
+
+// cpuModel reads what each architecture calls its processor.
+func cpuModel() string {
+	info, _ := os.ReadFile("/proc/cpuinfo")
+	for _, key := range []string{"model name", "CPU part", "isa"} {
+		for line := range strings.Lines(string(info)) {
+			name, value, ok := strings.Cut(line, ":")
+			if ok && strings.TrimSpace(name) == key {
+				return strings.ToValidUTF8(strings.TrimSpace(value), "")
+			}
+		}
+	}
+	return "unknown"
+}
+
+// console prints one line where the host's log of the machine can see it.
+func console(line string) {
+	if f, err := os.OpenFile("/dev/console", os.O_WRONLY, 0); err == nil {
+		fmt.Fprintln(f, line)
+		f.Close()
+		return
+	}
+	fmt.Fprintln(os.Stderr, line)
+}
+
+// powerOff ends the machine. A kernel without a way to do so is rebooted or halted, which
+// the host takes for the end all the same.
+func powerOff() {
+	for _, how := range []int{unix.LINUX_REBOOT_CMD_POWER_OFF, unix.LINUX_REBOOT_CMD_RESTART, unix.LINUX_REBOOT_CMD_HALT} {
+		unix.Reboot(how)
+	}
+	select {}
+}
