@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/program-explorer/pe/schemas"
@@ -40,4 +41,11 @@ func (c *Client) OutputList(ctx context.Context, id string) ([]schemas.Output, e
 	get := call{method: http.MethodGet, path: []string{"v1", "jobs", id, "outputs"}}
 	err := c.retry(ctx, func() error { return c.ask(ctx, get, &list) })
 	return list.Outputs, err
+}
+
+// Log returns what a job has written so far to one stream: schemas.StreamStdout or schemas.StreamStderr.
+func (c *Client) Log(ctx context.Context, id, stream string) (io.ReadCloser, error) {
+	return c.open(ctx, call{
+		method: http.MethodGet, path: []string{"v1", "jobs", id, "logs"}, query: url.Values{"stream": {stream}}, accept: "text/plain",
+	})
 }

@@ -1,0 +1,199 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/program-explorer/pe/producer"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// cancelTimeout is how long a cancel request may take after Ctrl-C.
+const cancelTimeout = 10 * time.Second
+
+func (a *app) runCommand() *cobra.Command {
+	var j jobFlags
+	var o outputFlags
+	cmd := &cobra.Command{
+		Use: "run --image IMAGE [flags] [--] [ARG...]", Short: runShort, Long: runLong, Example: runExample,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return asRun(a.run(cmd, &j, o, args))
+		},
+	}
+	j.add(cmd)
+	o.add(cmd.Flags(), "output")
+	cmd.Flags().BoolVar(&o.none, "no-output", false, helpNoOutput)
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return asRun(usage(errors.New(flagText(cmd.CommandPath(), err))))
+	})
+	return cmd
+}
+
+func (a *app) submitCommand() *cobra.Command {
+	var j jobFlags
+	cmd := &cobra.Command{
+		Use: "submit --image IMAGE [flags] [--] [ARG...]", Short: submitShort, Long: submitLong,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			_, job, err := a.submit(cmd.Context(), cmd, &j, args)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.print(job)
+			}
+			return a.write([]byte(job.ID + "\n"))
+		},
+	}
+	j.add(cmd)
+	return cmd
+}
+
+// submit sends inputs and posts the job.
+func (a *app) submit(ctx context.Context, cmd *cobra.Command, j *jobFlags, args []string) (*producer.Client, schemas.Job, error) {
+	spec, err := j.build(a, cmd.Flags(), args)
+	if err != nil {
+		return nil, schemas.Job{}, err
+	}
+	c, err := a.client()
+	if err != nil {
+		return nil, schemas.Job{}, err
+	}
+	if err := a.addInputs(ctx, c, j, &spec); err != nil {
+		return nil, schemas.Job{}, err
+	}
+	a.screen.doing("submitting", false)
+	job, err := c.Submit(ctx, spec)
+	return c, job, err
+}
+
+func (a *app) run(cmd *cobra.Command, j *jobFlags, o outputFlags, args []string) error {
+	ctx, leave := context.WithCancelCause(cmd.Context())
+	defer leave(nil)
+	submitted := make(chan func())
+	go a.interrupts(ctx, leave, submitted)
+
+	a.screen.start(a.rewritable())
+	c, job, err := a.submit(ctx, cmd, j, args)
+	if err != nil {
+		return err
+	}
+	select {
+	case submitted <- func() { a.cancelJob(ctx, c, job.ID) }:
+	case <-ctx.Done():
+		// Interrupted while the gateway accepted it.
+		a.cancelJob(ctx, c, job.ID)
+		return context.Cause(ctx)
+	}
+	if !a.json {
+		if err := a.showOutput(ctx, c, job.ID); err != nil {
+			return err
+		}
+	}
+	if job, err = c.Wait(ctx, job.ID); err != nil {
+		return err
+	}
+	if err := a.fetchOutputs(ctx, c, job, o); err != nil {
+		return err
+	}
+	return a.finish(job)
+}
+
+// finish says how the job ended, and returns its exit code.
+func (a *app) finish(job schemas.Job) error {
+	a.screen.end()
+	if a.json {
+		if err := a.print(job); err != nil {
+			return err
+		}
+	} else if words := endWords(job); words != "" {
+		a.screen.say(words)
+	}
+	if code := jobCode(job); code != 0 {
+		return &codedError{code: code}
+	}
+	return nil
+}
+
+// interrupts cancels the job at the first signal and leaves at the second; with
+// no job yet, it leaves at the first.
+func (a *app) interrupts(ctx context.Context, leave context.CancelCauseFunc, submitted <-chan func()) {
+	var cancel func()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case cancel = <-submitted:
+		case <-a.Signals:
+			if cancel == nil {
+				leave(errInterrupted)
+				return
+			}
+			a.note(noteCancelling)
+			go cancel()
+			select {
+			case <-ctx.Done():
+			case <-a.Signals:
+				a.note(noteLeaving)
+				leave(errInterrupted)
+			}
+			return
+		}
+	}
+}
+
+func (a *app) cancelJob(ctx context.Context, c *producer.Client, id string) {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
+	defer stop()
+	if _, err := c.Cancel(ctx, id); err != nil {
+		a.note("cancel job %s: %v", id, err)
+	}
+}
+
+// showOutput passes on what the job writes until it has ended.
+func (a *app) showOutput(ctx context.Context, c *producer.Client, id string) error {
+	s := stream{app: a}
+	for e, err := range c.Follow(ctx, id) {
+		if err != nil {
+			return err
+		}
+		if err := s.show(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stream is how far the output of a job has been shown.
+type stream struct {
+	*app
+	attempt int
+	shown   map[string]int64
+}
+
+func (s *stream) show(e producer.Event) error {
+	switch e.Kind {
+	case schemas.StreamState, schemas.StreamEnd:
+		s.screen.doing(changeWords(e.Change), false)
+		if e.Change.Attempt != s.attempt {
+			if len(s.shown) > 0 {
+				s.note("%s", noteAgain(e.Change.Attempt))
+			}
+			s.attempt, s.shown = e.Change.Attempt, nil
+		}
+	case schemas.StreamStage:
+		s.screen.doing(stageWords(e.Stage), false)
+	case schemas.StreamStdout, schemas.StreamStderr:
+		if s.shown == nil {
+			s.shown = map[string]int64{}
+		}
+		if lost := e.Offset - s.shown[e.Kind]; lost > 0 {
+			s.note("%s", noteLost(lost, e.Kind))
+		}
+		s.shown[e.Kind] = e.Offset + int64(len(e.Data))
+		return s.screen.output(e.Kind == schemas.StreamStderr, e.Data)
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+package cli
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// bytesFlag is a size: 512M, 1.5G, 1GiB, or plain bytes. Units are powers of 1024.
+type bytesFlag int64
+
+func (b *bytesFlag) String() string { return formatBytes(int64(*b)) }
+func (b *bytesFlag) Type() string   { return "size" }
+
+func (b *bytesFlag) Set(s string) error {
+	number := strings.TrimRight(s, "kKmMgGtTiIbB")
+	unit := strings.ToLower(s[len(number):])
+	factor, ok := map[string]float64{"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}[strings.TrimSuffix(strings.TrimSuffix(unit, "b"), "i")]
+	v, err := strconv.ParseFloat(number, 64)
+	if v *= factor; !ok || err != nil || !(v >= 1) || v > 1<<62 || v != math.Trunc(v) {
+		return fmt.Errorf("want a size such as 512M, 1.5G or 1048576")
+	}
+	*b = bytesFlag(v)
+	return nil
+}
+
+// durationFlag is a time of whole milliseconds: 90s, 5m, 1h30m, or plain seconds.
+type durationFlag time.Duration
+
+func (d *durationFlag) String() string { return time.Duration(*d).String() }
+func (d *durationFlag) Type() string   { return "duration" }
+
+func (d *durationFlag) Set(s string) error {
+	v, err := time.ParseDuration(s)
+	if err != nil {
+		v, err = time.ParseDuration(s + "s")
+	}
+	if err != nil || v < time.Millisecond || v%time.Millisecond != 0 {
+		return fmt.Errorf("want a duration such as 90s, 5m or 1h30m")
+	}
+	*d = durationFlag(v)
+	return nil
+}
+
+func (d durationFlag) milliseconds() int64 { return time.Duration(d).Milliseconds() }
+
+func formatBytes(n int64) string {
+	const units = "KMGT"
+	v, unit := float64(n), -1
+	for v >= 1024 && unit < len(units)-1 {
+		v /= 1024
+		unit++
+	}
+	if unit < 0 {
+		return strconv.FormatInt(n, 10) + " B"
+	}
+	return strconv.FormatFloat(v, 'f', precision(v), 64) + " " + units[unit:unit+1] + "iB"
+}
+
+// precision gives three digits or so.
+func precision(v float64) int {
+	if v < 9.95 && v != math.Trunc(v) {
+		return 1
+	}
+	return 0
+}
+
+// formatSpan is a duration for people: 12ms, 1.2s, 3m10s.
+func formatSpan(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return strconv.FormatInt(d.Milliseconds(), 10) + "ms"
+	case d < 10*time.Second:
+		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + "s"
+	case d < time.Hour:
+		return strings.TrimSuffix(d.Round(time.Second).String(), "m0s") + minuteSuffix(d.Round(time.Second))
+	case d < 48*time.Hour:
+		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+	}
+	return strconv.Itoa(int(d.Hours()/24)) + "d"
+}
+
+func minuteSuffix(d time.Duration) string {
+	if d >= time.Minute && d%time.Minute == 0 {
+		return "m"
+	}
+	return ""
+}
+
+// formatAge is how long ago an instant was.
+func formatAge(now time.Time, us int64) string {
+	d := max(now.Sub(time.UnixMicro(us)), 0)
+	if d < time.Second {
+		return "now"
+	}
+	return formatSpan(d.Truncate(time.Second)) + " ago"
+}
+
+// printable returns a name as it is if it can be printed on one line, else quoted.
+func printable(s string) string {
+	if quoted := strconv.Quote(s); quoted[1:len(quoted)-1] != s {
+		return quoted
+	}
+	return s
+}

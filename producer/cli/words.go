@@ -1,0 +1,305 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/program-explorer/pe/producer"
+	"github.com/program-explorer/pe/schemas"
+)
+
+const (
+	rootShort = "Run any container image on your files, on the machine you name"
+	rootLong  = `pe runs a program from any container image on your files, in a machine of its
+own, and fetches what it leaves in /output.
+
+The gateway is named by --server or PE_SERVER; PE_TOKEN holds the access token
+where one is needed. ` + "`ped up`" + ` starts a gateway on this machine.
+
+Exit codes of run and wait:
+  0-123      the program's own (126: it could not be executed, 127: it is not in the image)
+  124        a limit ended it: wall, cpu, memory, pids, scratch or output
+  125        there is no exit code: wrong usage, no gateway, or the platform failed
+  128+n      signal n ended it (139: SIGSEGV)
+  130        the job was cancelled
+A program may use any of these itself; --json tells for certain.
+
+Exit codes of all other commands:
+  0  done
+  1  something on this machine failed, such as writing a file
+  2  wrong usage
+  3  the gateway cannot be reached, or refused`
+	rootExample = `  pe run --image gcc -f main.c -- sh -c 'gcc -O2 main.c -o /output/a.out && /output/a.out'
+  echo 'print(6*7)' | pe run --image python -- python3 -
+  id=$(pe submit --image busybox --arch riscv64 -- uname -m); pe wait $id; pe logs $id`
+
+	runShort = "Run a job: send inputs, show its output, fetch its files, exit with its exit code"
+	runLong  = `Run a job and stay with it. Inputs are placed in the job's working directory
+(/work), its stdout and stderr come as it writes them, and files that it leaves
+in /output are fetched into a folder, which is made only if there are any.
+Files that are there already are replaced; --no-clobber refuses instead.
+
+Our stdin is sent if it is a pipe or a file. In a shell loop that reads, use
+--stdin none, as with ssh.
+
+Ctrl-C cancels the job; the second leaves at once, and the job ends by itself.
+Exit codes: see pe --help.`
+	runExample = `  pe run --image gcc -f main.c -- sh -c 'gcc main.c -o /output/a.out'
+  pe run --image python -f data=measurements/ -f plot.py --collect '*.png' -- python3 plot.py
+  pe run --image busybox --arch riscv64 --wall 10s --memory 256M -- uname -a
+  pe run --spec job.json --label nightly=1`
+
+	submitShort = "Submit a job and print its id"
+	submitLong  = `Submit a job, print its id, and leave. It takes the flags of run.`
+	statusShort = "Show a job"
+	waitShort   = "Wait until a job has ended, and exit as run would"
+	waitLong    = `Wait until a job has ended. The exit code is the program's, as with run: see pe --help.`
+	logsShort   = "Show what a job writes to stdout and stderr"
+	logsLong    = `Show what a job has written so far: its stdout on ours, its stderr on ours.
+With --follow, stay until it has ended.`
+	outputsShort = "List or fetch the files that a job left in /output"
+	outputsLong  = `List the files that a job left in /output; with --output, fetch all of them into
+a folder; with a PATH, write that file to stdout; with --tar, write all of them
+to stdout as a tar.`
+	outputsExample = `  pe outputs j0123…            # list
+  pe outputs j0123… -o results
+  pe outputs j0123… plot.png > plot.png
+  pe outputs j0123… --tar | tar t`
+	cancelShort    = "Cancel jobs"
+	jobsShort      = "List jobs, the newest first"
+	imagesShort    = "List the names that --image knows beside references"
+	executorsShort = "List the machines, and what they can run"
+	versionShort   = "Print the version"
+
+	helpServer    = "`ADDRESS` of the gateway"
+	helpJSON      = "print JSON: a document on stdout, errors on stderr"
+	helpQuiet     = "no progress, no notes: errors alone"
+	helpOutput    = "`DIR` for the files that the job leaves in /output"
+	helpNoOutput  = "fetch no files"
+	helpNoClobber = "refuse to replace files that are there"
+	helpFollow    = "stay until the job has ended"
+	helpTar       = "write a tar of all outputs to stdout"
+	helpState     = "only jobs in this `STATE` (repeatable)"
+	helpHasLabel  = "only jobs with this label, `KEY=VALUE` (repeatable)"
+	helpLimit     = "`N` of them; 0 for all"
+
+	noStdin          = "there is no stdin"
+	titleClient      = "The command failed"
+	titleUnreachable = "The gateway cannot be reached"
+	titleInterrupted = "Interrupted"
+	titleUsage       = "The command line is wrong"
+
+	noteCancelling   = "cancelling; Ctrl-C again to leave at once"
+	noteLeaving      = "left; the job is being cancelled"
+	noteWaitingStdin = "waiting for stdin to end; --stdin none sends nothing"
+	noteTerminal     = "the output is not text: redirect it into a file"
+)
+
+// What flags say. The words between back quotes name the value.
+const (
+	flagImage      = "`IMAGE`: a name from 'pe images', or a reference such as docker.io/library/gcc:14"
+	flagFile       = "`INPUT`: FILE, DIR, NAME=FILE or NAME=DIR (repeatable); names are relative to --cwd"
+	flagStdin      = "what the program reads: `FILE`, - for our stdin, or none (default: our stdin, unless it is a terminal)"
+	flagEnv        = "variable: `NAME=VALUE`, or NAME to take ours (repeatable)"
+	flagUser       = "`USER`: uid, uid:gid, or a name that the image knows"
+	flagEntrypoint = "`PROGRAM` instead of the image's entrypoint; empty for none"
+	flagCollect    = "collect only what matches `GLOB` in /output; ** crosses folders (repeatable; default all)"
+	flagSpec       = "`FILE` with a job specification in JSON, - for stdin; flags and arguments override it"
+	flagLabel      = "your own label: `KEY=VALUE` (repeatable)"
+	flagLane       = "`LANE`: interactive or batch (default interactive)"
+	flagKey        = "the same `KEY` again returns the first job"
+	flagKernel     = "beginning of the kernel's `RELEASE`, such as 6.1"
+	flagFeature    = "CPU `FEATURE` as the kernel names it, such as avx2 (repeatable)"
+	flagExecutor   = "`ID` of the one machine that may run it, from 'pe executors'"
+	flagOn         = "only machines with this label: `KEY=VALUE` (repeatable)"
+	flagWall       = "`TIME` limit, such as 90s or 5m; also --timeout (default 1m)"
+	flagCPUTime    = "limit of processor `TIME` of all processes (default wall times cpus)"
+	flagCPUs       = "`N` processors' worth of time, such as 0.5 (default 1)"
+	flagMemory     = "memory limit of this `SIZE`, such as 2G (default 512M)"
+	flagPids       = "at most `N` processes and threads (default 256)"
+	flagScratch    = "`SIZE` of the space for inputs and files that the job writes (default 256M)"
+	flagOutputs    = "at most `SIZE` of all outputs together (default 256M)"
+	flagCwd        = "working `DIR` (default /work)"
+	flagArch       = "`ARCH`: amd64, arm64 or riscv64 (default: one that the image has)"
+	flagIsolation  = "`KIND`: strong, vm, gvisor or container (default strong)"
+	flagAccel      = "`ACCELERATOR`: kvm, hvf or tcg (default any)"
+)
+
+func unknownCommand(name string) string {
+	return fmt.Sprintf("unknown command %s; see pe --help", printable(name))
+}
+
+func flagText(command string, err error) string {
+	return fmt.Sprintf("%v; see %s --help", err, command)
+}
+
+func wrongArguments(command, wanted string) string {
+	if wanted == "" {
+		return fmt.Sprintf("%s takes no arguments", command)
+	}
+	return fmt.Sprintf("want %s %s; see %s --help", command, wanted, command)
+}
+
+// errorText is an error as lines for a person; the first follows "pe: ".
+func errorText(err error) string {
+	var p *schemas.ProblemDocument
+	if !errors.As(err, &p) {
+		return err.Error()
+	}
+	lines := []string{lowerFirst(p.Title)}
+	if p.Detail != "" && len(p.Problems) == 0 {
+		lines[0] += ": " + p.Detail
+	}
+	lines = append(lines, problemLines(p.Problems)...)
+	if p.Hint != "" {
+		lines = append(lines, "  "+p.Hint)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func problemLines(problems []schemas.Problem) []string {
+	var lines []string
+	for _, p := range problems {
+		at := strings.ReplaceAll(strings.TrimPrefix(p.Pointer, "/"), "/", ".")
+		at = strings.NewReplacer("~1", "/", "~0", "~").Replace(at)
+		if at == "" {
+			at = "specification"
+		}
+		lines = append(lines, fmt.Sprintf("  %s: %s", printable(at), p.Message))
+	}
+	return lines
+}
+
+// lowerFirst fits a title into the middle of a line; names in capitals stay.
+func lowerFirst(s string) string {
+	if len(s) > 1 && s[1] >= 'a' && s[1] <= 'z' || strings.HasPrefix(s, "A ") {
+		return strings.ToLower(s[:1]) + s[1:]
+	}
+	return s
+}
+
+func specProblems(problems []schemas.Problem) error {
+	return usage(errors.New(strings.Join(append([]string{"the job is not valid:"}, problemLines(problems)...), "\n")))
+}
+
+// stageWords say what goes on, as the progress line has it.
+func stageWords(s schemas.Stage) string {
+	words := map[string]string{
+		schemas.SpanClaimed: "starting", schemas.SpanStaged: "staging", schemas.SpanBooted: "booting", schemas.SpanRestored: "restoring",
+		schemas.SpanPrepared: "preparing", schemas.SpanRunning: "running", schemas.SpanCollected: "collecting outputs",
+		schemas.SpanUploaded: "storing outputs", schemas.SpanReported: "reporting",
+	}[s.Name]
+	if words == "" {
+		words = "working"
+	}
+	if s.Detail != "" {
+		words += ": " + printable(s.Detail)
+	}
+	return words
+}
+
+func changeWords(c schemas.StreamChange) string {
+	switch {
+	case c.Cancelling:
+		return "cancelling"
+	case c.State == schemas.StateQueued && c.Waiting != "":
+		return "queued: " + printable(c.Waiting)
+	case c.State == schemas.StateRunning && c.Attempt > 1:
+		return fmt.Sprintf("starting again (attempt %d)", c.Attempt)
+	case c.State == schemas.StateRunning:
+		return "starting"
+	}
+	return string(c.State)
+}
+
+func sendingWords(sent, total int64) string {
+	return fmt.Sprintf("sending inputs, %s of %s", formatBytes(sent), formatBytes(total))
+}
+
+func noteLost(n int64, stream string) string {
+	return fmt.Sprintf("%d bytes of %s are missing here", n, stream)
+}
+
+func noteAgain(attempt int) string {
+	return fmt.Sprintf("the job is run again (attempt %d): what follows starts from the beginning", attempt)
+}
+
+func noteFetched(u producer.Unpacked, dir string) string {
+	return fmt.Sprintf("%s (%s) in %s", plural(u.Files, "file"), formatBytes(u.Bytes), printable(dir))
+}
+
+func noteSkipped(n int, first schemas.Skipped) string {
+	return fmt.Sprintf("%s in /output not collected; the first is %s: %s", plural(n, "entry"), printable(first.Path), printable(first.Reason))
+}
+
+func plural(n int, one string) string {
+	switch {
+	case n == 1:
+		return "1 " + one
+	case strings.HasSuffix(one, "y"):
+		return fmt.Sprintf("%d %sies", n, strings.TrimSuffix(one, "y"))
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}
+
+// endWords say why a job ended, or nothing if its exit code says all.
+func endWords(job schemas.Job) string {
+	switch job.State {
+	case schemas.StateCancelled:
+		return fmt.Sprintf("job %s was cancelled", job.ID)
+	case schemas.StateExpired:
+		return fmt.Sprintf("job %s waited longer than it may", job.ID)
+	case schemas.StateDead:
+		if job.Failure == nil {
+			return fmt.Sprintf("job %s could not be run", job.ID)
+		}
+		return fmt.Sprintf("job %s could not be run: %s (%s)", job.ID, printable(job.Failure.Message), job.Failure.Code)
+	}
+	if job.Outcome == nil {
+		return ""
+	}
+	return outcomeWords(*job.Outcome, job.Spec)
+}
+
+func outcomeWords(o schemas.Outcome, spec *schemas.JobSpec) string {
+	var words string
+	switch {
+	case o.Limit != "":
+		words = "ended by its " + o.Limit + " limit" + limitValue(o.Limit, spec)
+	case o.Signal != "":
+		words = "ended by " + o.Signal
+	case o.Message == "":
+		return ""
+	case o.ExitCode != nil && *o.ExitCode != 0:
+		words = fmt.Sprintf("exit code %d", *o.ExitCode)
+	}
+	if o.Message != "" {
+		words = strings.TrimPrefix(words+": "+printable(o.Message), ": ")
+	}
+	return words
+}
+
+// limitValue says how high the limit was, and which flag raises it.
+func limitValue(name string, spec *schemas.JobSpec) string {
+	if spec == nil {
+		return ""
+	}
+	l := spec.WithDefaults().Limits
+	switch name {
+	case schemas.LimitWall:
+		return fmt.Sprintf(" of %s (--wall)", formatSpan(time.Duration(l.WallMS)*time.Millisecond))
+	case schemas.LimitCPU:
+		return fmt.Sprintf(" of %s (--cpu-time)", formatSpan(time.Duration(l.CPUMS)*time.Millisecond))
+	case schemas.LimitMemory:
+		return fmt.Sprintf(" of %s (--memory)", formatBytes(l.MemoryBytes))
+	case schemas.LimitPids:
+		return fmt.Sprintf(" of %d (--pids)", l.Pids)
+	case schemas.LimitScratch:
+		return fmt.Sprintf(" of %s (--scratch)", formatBytes(l.ScratchBytes))
+	case schemas.LimitOutput:
+		return fmt.Sprintf(" of %s (--output-limit)", formatBytes(l.OutputBytes))
+	}
+	return ""
+}
