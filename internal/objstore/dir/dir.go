@@ -1,10 +1,10 @@
 // Package dir keeps objects in a folder and syncs them: the embedded default of
 // `ped up`. It also signs URLs and serves them, as S3 would do by itself.
 //
-// A put costs two fsyncs: one of the file, one of its folder. Folder syncs that
-// wait for each other are done once for all of them (see sync.go). Content type
-// and digest stand in a trailer of the file (see trailer.go), so there is no
-// second file to sync, and Stat is one open and one read.
+// A put costs two fsyncs: one of the file, one of its folder; one more for each
+// folder that is new. Content type and digest stand in a trailer of the file
+// (see trailer.go), so there is no second file to sync, and Stat is one open
+// and one read.
 //
 // On disk: lock, sign.key, tmp/ (swept at open), and obj/ with one folder per
 // key segment; an object's file is its last segment with "@" behind it, a byte
@@ -54,7 +54,6 @@ type Store struct {
 	baseURL func() string
 	now     func() time.Time
 	folders folders
-	group   syncGroup
 	// names: puts hold it shared while they make folders and link; pruning
 	// empty folders holds it alone, so that no folder vanishes in between.
 	names sync.RWMutex
@@ -98,7 +97,6 @@ func open(c Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{root: root, lock: lock, baseURL: c.BaseURL, now: c.Now}
-	s.group.fsync = s.syncFolder
 	if err := s.prepare(c.Log); err != nil {
 		s.Close()
 		return nil, err

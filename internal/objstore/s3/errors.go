@@ -30,6 +30,19 @@ func (s *Store) fail(verb, name string, err error) error {
 	return fmt.Errorf("%s %s: %w (%w)", verb, name, kind, err)
 }
 
+// failBucket is fail for questions about the bucket itself: whatever went
+// wrong with those, no object can be had.
+func (s *Store) failBucket(verb string, err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, objstore.ErrUnavailable) {
+		return err
+	}
+	var transport *url.Error
+	if errors.As(err, &transport) {
+		err = transport.Err
+	}
+	return fmt.Errorf("%s bucket %s at %s: %w: %w", verb, s.config.Bucket, hostOnly(s.config.Endpoint), objstore.ErrUnavailable, err)
+}
+
 // kindOf gives the sentinel for err, nil if there is none.
 func kindOf(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
@@ -42,7 +55,7 @@ func kindOf(err error) error {
 	}
 	answer := minio.ToErrorResponse(err)
 	switch answer.Code {
-	case minio.NoSuchKey:
+	case minio.NoSuchKey, "NotFound":
 		return objstore.ErrNotFound
 	case "BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch":
 		return objstore.ErrDigest
@@ -52,8 +65,8 @@ func kindOf(err error) error {
 		return objstore.ErrUnavailable
 	}
 	switch answer.StatusCode {
-	case http.StatusNotFound:
-		return objstore.ErrNotFound
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return objstore.ErrUnavailable
 	case http.StatusPreconditionFailed:
 		return objstore.ErrExists
 	case http.StatusRequestedRangeNotSatisfiable:

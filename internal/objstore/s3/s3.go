@@ -126,7 +126,7 @@ func hostOnly(endpoint string) string {
 func (s *Store) Check(ctx context.Context) error {
 	found, err := s.core.BucketExists(ctx, s.config.Bucket)
 	if err != nil {
-		return s.fail("check bucket", s.config.Bucket, err)
+		return s.failBucket("check", err)
 	}
 	if !found {
 		return fmt.Errorf("check bucket %s at %s: %w: no such bucket", s.config.Bucket, hostOnly(s.config.Endpoint), objstore.ErrUnavailable)
@@ -143,7 +143,7 @@ func (s *Store) createBucket(ctx context.Context) error {
 		}
 	}
 	if err != nil {
-		return s.fail("create bucket", s.config.Bucket, err)
+		return s.failBucket("create", err)
 	}
 	return nil
 }
@@ -209,16 +209,16 @@ func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]ob
 	if err != nil {
 		return nil, fmt.Errorf("list objects %s: %w", prefix, err)
 	}
-	page, err := s.core.ListObjectsV2(s.config.Bucket, prefix, after, "", "", limit)
-	if err == nil {
-		err = ctx.Err() // this call of minio-go takes no context
-	}
-	if err != nil {
-		return nil, s.fail("list objects", prefix, err)
-	}
-	found := make([]objstore.Info, 0, len(page.Contents))
-	for _, o := range page.Contents {
-		found = append(found, objstore.Info{Key: o.Key, Size: o.Size, ModTime: o.LastModified})
+	o := minio.ListObjectsOptions{Prefix: prefix, StartAfter: after, MaxKeys: limit, Recursive: true}
+	found := make([]objstore.Info, 0, limit)
+	for obj := range s.core.ListObjectsIter(ctx, s.config.Bucket, o) {
+		if obj.Err != nil {
+			return nil, s.fail("list objects", prefix, obj.Err)
+		}
+		found = append(found, objstore.Info{Key: obj.Key, Size: obj.Size, ModTime: obj.LastModified})
+		if len(found) == limit {
+			break
+		}
 	}
 	return found, nil
 }

@@ -2,56 +2,6 @@ package dir
 
 import "sync"
 
-// syncGroup makes puts that wait for the same folder share an fsync. A put may
-// join only a sync that has not begun, since one under way may miss its entry.
-type syncGroup struct {
-	fsync   func(folder string) error
-	mu      sync.Mutex
-	waiting map[string]*batch // not begun: may be joined
-	running map[string]*batch
-}
-
-type batch struct {
-	done chan struct{}
-	err  error
-}
-
-func (g *syncGroup) sync(folder string) error {
-	g.mu.Lock()
-	if b := g.waiting[folder]; b != nil {
-		g.mu.Unlock()
-		<-b.done
-		return b.err
-	}
-	b := &batch{done: make(chan struct{})}
-	if g.waiting == nil {
-		g.waiting, g.running = map[string]*batch{}, map[string]*batch{}
-	}
-	g.waiting[folder] = b
-	before := g.running[folder]
-	g.mu.Unlock()
-	if before != nil {
-		<-before.done
-	}
-	g.lead(folder, b)
-	return b.err
-}
-
-// lead runs the batch that this caller opened.
-func (g *syncGroup) lead(folder string, b *batch) {
-	g.mu.Lock()
-	delete(g.waiting, folder)
-	g.running[folder] = b
-	g.mu.Unlock()
-	b.err = g.fsync(folder)
-	g.mu.Lock()
-	if g.running[folder] == b {
-		delete(g.running, folder)
-	}
-	g.mu.Unlock()
-	close(b.done)
-}
-
 // maxFolders bounds the memory of folders; past it all are forgotten, which
 // costs some syncs and nothing else.
 const maxFolders = 1 << 16
