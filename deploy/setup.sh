@@ -192,9 +192,12 @@ kernels() {
 	PE_CACHE=$cache "$repo/deploy/kernels.sh" $absent
 }
 
-# program makes bin/ped, which packs images and guests, if nobody has yet.
+# program makes bin/ped, which packs images and guests, and the guests' init, if nobody has yet.
 program() {
-	[ -x "$repo/bin/ped" ] || [ -n "$dry_run" ] || make -s -C "$repo" build
+	[ -z "$dry_run" ] || return 0
+	for made in ped $(archs | sed 's/[^ ]*/guestrd-&/g'); do
+		[ -x "$repo/bin/$made" ] || { make -s -C "$repo" build; return; }
+	done
 }
 
 images() {

@@ -1,8 +1,13 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
+	"path/filepath"
+	"runtime"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -10,67 +15,186 @@ import (
 	"github.com/program-explorer/pe/imagesync"
 )
 
+// imageDir is the image cache within a data directory. Commands may use it
+// while an executor runs.
+func imageDir(dataDir string) string { return filepath.Join(dataDir, "images") }
+
+// imageTool is what the commands that work on the cache share.
+type imageTool struct {
+	*app
+	data   dataFlags
+	images imageFlags
+	json   bool
+}
+
 func (a *app) image() *cobra.Command {
-	cmd := &cobra.Command{Use: "image", Short: "Pull, import, list, remove and pack images", Args: cobra.NoArgs}
+	t := &imageTool{app: a}
+	cmd := &cobra.Command{
+		Use:   "image",
+		Short: "Pull, import, list, remove and pack images",
+		Long: `Work on the cache of images of this machine. A reference is a name of the catalog,
+an imported name, a registry's (docker.io/library/gcc:14, name@sha256:…), an OCI
+layout folder (oci:PATH[:NAME]) or a docker archive (docker-archive:PATH[:NAME]).`,
+		Args: cobra.NoArgs,
+	}
+	for _, child := range []*cobra.Command{t.pull(), t.imports(), t.list(), t.remove()} {
+		cmd.AddCommand(a.configured(child, t.data.bind(a.getenv), t.images.bind()))
+	}
 	cmd.AddCommand(a.imagePack())
 	return cmd
 }
 
-func (a *app) imagePack() *cobra.Command {
-	var (
-		r       imagesync.Rootfs
-		created int64
-		labels  []string
-	)
+// cache opens the cache, with all that an operator may name.
+func (t *imageTool) cache() (*imagesync.Cache, error) {
+	sources, err := t.images.sources()
+	if err != nil {
+		return nil, err
+	}
+	sources.AllowPaths, sources.AllowLoopback = true, true
+	return imagesync.Open(imagesync.CacheConfig{Sources: sources, Dir: imageDir(t.data.dir), MaxBytes: int64(t.images.cacheSize)})
+}
+
+func (t *imageTool) pull() *cobra.Command {
+	arch := runtime.GOARCH
 	cmd := &cobra.Command{
-		Use:   "pack [flags] LAYER.tar…",
-		Short: "Pack root filesystem tars as an image in an OCI layout",
-		Long: `Pack uncompressed tars, the lowest layer first, as an image of one platform in an
-OCI layout folder. Images of other platforms in the same layout stay. The same
-input gives the same digest, which is printed.`,
-		Example: `  ped image pack --layout hello --platform linux/amd64 --cmd /hello rootfs.tar`,
-		Args:    atLeast(1),
+		Use:   "pull REFERENCE…",
+		Short: "Have images ready before their first job",
+		Example: `  ped image pull docker.io/library/gcc:14
+  ped image pull --arch riscv64 --catalog catalog.yaml gcc`,
+		Args: atLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r.Layers, r.Created = args, time.Unix(created, 0)
-			var err error
-			if r.Config.Labels, err = pairs("label", labels); err != nil {
-				return usageError{err}
+			cache, err := t.cache()
+			if err != nil {
+				return err
 			}
-			digest, err := imagesync.AddRootfs(cmd.Context(), r)
+			for _, reference := range args {
+				if reference, err = absolute(reference); err != nil {
+					return err
+				}
+				if err := t.pullOne(cmd.Context(), cache, reference, arch); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&arch, "arch", arch, "architecture")
+	return cmd
+}
+
+func (t *imageTool) pullOne(ctx context.Context, cache *imagesync.Cache, reference, arch string) error {
+	sources, err := t.images.sources()
+	if err != nil {
+		return err
+	}
+	sources.AllowPaths, sources.AllowLoopback, sources.ImportsDir = true, true, imageDir(t.data.dir)
+	resolved, err := imagesync.NewResolver(imagesync.ResolverConfig{Sources: sources}).Resolve(ctx, reference)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	image, err := cache.Get(ctx, reference, resolved.Digest, arch)
+	if err != nil {
+		return err
+	}
+	defer image.Release()
+	fmt.Fprintf(t.stdout, "%s %s %s, %d MiB, %.1f s\n", reference, image.Platform, image.Digest, image.ErofsSize>>20, time.Since(began).Seconds())
+	return nil
+}
+
+func (t *imageTool) imports() *cobra.Command {
+	return &cobra.Command{
+		Use:   "import SOURCE NAME",
+		Short: "Copy an image, all its platforms, into the cache and give it a name",
+		Example: `  ped image import oci:.cache/images/gcc gcc
+  docker save hello | tee hello.tar >/dev/null && ped image import docker-archive:hello.tar hello`,
+		Args: exactly(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cache, err := t.cache()
+			if err != nil {
+				return err
+			}
+			source, err := absolute(args[0])
+			if err != nil {
+				return err
+			}
+			resolved, err := cache.Import(cmd.Context(), source, args[1])
 			if err == nil {
-				fmt.Fprintln(a.stdout, digest)
+				fmt.Fprintln(t.stdout, args[1], resolved.Digest)
 			}
 			return err
 		},
 	}
-	f := cmd.Flags()
-	f.StringVar(&r.Layout, "layout", "", "OCI layout folder, made when absent (required)")
-	f.StringVar(&r.Name, "name", "latest", "reference name in the layout")
-	f.StringVar(&r.Platform, "platform", "", "linux/ARCH (required)")
-	f.Int64Var(&created, "created", 0, "creation time, seconds since the Unix epoch")
-	f.StringArrayVar(&r.Config.Env, "env", nil, "NAME=value of the image's environment; repeat for more")
-	f.StringArrayVar(&r.Config.Entrypoint, "entrypoint", nil, "a word of the entrypoint; repeat for more")
-	f.StringArrayVar(&r.Config.Cmd, "cmd", nil, "a word of the default command; repeat for more")
-	f.StringVar(&r.Config.WorkingDir, "working-dir", "", "default working directory")
-	f.StringVar(&r.Config.User, "user", "", "default user[:group]")
-	f.StringArrayVar(&labels, "label", nil, "name=value; repeat for more")
-	f.StringVar(&r.Compression, "compression", "gzip", "of the layers: gzip, zstd or none")
-	require(cmd, "layout", "platform")
+}
+
+// absolute makes the path in oci:PATH or docker-archive:PATH absolute, which is
+// what the cache wants: it does not know anybody's working directory.
+func absolute(reference string) (string, error) {
+	kind, path, ok := strings.Cut(reference, ":")
+	if !ok || kind != "oci" && kind != "docker-archive" {
+		return reference, nil
+	}
+	path, err := filepath.Abs(path)
+	return kind + ":" + path, err
+}
+
+func (t *imageTool) list() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the images of the cache, the last used first",
+		Args:  noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			cache, err := t.cache()
+			if err != nil {
+				return err
+			}
+			images, err := cache.List()
+			if err != nil {
+				return err
+			}
+			return t.print(images)
+		},
+	}
+	cmd.Flags().BoolVar(&t.json, "json", false, "print JSON")
 	return cmd
 }
 
-// pairs reads a list of name=value.
-func pairs(flag string, list []string) (map[string]string, error) {
-	if len(list) == 0 {
-		return nil, nil
-	}
-	m := make(map[string]string, len(list))
-	for _, pair := range list {
-		name, value, ok := strings.Cut(pair, "=")
-		if !ok || name == "" {
-			return nil, fmt.Errorf("--%s %q: want name=value", flag, pair)
+func (t *imageTool) print(images []imagesync.Info) error {
+	if t.json {
+		if images == nil {
+			images = []imagesync.Info{}
 		}
-		m[name] = value
+		return json.NewEncoder(t.stdout).Encode(images)
 	}
-	return m, nil
+	w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "REFERENCE\tPLATFORM\tSIZE\tUSED\tDIGEST")
+	for _, i := range images {
+		platform, size := i.Platform, fmt.Sprintf("%d MiB", i.Size>>20)
+		if i.Imported {
+			platform, size = "(import)", ""
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", i.Reference, platform, size, i.Used.Format(time.DateTime), i.Digest)
+	}
+	return w.Flush()
+}
+
+func (t *imageTool) remove() *cobra.Command {
+	return &cobra.Command{
+		Use:     "rm REFERENCE…",
+		Aliases: []string{"remove"},
+		Short:   "Remove images, by reference, imported name or digest",
+		Args:    atLeast(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			cache, err := t.cache()
+			if err != nil {
+				return err
+			}
+			for _, reference := range args {
+				if err := cache.Remove(reference); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
 }

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/program-explorer/pe/imagesync"
+	"github.com/program-explorer/pe/internal/settings"
+)
+
+// Groups of settings that several commands share. Each bind method declares its
+// flags; environment and configuration file know them by the same names.
+
+// logFlags say what is logged, and how.
+type logFlags struct{ level, format string }
+
+func (l *logFlags) bind() *pflag.FlagSet {
+	f := newGroup()
+	f.StringVar(&l.level, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&l.format, "log-format", "text", "text or json")
+	return f
+}
+
+func (l *logFlags) logger(w io.Writer) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(l.level)); err != nil {
+		return nil, usageError{fmt.Errorf("log-level %q: want debug, info, warn or error", l.level)}
+	}
+	options := &slog.HandlerOptions{Level: level}
+	switch l.format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, options)), nil
+	}
+	return nil, usageError{fmt.Errorf("log-format %q: want text or json", l.format)}
+}
+
+// dataFlags say where this machine keeps its own state.
+type dataFlags struct{ dir string }
+
+func (d *dataFlags) bind(environ func(string) string) *pflag.FlagSet {
+	f := newGroup()
+	f.StringVar(&d.dir, "data-dir", defaultDataDir(environ), "folder for all state; one instance at a time")
+	return f
+}
+
+func defaultDataDir(environ func(string) string) string {
+	if os.Geteuid() == 0 {
+		return "/var/lib/program-explorer"
+	}
+	home := cmp.Or(environ("XDG_DATA_HOME"), filepath.Join(environ("HOME"), ".local", "share"))
+	return filepath.Join(home, "program-explorer")
+}
+
+// imageFlags say which images there are and how many are kept.
+type imageFlags struct {
+	catalog       string
+	cacheSize     settings.Size
+	dockerConfig  string
+	allowLoopback bool
+	allowPaths    bool
+}
+
+func (i *imageFlags) bind() *pflag.FlagSet {
+	f := newGroup()
+	i.cacheSize = 20 << 30
+	f.StringVar(&i.catalog, "catalog", "", "YAML file of images with short names; the allowlist, if it says only: true")
+	f.Var(&i.cacheSize, "image-cache-size", "bound of the image cache; images used longest ago go first")
+	f.StringVar(&i.dockerConfig, "docker-config", "", "folder of a docker config.json, whose credentials are used for images of the catalog")
+	f.BoolVar(&i.allowLoopback, "allow-loopback-registry", false, "let references name plain-HTTP registries on this machine")
+	f.BoolVar(&i.allowPaths, "allow-image-paths", false, "let users name OCI layouts and archives on this machine's disk")
+	return f
+}
+
+func (i *imageFlags) sources() (imagesync.Sources, error) {
+	s := imagesync.Sources{DockerConfig: i.dockerConfig, AllowLoopback: i.allowLoopback, AllowPaths: i.allowPaths}
+	if i.catalog == "" {
+		return s, nil
+	}
+	var err error
+	s.Catalog, err = imagesync.LoadCatalog(i.catalog)
+	return s, err
+}
+
+// queueFlags say where the queue is.
+type queueFlags struct{ url, creds string }
+
+func (q *queueFlags) bind(whenEmpty string) *pflag.FlagSet {
+	f := newGroup()
+	f.StringVar(&q.url, "nats-url", "", "NATS servers, separated by commas"+whenEmpty)
+	f.StringVar(&q.creds, "nats-creds", "", "NATS credentials file")
+	return f
+}
+
+// storeFlags say where objects are kept.
+type storeFlags struct{ endpoint, bucket, region, accessKey, secretKey, secretKeyFile string }
+
+func (s *storeFlags) bind(whenEmpty string) *pflag.FlagSet {
+	f := newGroup()
+	f.StringVar(&s.endpoint, "s3-endpoint", "", "address of an S3 service, http://… or https://…"+whenEmpty)
+	f.StringVar(&s.bucket, "s3-bucket", "program-explorer", "its bucket")
+	f.StringVar(&s.region, "s3-region", "us-east-1", "its region")
+	f.StringVar(&s.accessKey, "s3-access-key", "", "access key")
+	f.StringVar(&s.secretKey, "s3-secret-key", "", "secret key; other users of this machine can see flags: prefer the file or the environment")
+	f.StringVar(&s.secretKeyFile, "s3-secret-key-file", "", "file with the secret key")
+	settings.Secret(f, "s3-secret-key")
+	return f
+}
+
+// secret is the secret key, wherever it is.
+func (s *storeFlags) secret() (string, error) {
+	if s.secretKeyFile == "" {
+		return s.secretKey, nil
+	}
+	if s.secretKey != "" {
+		return "", usageError{fmt.Errorf("s3-secret-key and s3-secret-key-file are both given")}
+	}
+	text, err := os.ReadFile(s.secretKeyFile)
+	if err != nil {
+		return "", fmt.Errorf("read S3 secret key: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
+// serveFlags say where and for whom the API is served.
+type serveFlags struct{ listen, tokenFile, readyFile string }
+
+func (s *serveFlags) bind(listen string) *pflag.FlagSet {
+	f := newGroup()
+	f.StringVar(&s.listen, "listen", listen, "address of the API; port 0 takes a free one; beyond this machine only with --token-file")
+	f.StringVar(&s.tokenFile, "token-file", "", "file of access tokens, a line each: TOKEN [TENANT]")
+	f.StringVar(&s.readyFile, "ready-file", "", "file to write the address into when ready")
+	return f
+}
+
+// machineFlags say what an executor runs jobs in.
+type machineFlags struct {
+	slots    int
+	guestDir string
+}
+
+func (m *machineFlags) bind(slots int) *pflag.FlagSet {
+	f := newGroup()
+	f.IntVar(&m.slots, "slots", slots, "how many jobs run at once")
+	f.StringVar(&m.guestDir, "guest-dir", "", "folder of guest bundles (default DATA-DIR/guest)")
+	return f
+}
+
+// guests is the folder of guest bundles.
+func (m *machineFlags) guests(dataDir string) string {
+	return cmp.Or(m.guestDir, filepath.Join(dataDir, "guest"))
+}
+
+func newGroup() *pflag.FlagSet { return pflag.NewFlagSet("", pflag.ContinueOnError) }
