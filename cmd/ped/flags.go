@@ -130,33 +130,40 @@ func (s *storeFlags) secret() (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-// serveFlags say where and for whom the API is served.
-type serveFlags struct{ listen, tokenFile, readyFile string }
+// defaultListen is the API's address on this machine alone.
+const defaultListen = "127.0.0.1:7300"
 
-func (s *serveFlags) bind(listen string) *pflag.FlagSet {
+// listenFlags say where the API is.
+type listenFlags struct{ listen string }
+
+func (l *listenFlags) bind() *pflag.FlagSet {
 	f := newGroup()
-	f.StringVar(&s.listen, "listen", listen, "address of the API; port 0 takes a free one; beyond this machine only with --token-file")
+	f.StringVar(&l.listen, "listen", defaultListen, "address of the API; port 0 takes a free one; beyond this machine only with --token-file")
+	return f
+}
+
+// serveFlags say for whom the API is served, and who is told.
+type serveFlags struct{ tokenFile, readyFile string }
+
+func (s *serveFlags) bind() *pflag.FlagSet {
+	f := newGroup()
 	f.StringVar(&s.tokenFile, "token-file", "", "file of access tokens, a line each: TOKEN [TENANT]")
 	f.StringVar(&s.readyFile, "ready-file", "", "file to write the address into when ready")
 	return f
 }
 
-// machineFlags say what an executor runs jobs in.
-type machineFlags struct {
-	slots    int
-	guestDir string
-}
+// guestFlags say what machines boot.
+type guestFlags struct{ dir string }
 
-func (m *machineFlags) bind(slots int) *pflag.FlagSet {
+func (g *guestFlags) bind() *pflag.FlagSet {
 	f := newGroup()
-	f.IntVar(&m.slots, "slots", slots, "how many jobs run at once")
-	f.StringVar(&m.guestDir, "guest-dir", "", "folder of guest bundles (default DATA-DIR/guest)")
+	f.StringVar(&g.dir, "guest-dir", "", "folder of guest bundles (default DATA-DIR/guest)")
 	return f
 }
 
-// guests is the folder of guest bundles.
-func (m *machineFlags) guests(dataDir string) string {
-	return cmp.Or(m.guestDir, filepath.Join(dataDir, "guest"))
+// in is the folder of guest bundles.
+func (g *guestFlags) in(dataDir string) string {
+	return cmp.Or(g.dir, filepath.Join(dataDir, "guest"))
 }
 
 func newGroup() *pflag.FlagSet { return pflag.NewFlagSet("", pflag.ContinueOnError) }

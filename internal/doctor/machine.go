@@ -1,0 +1,85 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/program-explorer/pe/executor/qemu"
+	"github.com/program-explorer/pe/executor/vm"
+)
+
+// versionTimeout bounds asking QEMU for its version.
+const versionTimeout = 10 * time.Second
+
+// kernelFile is the kernel within a guest bundle.
+const kernelFile = "kernel"
+
+// Boot finds the accelerator by booting, without believing an earlier verdict.
+func Boot(ctx context.Context, arch, kernel string) (accel, reason string, err error) {
+	v, err := qemu.Probe(ctx, qemu.ProbeConfig{Arch: arch, Kernel: kernel, User: qemu.SlotUser(0)})
+	return v.Accel, v.Reason, err
+}
+
+// machine checks all that machines of one architecture need; bad is how much a
+// lack matters.
+func (c Config) machine(ctx context.Context, arch string, bad Status) []Check {
+	emulator, guest := c.qemu(ctx, arch, bad), c.guest(arch, bad)
+	checks := []Check{emulator, guest}
+	if c.Prove != nil && emulator.Status == OK && guest.Status == OK {
+		checks = append(checks, c.accelerator(ctx, arch, bad))
+	}
+	return checks
+}
+
+func (c Config) qemu(ctx context.Context, arch string, bad Status) Check {
+	check := Check{Name: "qemu " + arch, Status: OK}
+	path, err := qemu.FindBinary(arch)
+	if err != nil {
+		check.Status, check.Detail = bad, err.Error()
+		check.Fix = "deploy/setup.sh --for run (amd64) or --for test (all), or install QEMU's package"
+		return check
+	}
+	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, path, "--version").Output()
+	if err != nil {
+		check.Status, check.Detail, check.Fix = bad, fmt.Sprintf("%s --version: %v", path, err), "install QEMU again"
+		return check
+	}
+	line, _, _ := strings.Cut(string(out), "\n")
+	check.Detail = path + ": " + strings.TrimPrefix(line, "QEMU emulator ")
+	return check
+}
+
+func (c Config) guest(arch string, bad Status) Check {
+	check := Check{Name: "guest " + arch, Status: OK}
+	bundle, err := vm.LoadBundle(c.GuestDir, arch)
+	if err != nil {
+		check.Status, check.Detail = bad, err.Error()
+		check.Fix = "deploy/setup.sh --for run (amd64) or --for test (all), then --guest-dir .cache/guest"
+		return check
+	}
+	check.Detail = "kernel " + bundle.KernelRelease + ", guestrd " + bundle.GuestVersion
+	return check
+}
+
+// accelerator boots: /dev/kvm may be there and open, and yet no kernel starts.
+func (c Config) accelerator(ctx context.Context, arch string, bad Status) Check {
+	check := Check{Name: "boot " + arch, Status: OK}
+	accel, reason, err := c.Prove(ctx, arch, filepath.Join(c.GuestDir, arch, kernelFile))
+	if err != nil {
+		check.Status, check.Detail = bad, err.Error()
+		check.Fix = "the error says why; is the guest's kernel readable for QEMU's own user, and memory free?"
+		return check
+	}
+	check.Detail = accel + ": " + reason
+	if accel == qemu.TCG && arch == runtime.GOARCH {
+		check.Status, check.Fix = Warn, "jobs run all the same, emulated, at about 13 times the CPU; a host with usable KVM is faster"
+	}
+	return check
+}
