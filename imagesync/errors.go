@@ -53,7 +53,7 @@ type Error struct {
 func (e *Error) Error() string {
 	text := fmt.Sprintf("image %q: %s", e.Reference, strings.TrimPrefix(e.Kind.Error(), "image "))
 	if e.Err != nil {
-		text += ": " + e.Err.Error()
+		text += ": " + strings.TrimPrefix(e.Err.Error(), e.Kind.Error()+": ")
 	}
 	return text
 }

@@ -49,13 +49,11 @@ func parsePlace(text string) (place, error) {
 	return p, nil
 }
 
-// splitTag splits `/path:name`. A colon before a slash belongs to the path.
+// splitTag splits `/path:name` at the first colon, as other tools do: a path
+// with a colon cannot be named.
 func splitTag(s string) (path, tag string) {
-	colon := strings.LastIndexByte(s, ':')
-	if colon < 0 || colon < strings.LastIndexByte(s, '/') {
-		return s, ""
-	}
-	return s[:colon], s[colon+1:]
+	path, tag, _ = strings.Cut(s, ":")
+	return path, tag
 }
 
 func checkPath(text, path string) error {

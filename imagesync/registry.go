@@ -2,6 +2,8 @@ package imagesync
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 
 	"github.com/docker/cli/cli/config"
@@ -35,7 +37,7 @@ func newRegistryOrigin(ref name.Reference, t *transports, keys authn.Keychain) (
 func (r *registryOrigin) resolve(ctx context.Context) ([]byte, error) {
 	d, err := r.puller.Get(ctx, r.ref)
 	if err != nil {
-		return nil, err
+		return nil, wrongAnswer(err)
 	}
 	return d.Manifest, nil
 }
@@ -43,7 +45,7 @@ func (r *registryOrigin) resolve(ctx context.Context) ([]byte, error) {
 func (r *registryOrigin) manifest(ctx context.Context, digest v1.Hash) ([]byte, error) {
 	d, err := r.puller.Get(ctx, r.ref.Context().Digest(digest.String()))
 	if err != nil {
-		return nil, err
+		return nil, wrongAnswer(err)
 	}
 	return d.Manifest, nil
 }
@@ -53,7 +55,20 @@ func (r *registryOrigin) blob(ctx context.Context, d v1.Descriptor) (io.ReadClos
 	if err != nil {
 		return nil, err
 	}
-	return layer.Compressed()
+	body, err := layer.Compressed()
+	if err != nil {
+		return nil, wrongAnswer(err)
+	}
+	return body, nil
+}
+
+// wrongAnswer marks what a registry's client complains of, and has no other
+// kind, as the registry's fault.
+func wrongAnswer(err error) error {
+	if kindOf(err) != nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrInvalid, err)
 }
 
 // anonymous is a keychain without keys.
