@@ -2,6 +2,7 @@ package archive
 
 import (
 	"archive/tar"
+	"bufio"
 	"errors"
 	"io"
 )
@@ -17,10 +18,11 @@ type Reader struct {
 	headers int
 }
 
-// NewReader reads a plain tar from r.
+// NewReader reads a plain tar from r. It may read ahead of what it gives, so
+// nothing that is wanted may follow the archive in r.
 func NewReader(r io.Reader, l Limits) *Reader {
 	l = l.WithDefaults()
-	in := &bounded{r: r, left: l.ArchiveSize(), max: l.ArchiveSize()}
+	in := &bounded{r: bufio.NewReaderSize(r, bufferSize), left: l.ArchiveSize(), max: l.ArchiveSize()}
 	return &Reader{tar: tar.NewReader(in), in: in, limits: l}
 }
 

@@ -45,7 +45,9 @@ func Unpack(r io.Reader, root *os.Root, o UnpackOptions) (Stats, error) {
 		folders: map[string]*folder{}, files: map[string]bool{},
 		buf: make([]byte, bufferSize),
 	}
-	if err := u.run(); err != nil {
+	err := u.run()
+	u.closeParent()
+	if err != nil {
 		return u.stats, fmt.Errorf("unpack: %w", err)
 	}
 	return u.stats, nil
@@ -61,6 +63,10 @@ type unpacker struct {
 	order   []*folder          // those whose mode and time are to be set at the end
 	files   map[string]bool    // regular files that this archive made
 	buf     []byte
+	// The folder of the last file stays open: archives are sorted, and walking
+	// down to it anew costs os.Root two calls per segment.
+	parentRoot *os.Root
+	parentPath string
 }
 
 type folder struct {
@@ -206,7 +212,11 @@ func (u *unpacker) file(name string, h *tar.Header) error {
 	if h.Size < 0 || h.Size > u.o.MaxBytes-u.stats.Bytes {
 		return &LimitError{What: LimitBytes, Max: u.o.MaxBytes, Path: name}
 	}
-	f, err := u.create(name)
+	parent, err := u.openParent(path.Dir(name))
+	if err != nil {
+		return err
+	}
+	f, err := u.create(parent, name)
 	if err != nil {
 		return err
 	}
@@ -219,20 +229,44 @@ func (u *unpacker) file(name string, h *tar.Header) error {
 	}
 	u.files[name] = true
 	mtime := ClampTime(h.ModTime)
-	return u.root.Chtimes(name, mtime, mtime)
+	return parent.Chtimes(path.Base(name), mtime, mtime)
+}
+
+// openParent gives a folder that parent has made sure of.
+func (u *unpacker) openParent(name string) (*os.Root, error) {
+	if name == "." {
+		return u.root, nil
+	}
+	if u.parentRoot != nil && u.parentPath == name {
+		return u.parentRoot, nil
+	}
+	u.closeParent()
+	root, err := u.root.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	u.parentRoot, u.parentPath = root, name
+	return root, nil
+}
+
+func (u *unpacker) closeParent() {
+	if u.parentRoot != nil {
+		u.parentRoot.Close()
+		u.parentRoot = nil
+	}
 }
 
 // create makes the file new: O_EXCL follows no link and opens no device.
-func (u *unpacker) create(name string) (*os.File, error) {
+func (u *unpacker) create(parent *os.Root, name string) (*os.File, error) {
 	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
-	f, err := u.root.OpenFile(name, flags, 0o600)
+	f, err := parent.OpenFile(path.Base(name), flags, 0o600)
 	if !errors.Is(err, fs.ErrExist) {
 		return f, err
 	}
 	if err := u.makeWay(name); err != nil {
 		return nil, err
 	}
-	return u.root.OpenFile(name, flags, 0o600)
+	return parent.OpenFile(path.Base(name), flags, 0o600)
 }
 
 func (u *unpacker) fill(f *os.File, h *tar.Header) error {

@@ -266,6 +266,15 @@ func fixChecksum(block []byte) {
 	copy(block[148:156], fmt.Sprintf("%06o\x00 ", sum))
 }
 
+// fixHeaders lets fuzzing get past the checksums.
+func fixHeaders(b []byte) {
+	for ; len(b) >= 512; b = b[512:] {
+		if string(b[257:262]) == "ustar" {
+			fixChecksum(b[:512])
+		}
+	}
+}
+
 func TestUnpackTruncated(t *testing.T) {
 	t.Parallel()
 	whole := makeTar(t, reg("a", strings.Repeat("x", 2000)), reg("b", "y"))
@@ -286,6 +295,8 @@ func FuzzUnpack(f *testing.F) {
 	f.Add(makeTar(f, sym("d/up", ".."), sym("l", "d/up/../x"), reg("l/x", "y")))
 	f.Add(makeTar(f, reg("bad\xff\nname", "x"), reg(strings.Repeat("long/", 60)+"f", "y")))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		b = bytes.Clone(b) // the engine's own must stay as it is
+		fixHeaders(b)
 		outside := t.TempDir()
 		inside := filepath.Join(outside, "root")
 		if err := os.Mkdir(inside, 0o755); err != nil {

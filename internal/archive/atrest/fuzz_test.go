@@ -3,6 +3,7 @@ package atrest
 import (
 	"archive/tar"
 	"bytes"
+	"fmt"
 	"io"
 	"testing"
 
@@ -15,6 +16,8 @@ func FuzzRepack(f *testing.F) {
 	f.Add(makeTar(f, file("bad\xff\nname", noise(600)), link(tar.TypeSymlink, "up", "../x"), other(tar.TypeChar, "c"), file("/abs", nil)))
 	f.Add(makeTar(f, file("large", noise(smallEntry+10))))
 	f.Fuzz(func(t *testing.T, guest []byte) {
+		guest = bytes.Clone(guest) // the engine's own must stay as it is
+		fixHeaders(guest)
 		limits := archive.Limits{MaxBytes: 1 << 20, MaxEntries: 64}
 		var at bytes.Buffer
 		x, err := Repack(bytes.NewReader(guest), &at, limits)
@@ -26,6 +29,21 @@ func FuzzRepack(f *testing.F) {
 		}
 		verify(t, at.Bytes(), x)
 	})
+}
+
+// fixHeaders lets fuzzing get past the checksums of tar headers.
+func fixHeaders(b []byte) {
+	for ; len(b) >= 512; b = b[512:] {
+		if string(b[257:262]) != "ustar" {
+			continue
+		}
+		copy(b[148:156], "        ")
+		sum := 0
+		for _, c := range b[:512] {
+			sum += int(c)
+		}
+		copy(b[148:156], fmt.Sprintf("%06o\x00 ", sum))
+	}
 }
 
 func FuzzDecodeIndex(f *testing.F) {
