@@ -80,7 +80,7 @@ const ProblemTypePrefix = "urn:program-explorer:problem:"
 type ProblemDocument struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`
-	Status int    `json:"status"`
+	Status int    `json:"status,omitempty"`
 	Detail string `json:"detail,omitempty"`
 	// Hint says what to do about it.
 	Hint string `json:"hint,omitempty"`

@@ -140,7 +140,7 @@ func syntaxError(data []byte, offset int, message string) error {
 
 // decode is what every decoder but that of a specification does: cap, syntax,
 // shape, and the document's own rules.
-func decode[T any](what string, data []byte, limit int, sh *shape, check func(*T, *problems)) (T, error) {
+func decode[T any](what string, data []byte, limit int, sh *shape) (T, error) {
 	var v T
 	if len(data) > limit {
 		return v, fmt.Errorf("decode %s of %d bytes: %w", what, len(data), ErrTooLarge)
@@ -153,7 +153,9 @@ func decode[T any](what string, data []byte, limit int, sh *shape, check func(*T
 		if err := json.Unmarshal(data, &v); err != nil {
 			return v, fmt.Errorf("decode %s: %w", what, err)
 		}
-		check(&v, found)
+		if d, ok := any(&v).(document); ok {
+			d.check(found)
+		}
 	}
 	if len(found.list) > 0 {
 		return v, &InvalidError{What: what, Problems: found.list}

@@ -32,9 +32,8 @@ func (l Limits) validate(ps *problems) {
 }
 
 func validCPUs(v float64) bool {
-	milli := v * 1000
-	return milli >= float64(CPURange.Min) && milli <= float64(CPURange.Max) &&
-		math.Abs(milli-math.Round(milli)) < 1e-6
+	milli := math.Round(v * 1000)
+	return milli >= float64(CPURange.Min) && milli <= float64(CPURange.Max) && milli/1000 == v
 }
 
 // validateFit finds jobs whose inputs alone are more than the scratch space holds.

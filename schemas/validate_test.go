@@ -126,26 +126,3 @@ func TestProblemsAreBounded(t *testing.T) {
 		t.Errorf("%d problems, %v; want %d", len(got), err, MaxProblems)
 	}
 }
-
-func FuzzDecodeJobSpec(f *testing.F) {
-	for _, seed := range []string{`{"image":"gcc","files":{"a":"x"},"stdin":{"file":"a"}}`, `{"image":"\ud800","x":[{"y":null}]}`, `{"limits":{"cpus":1e3}}`, `[`, "\xff"} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		spec, found, err := DecodeJobSpec(strings.NewReader(string(data)))
-		if err != nil || len(found) > 0 {
-			return
-		}
-		encoded, err := json.Marshal(spec)
-		if err != nil {
-			t.Fatal(err)
-		}
-		again, found, err := DecodeJobSpec(strings.NewReader(string(encoded)))
-		if err != nil || len(found) > 0 {
-			t.Fatalf("%s: %v %v", encoded, found, err)
-		}
-		if full := again.WithDefaults().Validate(); len(full) > 0 {
-			t.Fatalf("%s with defaults: %v", encoded, full)
-		}
-	})
-}

@@ -1,0 +1,154 @@
+package schemas
+
+import "reflect"
+
+// What the types do not say of their JSON. Ranges and patterns are those of
+// validation, so they cannot differ.
+
+// documentTypes are the documents that have a JSON Schema; what they hold comes along.
+var documentTypes = []reflect.Type{
+	reflect.TypeFor[JobSpec](), reflect.TypeFor[Job](), reflect.TypeFor[JobList](), reflect.TypeFor[Result](), reflect.TypeFor[Record](),
+	reflect.TypeFor[Event](), reflect.TypeFor[Facts](), reflect.TypeFor[ExecutorList](), reflect.TypeFor[ImageList](),
+	reflect.TypeFor[MissingRequest](), reflect.TypeFor[MissingReply](), reflect.TypeFor[Blob](), reflect.TypeFor[OutputList](),
+	reflect.TypeFor[ProblemDocument](), reflect.TypeFor[StreamChange](), reflect.TypeFor[StreamText](), reflect.TypeFor[Stage](),
+}
+
+// closedDocuments are what clients write: unknown members are mistakes. Readers
+// of all others must let pass what a newer program adds.
+var closedDocuments = map[reflect.Type]bool{
+	reflect.TypeFor[JobSpec](): true, reflect.TypeFor[File](): true, reflect.TypeFor[Stdin](): true, reflect.TypeFor[Limits](): true,
+	reflect.TypeFor[Requires](): true, reflect.TypeFor[MissingRequest](): true,
+}
+
+const (
+	noNUL         = `^[^\x00]*$`
+	digestPattern = `^sha256:[0-9a-f]{64}$`
+	base64Pattern = `^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$`
+)
+
+type rule func(*node)
+
+func exactlyOne(members ...string) rule {
+	return func(n *node) {
+		for _, m := range members {
+			n.OneOf = append(n.OneOf, &node{Required: []string{m}})
+		}
+	}
+}
+
+func pattern(p string) rule          { return func(n *node) { n.Pattern = p } }
+func enum(words ...string) rule      { return func(n *node) { n.Enum = words } }
+func maxLength(most int) rule        { return func(n *node) { n.MaxLength = most } }
+func atLeast(least int) rule         { return func(n *node) { n.Minimum = least } }
+func items(most int, r rule) rule    { return func(n *node) { n.MaxItems = most; r(n.Items) } }
+func withDefault(r rule, v any) rule { return func(n *node) { r(n); n.Default = v } }
+
+func within(r Range) rule {
+	return func(n *node) {
+		n.Minimum, n.Maximum = r.Min, r.Max
+		if r.Default != 0 {
+			n.Default = r.Default
+		}
+	}
+}
+
+func labelRule(n *node) {
+	n.MaxProperties = MaxLabels
+	n.PropertyNames = &node{Pattern: labelPattern.String()}
+	n.Additional = &node{Type: "string", Pattern: `^[^\x00-\x1f\x7f]*$`, MaxLength: MaxLabelBytes}
+}
+
+func failureCodes() []string {
+	var codes []string
+	for _, c := range FailureCodes {
+		codes = append(codes, string(c))
+	}
+	return codes
+}
+
+func states() []string {
+	var names []string
+	for _, s := range States {
+		names = append(names, string(s))
+	}
+	return names
+}
+
+var typeRules = map[string]rule{
+	"File":  exactlyOne("text", "base64", "sha256"),
+	"Stdin": exactlyOne("text", "base64", "file"),
+	"Event": exactlyOne("outcome", "failure"),
+}
+
+// nameRules hold for members of this name wherever no rule of fieldRules does.
+var nameRules = map[string]rule{
+	"sha256": pattern(digestPattern), "digest": pattern(digestPattern), "image_digest": pattern(digestPattern),
+	"job": pattern(jobIDPattern.String()), "id": pattern(jobIDPattern.String()),
+	"tenant": pattern(tokenPattern.String()), "executor": pattern(tokenPattern.String()), "pool": pattern(tokenPattern.String()),
+	"lane": enum(LaneInteractive, LaneBatch), "arch": enum(Archs...), "isolation": enum(Isolations...), "accel": enum(Accels...),
+	"labels": labelRule, "state": enum(states()...), "base64": pattern(base64Pattern), "path_base64": pattern(base64Pattern),
+	"attempt": atLeast(1), "n": atLeast(1), "limit": enum(LimitNames...),
+}
+
+var fieldRules = map[string]rule{
+	"JobSpec.image":           func(n *node) { n.MinLength, n.MaxLength, n.Pattern = 1, MaxImageBytes, imagePattern.String() },
+	"JobSpec.entrypoint":      items(MaxArgs, pattern(noNUL)),
+	"JobSpec.args":            items(MaxArgs, pattern(noNUL)),
+	"JobSpec.cwd":             withDefault(func(n *node) { n.Pattern, n.MaxLength = "^/", MaxPathBytes }, DefaultCwd),
+	"JobSpec.user":            pattern(userPattern.String()),
+	"JobSpec.lane":            withDefault(enum(LaneInteractive, LaneBatch), LaneInteractive),
+	"JobSpec.idempotency_key": pattern(keyPattern.String()),
+	"JobSpec.outputs": items(MaxOutputGlobs, func(n *node) {
+		n.Pattern, n.MaxLength = `^[^/\x00][^\x00]*$`, MaxPathBytes
+	}),
+	"JobSpec.env": func(n *node) {
+		n.MaxProperties = MaxEnv
+		n.PropertyNames = &node{Pattern: `^[^=\x00]+$`}
+		n.Additional = &node{Type: "string", Pattern: noNUL}
+	},
+	"JobSpec.files": func(n *node) {
+		n.MaxProperties = MaxFiles
+		n.PropertyNames = &node{MinLength: 1, MaxLength: MaxPathBytes, Pattern: noNUL}
+		n.Additional = &node{AnyOf: []*node{{Type: "string"}, {Ref: "file.json"}}}
+	},
+	"File.base64":  func(n *node) { n.Encoding, n.Pattern = "base64", base64Pattern },
+	"File.mode":    withDefault(pattern(modePattern.String()), DefaultMode),
+	"Stdin.base64": func(n *node) { n.Encoding, n.Pattern = "base64", base64Pattern },
+	"Stdin.file":   maxLength(MaxPathBytes),
+
+	"Limits.wall_ms":       within(WallRange),
+	"Limits.cpu_ms":        within(CPUTimeRange),
+	"Limits.memory_bytes":  within(MemoryRange),
+	"Limits.pids":          within(PidsRange),
+	"Limits.scratch_bytes": within(ScratchRange),
+	"Limits.output_bytes":  within(OutputRange),
+	"Limits.cpus": func(n *node) {
+		n.Minimum, n.Maximum, n.Default = float64(CPURange.Min)/1000, CPURange.Max/1000, CPURange.Default/1000
+		n.MultipleOf = 0.001
+	},
+
+	"Requires.isolation": withDefault(enum(Isolations...), IsolationStrong),
+	"Requires.kernel":    pattern(kernelPattern.String()),
+	"Requires.features":  items(MaxFeatures, pattern(featurePattern.String())),
+
+	"Outcome.exit_code":  func(n *node) { n.Maximum = 255 },
+	"Outcome.signal":     pattern(signalPattern.String()),
+	"Outcome.limits_hit": items(len(LimitNames), enum(LimitNames...)),
+	"Span.name":          enum(SpanNames...),
+	"Stage.name":         enum(SpanNames...),
+	"Output.type":        enum(OutputTypes...),
+	"Output.mode":        pattern(outputModePattern.String()),
+	"Result.version":     func(n *node) { n.Minimum, n.Const = nil, ResultVersion },
+	"Result.outputs":     func(n *node) { n.MaxItems = MaxListedOutputs },
+	"Record.v":           func(n *node) { n.Minimum, n.Const = nil, RecordVersion },
+
+	"Failure.code":             enum(failureCodes()...),
+	"Failure.message":          maxLength(MaxFailureMessage),
+	"Offering.isolation":       enum(Isolations[1:]...),
+	"Executor.state":           enum("up", "draining", "lost"),
+	"StreamChange.attempt":     func(*node) {},
+	"StreamText.base64":        func(n *node) { n.Encoding, n.Pattern = "base64", base64Pattern },
+	"MissingRequest.sha256":    items(MaxMissing, pattern(digestPattern)),
+	"MissingReply.missing":     items(MaxMissing, pattern(digestPattern)),
+	"ProblemDocument.problems": func(n *node) { n.MaxItems = MaxProblems },
+}
