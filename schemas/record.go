@@ -16,6 +16,8 @@ type Record struct {
 	Spec           Object            `json:"spec"`
 	Labels         map[string]string `json:"labels,omitempty"`
 	IdempotencyKey string            `json:"idem,omitempty"`
+	// IdempotencyDigest is of the request that came with the key: another request under it is refused.
+	IdempotencyDigest string `json:"idem_digest,omitempty"`
 	// Instants in microseconds since the Unix epoch. QueuedUS is the start of the present wait.
 	CreatedUS int64 `json:"created_us"`
 	QueuedUS  int64 `json:"queued_us"`

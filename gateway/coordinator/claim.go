@@ -1,0 +1,146 @@
+package coordinator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/program-explorer/pe/internal/jobqueue"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// refusal is a claim's answer that is not a grant.
+type refusal schemas.Answer
+
+func (r refusal) Error() string { return "claim answered " + string(r) }
+
+// claim moves a queued job to running, for the executor that asks first. The
+// same claim again gets the same attempt, so that a lost answer costs nothing.
+func (c *Coordinator) claim(ctx context.Context, executor string, body []byte) (any, error) {
+	claim, err := decodeClaim(body)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := c.answerClaim(ctx, executor, claim)
+	if err != nil {
+		return nil, fmt.Errorf("claim of job %s by %s: %w", claim.Job, executor, err)
+	}
+	c.metrics.claims.WithLabelValues(string(reply.Answer)).Inc()
+	return reply, nil
+}
+
+func decodeClaim(body []byte) (claim schemas.Claim, err error) {
+	if err := json.Unmarshal(body, &claim); err != nil {
+		return claim, fmt.Errorf("decode claim: %w", err)
+	}
+	if !schemas.ValidJobID(claim.Job) || !schemas.ValidToken(claim.Tenant) || claim.Nonce == "" || len(claim.Nonce) > jobqueue.MaxNonce {
+		return claim, errors.New("claim of what cannot be a job, or without a nonce")
+	}
+	return claim, nil
+}
+
+func (c *Coordinator) answerClaim(ctx context.Context, executor string, claim schemas.Claim) (schemas.ClaimReply, error) {
+	facts, ok, err := c.known(ctx, executor)
+	if err != nil {
+		return schemas.ClaimReply{}, err
+	}
+	if !ok {
+		c.log.Warn("claim of an unknown executor", "executor", executor, "job", claim.Job)
+		return schemas.ClaimReply{Answer: schemas.AnswerNotYou}, nil
+	}
+	var spec *schemas.JobSpec
+	var granted bool
+	rec, err := c.change(ctx, claim.Tenant, claim.Job, func(rec *schemas.Record) (err error) {
+		if granted, err = c.mayClaim(rec, facts, claim); granted || err != nil {
+			return err
+		}
+		// Before the claim counts: what cannot be read cannot be granted.
+		if spec, err = c.spec(ctx, rec); err != nil {
+			return err
+		}
+		c.rules.claim(rec, c.cfg.Now(), executor, claim.Nonce)
+		return nil
+	})
+	var no refusal
+	switch {
+	case isNotFound(err):
+		return schemas.ClaimReply{Answer: schemas.AnswerGone}, nil
+	case errors.Is(err, errGranted):
+		if spec, err = c.spec(ctx, &rec); err != nil {
+			return schemas.ClaimReply{}, err
+		}
+	case errors.As(err, &no):
+		if schemas.Answer(no) == schemas.AnswerNotYou {
+			c.log.Warn("claim of a job that the executor may not run", "executor", executor, "job", claim.Job)
+		}
+		return schemas.ClaimReply{Answer: schemas.Answer(no)}, nil
+	case errors.Is(err, errSpecGone):
+		return c.bury(ctx, rec, err)
+	case err != nil:
+		return schemas.ClaimReply{}, err
+	}
+	return c.grant(ctx, rec, spec)
+}
+
+// errGranted: this very claim was granted before.
+var errGranted = errors.New("granted already")
+
+// mayClaim says why the claim is not to be granted now, or nothing.
+func (c *Coordinator) mayClaim(rec *schemas.Record, facts schemas.Facts, claim schemas.Claim) (bool, error) {
+	switch a := rec.Current(); {
+	case a != nil && a.Executor == facts.Executor && a.Nonce == claim.Nonce:
+		return true, errGranted
+	case a != nil:
+		return false, refusal(schemas.AnswerBusy)
+	case rec.State != schemas.StateQueued:
+		return false, refusal(schemas.AnswerGone)
+	case !rec.Needs.SatisfiedBy(facts):
+		return false, refusal(schemas.AnswerNotYou)
+	case rec.NotBeforeUS > c.cfg.Now().UnixMicro():
+		// An offer from before its last attempt: it will be offered again.
+		return false, refusal(schemas.AnswerBusy)
+	}
+	return false, nil
+}
+
+func (c *Coordinator) grant(ctx context.Context, rec schemas.Record, spec *schemas.JobSpec) (schemas.ClaimReply, error) {
+	a := rec.Current()
+	if a == nil {
+		return schemas.ClaimReply{Answer: schemas.AnswerGone}, nil
+	}
+	c.metrics.wait.Observe((time.Duration(a.ClaimedUS-rec.QueuedUS) * time.Microsecond).Seconds())
+	g := &schemas.Grant{
+		Attempt: a.N, Image: rec.Image, Needs: rec.Needs, SpecObject: rec.Spec,
+		CreatedUS: rec.CreatedUS, QueuedUS: rec.QueuedUS,
+	}
+	if rec.Spec.Size <= schemas.MaxGrantedSpec {
+		g.Spec = spec
+		return schemas.ClaimReply{Answer: schemas.AnswerGranted, Grant: g}, nil
+	}
+	signed, err := c.store.SignGet(ctx, rec.SpecKey(), 0)
+	if err != nil {
+		return schemas.ClaimReply{}, fmt.Errorf("sign specification: %w", err)
+	}
+	g.SpecURL = signedRequest(signed)
+	return schemas.ClaimReply{Answer: schemas.AnswerGranted, Grant: g}, nil
+}
+
+// bury ends a job whose specification is no longer there: no attempt can help.
+func (c *Coordinator) bury(ctx context.Context, rec schemas.Record, cause error) (schemas.ClaimReply, error) {
+	rec, err := c.change(ctx, rec.Tenant, rec.ID, func(rec *schemas.Record) error {
+		if rec.State != schemas.StateQueued {
+			return refusal(schemas.AnswerBusy)
+		}
+		rec.State, rec.EndedUS = schemas.StateDead, c.cfg.Now().UnixMicro()
+		rec.Failure = schemas.NewFailure(schemas.FailInternal, cause.Error())
+		return nil
+	})
+	var no refusal
+	if err != nil && !errors.As(err, &no) {
+		return schemas.ClaimReply{}, err
+	}
+	c.log.Error("job without a specification", "job", rec.ID, "err", cause)
+	return schemas.ClaimReply{Answer: schemas.AnswerGone}, nil
+}

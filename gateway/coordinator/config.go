@@ -1,0 +1,75 @@
+package coordinator
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/program-explorer/pe/internal/jobqueue"
+	"github.com/program-explorer/pe/internal/objstore"
+)
+
+// Config of a coordinator.
+type Config struct {
+	// Queue is a gateway's connection, with its streams made. Required.
+	Queue *jobqueue.Queue
+	// Store holds specifications and outputs. Required.
+	Store objstore.Store
+	// Lease is how long an executor may be silent before its attempts are lost; default 30 s.
+	Lease time.Duration
+	// Beat is how often executors are told to send a heartbeat; default 5 s.
+	Beat time.Duration
+	// Overtime is how long after its wall limit an attempt may still hold its
+	// lease, for staging and uploads; default 1 h.
+	Overtime time.Duration
+	// Reconcile is how often offers are compared with records; default 5 s.
+	Reconcile time.Duration
+	// MaxAttempts is how often a job is tried before it is dead; default 3.
+	MaxAttempts int
+	// MaxHandbacks is how many attempts that executors handed back are not counted; default 10.
+	MaxHandbacks int
+	// MaxQueued bounds a tenant's queued jobs, MaxPools its distinct
+	// requirements among jobs that have not ended; defaults 100,000 and 64.
+	MaxQueued, MaxPools int
+	Log                 *slog.Logger
+	// Metrics is where the coordinator registers its metrics; nil for nowhere.
+	Metrics prometheus.Registerer
+	// Now is the clock; default time.Now. Leases need its monotonic reading.
+	Now func() time.Time
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Queue == nil || c.Store == nil {
+		return c, errors.New("coordinator: a queue and a store are required")
+	}
+	defaultTo(&c.Lease, 30*time.Second)
+	defaultTo(&c.Beat, 5*time.Second)
+	defaultTo(&c.Overtime, time.Hour)
+	defaultTo(&c.Reconcile, 5*time.Second)
+	defaultTo(&c.MaxAttempts, 3)
+	defaultTo(&c.MaxHandbacks, 10)
+	defaultTo(&c.MaxQueued, 100_000)
+	defaultTo(&c.MaxPools, 64)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Metrics == nil {
+		c.Metrics = prometheus.NewRegistry()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Beat >= c.Lease {
+		return c, errors.New("coordinator: the heartbeat must be shorter than the lease")
+	}
+	return c, nil
+}
+
+func defaultTo[T comparable](v *T, fallback T) {
+	var zero T
+	if *v == zero {
+		*v = fallback
+	}
+}

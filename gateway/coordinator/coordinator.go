@@ -1,0 +1,156 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/program-explorer/pe/internal/jobqueue"
+	"github.com/program-explorer/pe/internal/objstore"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// Coordinator of one gateway. All methods are safe for concurrent use, and work
+// from New on; jobs move while Run does.
+type Coordinator struct {
+	cfg     Config
+	log     *slog.Logger
+	queue   *jobqueue.Queue
+	store   objstore.Store
+	rules   rules
+	state   *state
+	fleet   *fleet
+	feeder  *feeder
+	specs   *specCache
+	metrics *metrics
+	// background counts what was begun and outlives its caller.
+	background sync.WaitGroup
+	// stopped is closed when Run ends: nothing that was known moves on.
+	stopped chan struct{}
+}
+
+// New checks the configuration. It does not touch the queue.
+func New(cfg Config) (*Coordinator, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	c := &Coordinator{
+		cfg:    cfg,
+		log:    cfg.Log,
+		queue:  cfg.Queue,
+		store:  cfg.Store,
+		rules:  rules{maxAttempts: cfg.MaxAttempts, maxHandbacks: cfg.MaxHandbacks},
+		fleet:  newFleet(cfg.Now),
+		feeder: newFeeder(cfg.Now),
+		specs:  newSpecCache(specCacheBytes),
+
+		stopped: make(chan struct{}),
+	}
+	if c.metrics, err = newMetrics(cfg.Metrics); err != nil {
+		return nil, err
+	}
+	c.state = newState(c.feeder, c.metrics.moved)
+	c.feeder.offer, c.feeder.prepare = c.offer, c.prepare
+	return c, nil
+}
+
+// Run does everything that moves jobs on, until ctx ends, and returns when all
+// that it started has stopped. It is called once.
+func (c *Coordinator) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	keep := func(name string, f func(context.Context) error) {
+		group.Go(func() error { return c.keep(ctx, name, f) })
+	}
+	keep("watch jobs", c.watchJobs)
+	keep("watch pools", c.watchPools)
+	keep("watch executors", c.watchExecutors)
+	keep("serve hello", c.serve(schemas.VerbHello, true, c.hello))
+	keep("serve beat", c.serve(schemas.VerbBeat, false, c.beat))
+	keep("serve claim", c.serve(schemas.VerbClaim, true, c.claim))
+	keep("serve sign", c.serve(schemas.VerbSign, true, c.sign))
+	keep("consume events", func(ctx context.Context) error { return c.queue.ConsumeEvents(ctx, c.event) })
+	keep("watch leases", c.watchLeases)
+	keep("promote", c.promote)
+	keep("reconcile", c.reconcileEvery)
+	err := group.Wait()
+	close(c.stopped)
+	c.background.Wait()
+	return err
+}
+
+func (c *Coordinator) serve(verb string, shared bool, h jobqueue.Handler) func(context.Context) error {
+	return func(ctx context.Context) error { return c.queue.Serve(ctx, verb, shared, h) }
+}
+
+const keepPause = time.Second
+
+// keep runs f until ctx ends: what fails because the queue is away is begun again.
+func (c *Coordinator) keep(ctx context.Context, name string, f func(context.Context) error) error {
+	for {
+		err := f(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		c.log.Error("begins anew", "task", name, "err", err)
+		if !pause(ctx, keepPause) {
+			return nil
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+const backgroundTimeout = time.Minute
+
+// later runs f in the background, for a bounded time, whatever becomes of who began it.
+func (c *Coordinator) later(f func(context.Context)) {
+	c.background.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), backgroundTimeout)
+		defer cancel()
+		f(ctx)
+	})
+}
+
+// errLoading: lists would be incomplete, and limits wrong.
+var errLoading = errors.New("jobs are still being read from the queue")
+
+// Ready tells why this gateway should get no requests now, or nil.
+func (c *Coordinator) Ready() error {
+	if err := c.queue.Healthy(); err != nil {
+		return err
+	}
+	if !c.state.isLoaded() {
+		return errLoading
+	}
+	return nil
+}
+
+func (c *Coordinator) learn(rec schemas.Record, rev uint64) { c.state.learn(rec, rev) }
+
+func (c *Coordinator) watchJobs(ctx context.Context) error {
+	each := func(e jobqueue.Entry) {
+		if e.Deleted {
+			c.state.forget(e.Key, e.Revision)
+			return
+		}
+		rec, err := decodeRecord(e.Key, e.Value)
+		if err != nil {
+			c.log.Error("record skipped", "err", err)
+			return
+		}
+		c.learn(rec, e.Revision)
+	}
+	return c.queue.Jobs.Watch(ctx, each, c.state.sortAll)
+}

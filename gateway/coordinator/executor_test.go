@@ -1,0 +1,271 @@
+package coordinator_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/program-explorer/pe/internal/jobqueue"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// fakeExecutor speaks the whole protocol to a coordinator and runs nothing.
+type fakeExecutor struct {
+	w      *world
+	id     string
+	facts  schemas.Facts
+	queue  *jobqueue.Queue
+	puller *jobqueue.Puller
+	// work is what becomes of a granted attempt; default a result with exit code 0.
+	work func(ctx context.Context, a attempt) (schemas.EventKind, schemas.Event)
+
+	mu      sync.Mutex
+	held    map[schemas.Held]context.CancelCauseFunc
+	stopped []schemas.Stop
+	logs    map[schemas.Held][]byte
+	silent  bool // sends no heartbeats, answers no commands
+	stop    func()
+}
+
+type attempt struct {
+	schemas.Held
+	nonce string
+	grant schemas.Grant
+}
+
+// errKilled is what a stopped attempt's work sees; it reports nothing.
+var errKilled = errors.New("killed")
+
+func facts(id string, slots int) schemas.Facts {
+	return schemas.Facts{
+		Executor: id, Instance: rand.Text(), Slots: slots, HostArch: "amd64", HostOS: "linux", CPUs: 1,
+		Offers: []schemas.Offering{{Arch: "amd64", Isolation: schemas.IsolationVM, Accel: "tcg"}},
+	}
+}
+
+// executor starts one, which stops with the test or before.
+func (w *world) executor(id string, slots int, change func(*fakeExecutor)) *fakeExecutor {
+	w.Helper()
+	e := &fakeExecutor{
+		w: w, id: id, facts: facts(id, slots), queue: w.server.Executor(w, id, w.log),
+		held: map[schemas.Held]context.CancelCauseFunc{}, logs: map[schemas.Held][]byte{},
+	}
+	e.puller = e.queue.NewPuller()
+	e.work = func(context.Context, attempt) (schemas.EventKind, schemas.Event) { panic("not set") }
+	e.work = e.succeed
+	if change != nil {
+		change(e)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	e.stop = sync.OnceFunc(func() { cancel(); running.Wait() })
+	w.Cleanup(e.stop)
+	running.Go(func() {
+		if err := e.queue.ServeCommands(ctx, e.command); err != nil {
+			w.Error(err)
+		}
+	})
+	hello := e.hello()
+	running.Go(func() { e.beatEvery(ctx, time.Duration(hello.BeatMS)*time.Millisecond) })
+	for range slots {
+		running.Go(func() { e.slot(ctx) })
+	}
+	return e
+}
+
+func (e *fakeExecutor) hello() schemas.HelloReply {
+	e.w.Helper()
+	var reply schemas.HelloReply
+	if err := e.queue.Ask(context.Background(), schemas.VerbHello, e.facts, &reply); err != nil || reply.Refused != "" {
+		e.w.Fatalf("hello: %v %s", err, reply.Refused)
+	}
+	e.puller.SetPools(reply.Pools)
+	return reply
+}
+
+func (e *fakeExecutor) beatEvery(ctx context.Context, every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		if !e.isSilent() {
+			e.beat(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (e *fakeExecutor) beat(ctx context.Context) {
+	b := schemas.Beat{Instance: e.facts.Instance, Slots: e.facts.Slots}
+	e.mu.Lock()
+	for h := range e.held {
+		b.Held = append(b.Held, h)
+	}
+	e.mu.Unlock()
+	b.Busy = len(b.Held)
+	var reply schemas.BeatReply
+	if err := e.queue.Ask(ctx, schemas.VerbBeat, b, &reply); err != nil {
+		return
+	}
+	if reply.Unknown {
+		e.hello()
+		return
+	}
+	e.puller.SetPools(reply.Pools)
+	for _, s := range reply.Stop {
+		e.kill(s)
+	}
+}
+
+func (e *fakeExecutor) kill(s schemas.Stop) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stopped = append(e.stopped, s)
+	if cancel := e.held[s.Held]; cancel != nil {
+		cancel(errKilled)
+		delete(e.held, s.Held)
+	}
+}
+
+func (e *fakeExecutor) isSilent() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.silent
+}
+
+func (e *fakeExecutor) setSilent(silent bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.silent = silent
+}
+
+func (e *fakeExecutor) command(_ context.Context, verb string, body []byte) (any, error) {
+	if e.isSilent() {
+		return nil, nil
+	}
+	switch verb {
+	case schemas.CommandPools:
+		var p schemas.Pools
+		if err := json.Unmarshal(body, &p); err != nil {
+			return nil, err
+		}
+		e.puller.SetPools(p.Pools)
+	case schemas.CommandStop:
+		var s schemas.Stop
+		if err := json.Unmarshal(body, &s); err != nil {
+			return nil, err
+		}
+		e.kill(s)
+		return schemas.StopReply{Ended: true}, nil
+	case schemas.CommandLogs:
+		var r schemas.LogsRequest
+		if err := json.Unmarshal(body, &r); err != nil {
+			return nil, err
+		}
+		return e.log(r), nil
+	}
+	return nil, nil
+}
+
+func (e *fakeExecutor) log(r schemas.LogsRequest) schemas.LogsReply {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all, ok := e.logs[r.Held]
+	if !ok || r.Stream == schemas.LiveStderr {
+		return schemas.LogsReply{Gone: !ok}
+	}
+	from := min(r.Offset, int64(len(all)))
+	return schemas.LogsReply{Data: all[from:min(from+7, int64(len(all)))], End: int64(len(all))}
+}
+
+// write is the attempt's program writing to stdout.
+func (e *fakeExecutor) write(a attempt, text string, live bool) {
+	e.mu.Lock()
+	offset := int64(len(e.logs[a.Held]))
+	e.logs[a.Held] = append(e.logs[a.Held], text...)
+	e.mu.Unlock()
+	if !live {
+		return
+	}
+	name := jobqueue.LiveName{Executor: e.id, Job: a.Job, Attempt: a.Attempt, Kind: schemas.LiveStdout}
+	if err := e.queue.PublishLive(name, schemas.LogChunk{Offset: offset, Data: []byte(text)}); err != nil {
+		e.w.Error(err)
+	}
+}
+
+func (e *fakeExecutor) slot(ctx context.Context) {
+	for {
+		offer, err := e.puller.Next(ctx)
+		if err != nil {
+			return
+		}
+		e.take(ctx, offer)
+	}
+}
+
+func (e *fakeExecutor) claim(ctx context.Context, p jobqueue.Place, nonce string) (schemas.ClaimReply, error) {
+	var reply schemas.ClaimReply
+	err := e.queue.Ask(ctx, schemas.VerbClaim, schemas.Claim{Job: p.Job, Tenant: p.Tenant, Nonce: nonce}, &reply)
+	return reply, err
+}
+
+func (e *fakeExecutor) take(ctx context.Context, offer *jobqueue.Offer) {
+	nonce := rand.Text()
+	reply, err := e.claim(ctx, offer.Place, nonce)
+	if err != nil {
+		if err := offer.Nak(100 * time.Millisecond); err != nil && ctx.Err() == nil {
+			e.w.Log(err)
+		}
+		return
+	}
+	if err := offer.Ack(); err != nil && ctx.Err() == nil {
+		e.w.Log(err)
+	}
+	if reply.Answer != schemas.AnswerGranted {
+		return
+	}
+	held := schemas.Held{Tenant: offer.Tenant, Job: offer.Job, Attempt: reply.Grant.Attempt}
+	actx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	e.mu.Lock()
+	e.held[held] = cancel
+	e.mu.Unlock()
+	kind, event := e.work(actx, attempt{Held: held, nonce: nonce, grant: *reply.Grant})
+	if kind != "" && context.Cause(actx) != errKilled {
+		e.report(held, kind, event)
+	}
+	e.mu.Lock()
+	delete(e.held, held)
+	e.mu.Unlock()
+}
+
+func (e *fakeExecutor) report(held schemas.Held, kind schemas.EventKind, event schemas.Event) {
+	name := jobqueue.EventName{Executor: e.id, Job: held.Job, Attempt: held.Attempt, Kind: kind}
+	if err := e.queue.PublishEvent(context.Background(), name, event); err != nil {
+		e.w.Error(err)
+	}
+}
+
+func (e *fakeExecutor) succeed(_ context.Context, a attempt) (schemas.EventKind, schemas.Event) {
+	return schemas.EventResult, e.result(a, 0)
+}
+
+func (e *fakeExecutor) result(a attempt, code int) schemas.Event {
+	outcome := schemas.Outcome{ExitCode: &code}
+	r := schemas.Result{Version: schemas.ResultVersion, Job: a.Job, Attempt: a.Attempt, Outcome: outcome}
+	e.mu.Lock()
+	r.Stdout = schemas.Stdio{Text: string(e.logs[a.Held]), Bytes: int64(len(e.logs[a.Held]))}
+	e.mu.Unlock()
+	object := e.w.put(a.Held, schemas.ObjectResult, r)
+	return schemas.Event{Tenant: a.Tenant, Nonce: a.nonce, Outcome: &outcome, Result: &object, AtUS: time.Now().UnixMicro()}
+}
+
+func failure(a attempt, code schemas.FailureCode) (schemas.EventKind, schemas.Event) {
+	return schemas.EventFailed, schemas.Event{Tenant: a.Tenant, Nonce: a.nonce, Failure: schemas.NewFailure(code, "it broke")}
+}

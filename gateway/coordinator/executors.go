@@ -1,0 +1,155 @@
+package coordinator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/program-explorer/pe/internal/jobqueue"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// hello registers an executor: it is known to all gateways from then on.
+func (c *Coordinator) hello(ctx context.Context, executor string, body []byte) (any, error) {
+	facts, err := decodeFacts(executor, body)
+	if err != nil {
+		c.log.Warn("registration refused", "executor", executor, "err", err)
+		return schemas.HelloReply{Refused: err.Error()}, nil
+	}
+	data, err := json.Marshal(facts)
+	if err != nil {
+		return nil, fmt.Errorf("encode facts of %s: %w", executor, err)
+	}
+	rev, err := c.queue.Execs.Put(ctx, executor, data)
+	if err != nil {
+		return nil, err
+	}
+	c.log.Info("executor registered", "executor", executor, "instance", facts.Instance, "slots", facts.Slots, "kinds", len(facts.Offers))
+	c.register(facts, rev)
+	return schemas.HelloReply{BeatMS: c.cfg.Beat.Milliseconds(), LeaseMS: c.cfg.Lease.Milliseconds(), Pools: c.fleet.pools(executor)}, nil
+}
+
+func decodeFacts(executor string, body []byte) (f schemas.Facts, err error) {
+	if len(body) > maxFactsBytes {
+		return f, fmt.Errorf("facts have %d bytes, at most %d allowed", len(body), maxFactsBytes)
+	}
+	if err := json.Unmarshal(body, &f); err != nil {
+		return f, fmt.Errorf("decode facts: %w", err)
+	}
+	return f, checkFacts(executor, f)
+}
+
+func (c *Coordinator) register(facts schemas.Facts, rev uint64) {
+	if c.fleet.register(facts, rev) {
+		c.fleetChanged()
+	}
+}
+
+// fleetChanged gives every pool its depth, and every executor its pools.
+func (c *Coordinator) fleetChanged() {
+	c.feeder.retarget(c.depth)
+	for executor, pools := range c.fleet.assign(c.feeder.existing()) {
+		// It may not get there: the answer to the next heartbeat says it again.
+		if err := c.queue.Command(context.Background(), executor, schemas.CommandPools, schemas.Pools{Pools: pools}, nil); err != nil {
+			c.log.Debug("pools not sent", "executor", executor, "err", err)
+		}
+	}
+}
+
+const (
+	offersPerSlot = 2
+	minDepth      = 2
+)
+
+// depth is how many offers each lane of a pool should have.
+func (c *Coordinator) depth(needs schemas.Requires) int {
+	_, live, slots := c.fleet.capacity(needs)
+	if live == 0 {
+		return 0
+	}
+	return max(minDepth, offersPerSlot*slots)
+}
+
+func (c *Coordinator) watchExecutors(ctx context.Context) error {
+	each := func(e jobqueue.Entry) {
+		if e.Deleted {
+			if c.fleet.remove(e.Key, e.Revision) {
+				c.fleetChanged()
+			}
+			return
+		}
+		facts, err := decodeFacts(e.Key, e.Value)
+		if err != nil {
+			c.log.Error("executor skipped", "executor", e.Key, "err", err)
+			return
+		}
+		c.register(facts, e.Revision)
+	}
+	return c.queue.Execs.Watch(ctx, each, nil)
+}
+
+// known returns an executor's facts, also those that another gateway has just registered.
+func (c *Coordinator) known(ctx context.Context, executor string) (schemas.Facts, bool, error) {
+	if facts, ok := c.fleet.facts(executor); ok {
+		return facts, true, nil
+	}
+	e, err := c.queue.Execs.Get(ctx, executor)
+	if errors.Is(err, jobqueue.ErrNotFound) {
+		return schemas.Facts{}, false, nil
+	}
+	if err != nil {
+		return schemas.Facts{}, false, err
+	}
+	facts, err := decodeFacts(executor, e.Value)
+	if err != nil {
+		return schemas.Facts{}, false, err
+	}
+	c.register(facts, e.Revision)
+	return facts, true, nil
+}
+
+// Executors lists all that ever registered, by id.
+func (c *Coordinator) Executors() []schemas.Executor { return c.fleet.list() }
+
+// CanRun counts the executors that have what a job needs: ever known, and up now.
+func (c *Coordinator) CanRun(needs schemas.Requires) (known, live int) {
+	known, live, _ = c.fleet.capacity(needs)
+	return known, live
+}
+
+// Archs lists the architectures on which needs, whatever its own says, could
+// run on an executor that is up now, or, if there is none, on one that is known.
+func (c *Coordinator) Archs(needs schemas.Requires) []string {
+	var live, known []string
+	for _, arch := range schemas.Archs {
+		needs.Arch = arch
+		k, l := c.CanRun(needs)
+		if l > 0 {
+			live = append(live, arch)
+		}
+		if k > 0 {
+			known = append(known, arch)
+		}
+	}
+	if len(live) > 0 {
+		return live
+	}
+	return known
+}
+
+// Waiting says why a queued job waits, when it is not only its turn.
+func (c *Coordinator) Waiting(rec schemas.Record) string {
+	if rec.State != schemas.StateQueued {
+		return ""
+	}
+	switch known, live := c.CanRun(rec.Needs); {
+	case known == 0:
+		return "no executor is known that has what the job requires"
+	case live == 0:
+		return "no executor that has what the job requires is connected now"
+	case rec.NotBeforeUS > c.cfg.Now().UnixMicro():
+		return "its last attempt failed; it is tried again soon"
+	}
+	return ""
+}

@@ -1,0 +1,123 @@
+package coordinator
+
+import (
+	"time"
+
+	"github.com/program-explorer/pe/schemas"
+)
+
+// hold is an attempt that an executor holds, as far as is known here.
+type hold struct {
+	schemas.Held
+	// since is when this gateway learned of it, on its own clock.
+	since time.Time
+	// limit is how long it may be held.
+	limit time.Duration
+	// missed counts the heartbeats in a row that did not list it.
+	missed int
+	cancel bool
+}
+
+// maxMissed is how many heartbeats in a row may lack an attempt before it is
+// lost. One may have left before the claim's answer arrived.
+const maxMissed = 2
+
+// hold takes note of who holds a job; the lock is held.
+func (s *state) hold(e *entry, rec *schemas.Record) {
+	a := rec.Current()
+	if e.holder != "" && (a == nil || a.Executor != e.holder) {
+		delete(s.running[e.holder], e.key)
+		if len(s.running[e.holder]) == 0 {
+			delete(s.running, e.holder)
+		}
+		e.holder = ""
+	}
+	if a == nil {
+		return
+	}
+	of := s.running[a.Executor]
+	if of == nil {
+		of = map[string]*hold{}
+		s.running[a.Executor] = of
+	}
+	h := of[e.key]
+	if h == nil || h.Attempt != a.N {
+		h = &hold{
+			Held:  schemas.Held{Tenant: rec.Tenant, Job: rec.ID, Attempt: a.N},
+			since: s.feeder.now(),
+			limit: time.Duration(rec.WallMS) * time.Millisecond,
+		}
+		of[e.key] = h
+	}
+	h.cancel = rec.Cancel
+	e.holder = a.Executor
+}
+
+// heard compares a heartbeat with what the executor should hold. It returns
+// the attempts that are lost, those that it holds and should end, and those
+// that are listed and not known to be its own.
+func (s *state) heard(executor string, beat schemas.Beat) (lost, cancelled, foreign []schemas.Held) {
+	listed := make(map[string]int, len(beat.Held))
+	for _, h := range beat.Held {
+		listed[schemas.RecordKey(h.Tenant, h.Job)] = h.Attempt
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, h := range s.running[executor] {
+		switch {
+		case listed[key] == h.Attempt:
+			h.missed = 0
+			if h.cancel {
+				cancelled = append(cancelled, h.Held)
+			}
+		default:
+			if h.missed++; h.missed >= maxMissed {
+				lost = append(lost, h.Held)
+			}
+		}
+	}
+	for _, h := range beat.Held {
+		known := s.running[executor][schemas.RecordKey(h.Tenant, h.Job)]
+		if known == nil || known.Attempt != h.Attempt {
+			foreign = append(foreign, h)
+		}
+	}
+	return lost, cancelled, foreign
+}
+
+// heldBy lists what an executor holds.
+func (s *state) heldBy(executor string) []schemas.Held {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []schemas.Held
+	for _, h := range s.running[executor] {
+		all = append(all, h.Held)
+	}
+	return all
+}
+
+// holders lists all executors that hold something.
+func (s *state) holders() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []string
+	for executor := range s.running {
+		all = append(all, executor)
+	}
+	return all
+}
+
+// overdue lists what is held for longer than its limit and overtime.
+func (s *state) overdue(now time.Time, overtime time.Duration) map[schemas.Held]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := map[schemas.Held]string{}
+	for executor, of := range s.running {
+		for _, h := range of {
+			if now.Sub(h.since) > h.limit+overtime {
+				all[h.Held] = executor
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,208 @@
+package coordinator
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/program-explorer/pe/schemas"
+)
+
+// state is what a coordinator remembers of all jobs: derived from the bucket,
+// never its source. Of an ended job that is an index entry alone.
+type state struct {
+	mu      sync.Mutex
+	jobs    map[string]*entry
+	tenants map[string]*tenantJobs
+	running map[string]map[string]*hold // executor → key → what it holds
+	feeder  *feeder
+	// unsorted while the bucket's first values come in.
+	unsorted bool
+	loaded   bool
+	onState  func(old, now schemas.State)
+}
+
+// entry of a job in the index.
+type entry struct {
+	key     string
+	rev     uint64
+	id      string
+	created int64
+	state   schemas.State
+	labels  map[string]string
+	// holder is the executor that holds the job.
+	holder string
+	// rec is kept until the job has ended.
+	rec *schemas.Record
+	// hearers want to know each new record.
+	hearers map[*hearer]struct{}
+}
+
+type tenantJobs struct {
+	// ordered by creation, the oldest first.
+	ordered []*entry
+	queued  int
+	pools   map[string]int // of jobs that have not ended
+}
+
+// hearer gets the newest record of a job; older ones that it did not fetch are dropped.
+type hearer struct{ newest chan schemas.Record }
+
+func newState(f *feeder, onState func(old, now schemas.State)) *state {
+	return &state{
+		jobs: map[string]*entry{}, tenants: map[string]*tenantJobs{}, running: map[string]map[string]*hold{},
+		feeder: f, unsorted: true, onState: onState,
+	}
+}
+
+// learn takes note of a record, unless it is older than what is known.
+func (s *state) learn(rec schemas.Record, rev uint64) {
+	key := schemas.RecordKey(rec.Tenant, rec.ID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.jobs[key]
+	if e != nil && e.rev >= rev {
+		return
+	}
+	t := s.tenant(rec.Tenant)
+	if e == nil {
+		e = &entry{key: key, id: rec.ID, created: rec.CreatedUS, labels: maps.Clone(rec.Labels)}
+		s.jobs[key] = e
+		s.insert(t, e)
+	}
+	s.count(t, e.rec, -1)
+	old := e.state
+	e.rev, e.state, e.rec = rev, rec.State, nil
+	if !rec.State.Terminal() {
+		e.rec = &rec
+	}
+	s.count(t, e.rec, +1)
+	s.hold(e, &rec)
+	s.feeder.note(key, &rec, rev)
+	e.tell(rec)
+	s.onState(old, rec.State)
+}
+
+// forget takes note that a record was deleted.
+func (s *state) forget(key string, rev uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.jobs[key]
+	if e == nil || e.rev >= rev {
+		return
+	}
+	tenant, _, _ := strings.Cut(key, ".")
+	t := s.tenant(tenant)
+	s.count(t, e.rec, -1)
+	gone := schemas.Record{Tenant: tenant, ID: e.id, State: schemas.StateDead}
+	s.hold(e, &gone)
+	s.feeder.note(key, &gone, rev)
+	s.onState(e.state, "")
+	delete(s.jobs, key)
+	t.ordered = slices.DeleteFunc(t.ordered, func(x *entry) bool { return x == e })
+}
+
+func (s *state) tenant(name string) *tenantJobs {
+	t := s.tenants[name]
+	if t == nil {
+		t = &tenantJobs{pools: map[string]int{}}
+		s.tenants[name] = t
+	}
+	return t
+}
+
+func (s *state) insert(t *tenantJobs, e *entry) {
+	if s.unsorted || len(t.ordered) == 0 || byCreation(t.ordered[len(t.ordered)-1], e) < 0 {
+		t.ordered = append(t.ordered, e)
+		return
+	}
+	at, _ := slices.BinarySearchFunc(t.ordered, e, byCreation)
+	t.ordered = slices.Insert(t.ordered, at, e)
+}
+
+func byCreation(a, b *entry) int {
+	return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.id, b.id))
+}
+
+// count adds a job that has not ended to its tenant's figures, or removes it.
+func (s *state) count(t *tenantJobs, rec *schemas.Record, by int) {
+	if rec == nil {
+		return
+	}
+	if rec.State == schemas.StateQueued {
+		t.queued += by
+	}
+	if t.pools[rec.Pool] += by; t.pools[rec.Pool] == 0 {
+		delete(t.pools, rec.Pool)
+	}
+}
+
+// sortAll ends the time in which values came in the order of their writes.
+func (s *state) sortAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.tenants {
+		slices.SortFunc(t.ordered, byCreation)
+	}
+	s.unsorted, s.loaded = false, true
+}
+
+func (s *state) isLoaded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.loaded
+}
+
+// live returns the record of a job that has not ended, as far as is known here.
+func (s *state) live(key string) (schemas.Record, uint64, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.jobs[key]; e != nil && e.rec != nil {
+		return *e.rec, e.rev, true
+	}
+	return schemas.Record{}, 0, false
+}
+
+// usage is how many jobs of a tenant are queued, and how many jobs that have
+// not ended use the pool, and how many pools they use.
+func (s *state) usage(tenant, pool string) (queued, inPool, pools int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tenant(tenant)
+	return t.queued, t.pools[pool], len(t.pools)
+}
+
+// hear begins to hear a job's records, from the next one on. ok is false if the
+// job is not known here yet.
+func (s *state) hear(key string) (h *hearer, stop func(), ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.jobs[key]
+	if e == nil {
+		return nil, nil, false
+	}
+	h = &hearer{newest: make(chan schemas.Record, 1)}
+	if e.hearers == nil {
+		e.hearers = map[*hearer]struct{}{}
+	}
+	e.hearers[h] = struct{}{}
+	return h, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if delete(e.hearers, h); len(e.hearers) == 0 {
+			e.hearers = nil
+		}
+	}, true
+}
+
+func (e *entry) tell(rec schemas.Record) {
+	for h := range e.hearers {
+		select {
+		case <-h.newest:
+		default:
+		}
+		h.newest <- rec
+	}
+}

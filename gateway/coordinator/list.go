@@ -1,0 +1,161 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/program-explorer/pe/schemas"
+)
+
+// Get reads a job as it is now; [ErrNotFound].
+func (c *Coordinator) Get(ctx context.Context, tenant, job string) (schemas.Record, error) {
+	if !schemas.ValidToken(tenant) || !schemas.ValidJobID(job) {
+		return schemas.Record{}, fmt.Errorf("job %.40q: %w", job, ErrNotFound)
+	}
+	rec, _, err := c.read(ctx, tenant, job)
+	return rec, err
+}
+
+// Wait returns the job's record as soon as until says yes, or ctx's error.
+func (c *Coordinator) Wait(ctx context.Context, tenant, job string, until func(schemas.Record) bool) (schemas.Record, error) {
+	rec, err := c.Get(ctx, tenant, job) // also makes the job known to the index
+	if err != nil {
+		return rec, err
+	}
+	h, stop, ok := c.state.hear(schemas.RecordKey(tenant, job))
+	if !ok {
+		return rec, fmt.Errorf("job %s: %w", job, ErrNotFound)
+	}
+	defer stop()
+	// It may have changed between reading and hearing.
+	if rec, err = c.Get(ctx, tenant, job); err != nil {
+		return rec, err
+	}
+	for !until(rec) {
+		select {
+		case <-ctx.Done():
+			return rec, ctx.Err()
+		case rec = <-h.newest:
+		}
+	}
+	return rec, nil
+}
+
+// Filter selects jobs: those in one of the states (any, if there are none) that
+// have all of the labels.
+type Filter struct {
+	States []schemas.State
+	Labels map[string]string
+}
+
+// MaxList bounds a page of jobs.
+const MaxList = 500
+
+// ErrCursor: the cursor of a list is none that a list gave.
+var ErrCursor = errors.New("not a cursor of this list")
+
+// List gives a page of a tenant's jobs, the newest first: up to limit (1 to
+// [MaxList]) after the cursor. next is the cursor of the next page, empty on the last.
+func (c *Coordinator) List(ctx context.Context, tenant string, f Filter, after string, limit int) (recs []schemas.Record, next string, err error) {
+	limit = min(max(limit, 1), MaxList)
+	if !c.state.isLoaded() {
+		return nil, "", errLoading
+	}
+	ids, next, err := c.state.page(tenant, f, after, limit)
+	if err != nil {
+		return nil, "", err
+	}
+	recs = make([]schemas.Record, len(ids))
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(listReads)
+	for i, id := range ids {
+		group.Go(func() (err error) {
+			if rec, _, ok := c.state.live(schemas.RecordKey(tenant, id)); ok {
+				recs[i] = rec
+				return nil
+			}
+			if recs[i], _, err = c.read(gctx, tenant, id); isNotFound(err) {
+				return nil // deleted since
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, "", fmt.Errorf("list jobs: %w", err)
+	}
+	return slices.DeleteFunc(recs, func(r schemas.Record) bool { return r.ID == "" }), next, nil
+}
+
+const listReads = 16
+
+func (s *state) page(tenant string, f Filter, after string, limit int) (ids []string, next string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tenants[tenant]
+	if t == nil {
+		return nil, "", nil
+	}
+	end := len(t.ordered)
+	if after != "" {
+		from, err := parseCursor(after)
+		if err != nil {
+			return nil, "", err
+		}
+		end, _ = slices.BinarySearchFunc(t.ordered, from, byCreation)
+	}
+	for i := end - 1; i >= 0; i-- {
+		e := t.ordered[i]
+		if !f.selects(e) {
+			continue
+		}
+		if len(ids) == limit {
+			return ids, next, nil
+		}
+		ids = append(ids, e.id)
+		next = strconv.FormatInt(e.created, 10) + "." + e.id
+	}
+	return ids, "", nil
+}
+
+func parseCursor(s string) (*entry, error) {
+	created, id, ok := strings.Cut(s, ".")
+	at, err := strconv.ParseInt(created, 10, 64)
+	if !ok || err != nil || !schemas.ValidJobID(id) {
+		return nil, ErrCursor
+	}
+	return &entry{created: at, id: id}, nil
+}
+
+func (f Filter) selects(e *entry) bool {
+	if len(f.States) > 0 && !slices.Contains(f.States, e.state) {
+		return false
+	}
+	for k, v := range f.Labels {
+		if got, ok := e.labels[k]; !ok || got != v {
+			return false
+		}
+	}
+	return true
+}
+
+// Counts is how many jobs of a tenant there are in each state; all tenants' for an empty one.
+func (c *Coordinator) Counts(tenant string) map[schemas.State]int {
+	c.state.mu.Lock()
+	defer c.state.mu.Unlock()
+	counts := map[schemas.State]int{}
+	for name, t := range c.state.tenants {
+		if tenant != "" && name != tenant {
+			continue
+		}
+		for _, e := range t.ordered {
+			counts[e.state]++
+		}
+	}
+	return counts
+}

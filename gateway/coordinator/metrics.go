@@ -1,0 +1,64 @@
+package coordinator
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/program-explorer/pe/schemas"
+)
+
+type metrics struct {
+	jobs      *prometheus.GaugeVec
+	submitted prometheus.Counter
+	claims    *prometheus.CounterVec
+	feeds     *prometheus.CounterVec
+	events    *prometheus.CounterVec
+	lost      *prometheus.CounterVec
+	conflicts prometheus.Counter
+	submit    prometheus.Histogram
+	wait      prometheus.Histogram
+	total     prometheus.Histogram
+}
+
+func newMetrics(r prometheus.Registerer) (*metrics, error) {
+	seconds := prometheus.ExponentialBucketsRange(0.001, 3600, 22)
+	counters := func(name, help string, label string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "pe", Name: name, Help: help}, []string{label})
+	}
+	histogram := func(name, help string) prometheus.Histogram {
+		return prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "pe", Name: name, Help: help, Buckets: seconds})
+	}
+	m := &metrics{
+		jobs:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "pe", Name: "jobs", Help: "Jobs by state."}, []string{"state"}),
+		submitted: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "pe", Name: "jobs_submitted_total", Help: "Jobs created by this gateway."}),
+		claims:    counters("claims_total", "Claims answered by this gateway.", "answer"),
+		feeds:     counters("offers_total", "Offers published by this gateway: stored, duplicate, repaired or failed.", "outcome"),
+		events:    counters("events_total", "Events by what became of them.", "verdict"),
+		lost:      counters("attempts_lost_total", "Attempts that were taken from their executor.", "reason"),
+		conflicts: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "pe", Name: "record_conflicts_total", Help: "Writes of records that somebody else won."}),
+		submit:    histogram("submit_seconds", "Submission: specification stored and record created."),
+		wait:      histogram("job_wait_seconds", "From queued to claimed."),
+		total:     histogram("job_seconds", "From submission to the end."),
+	}
+	all := []prometheus.Collector{m.jobs, m.submitted, m.claims, m.feeds, m.events, m.lost, m.conflicts, m.submit, m.wait, m.total}
+	for _, c := range all {
+		if err := r.Register(c); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+// moved counts a job's step from one state to another; empty is none.
+func (m *metrics) moved(old, now schemas.State) {
+	if old == now {
+		return
+	}
+	if old != "" {
+		m.jobs.WithLabelValues(string(old)).Dec()
+	}
+	if now != "" {
+		m.jobs.WithLabelValues(string(now)).Inc()
+	}
+}

@@ -1,0 +1,183 @@
+package coordinator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/program-explorer/pe/internal/jobqueue"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// offer publishes a ticket's offer in the background.
+func (c *Coordinator) offer(t *ticket, id string) {
+	c.later(func(ctx context.Context) {
+		stored, err := c.queue.PublishOffer(ctx, t.place, id)
+		outcome := "stored"
+		switch {
+		case errors.Is(err, jobqueue.ErrOffered):
+			outcome, err = "duplicate", nil
+		case err != nil:
+			outcome = "failed"
+			c.log.Warn("job not offered; trying again", "job", t.place.Job, "err", err)
+		case !stored:
+			outcome = "duplicate"
+		}
+		c.metrics.feeds.WithLabelValues(outcome).Inc()
+		if !c.feeder.settle(t, err) && stored {
+			// Claimed or cancelled meanwhile. If it was claimed, the offer is gone.
+			if err := c.queue.TakeBack(ctx, t.place); err != nil {
+				c.log.Debug("offer not taken back", "job", t.place.Job, "err", err)
+			}
+		}
+	})
+}
+
+// prepare makes a pool: its consumers first, then its entry in the bucket, so
+// that whoever knows of the pool can pull from it.
+func (c *Coordinator) prepare(pool string, needs schemas.Requires) {
+	c.later(func(ctx context.Context) {
+		err := c.makePool(ctx, pool, needs)
+		if err != nil {
+			c.log.Warn("pool not made; trying again", "pool", pool, "err", err)
+		}
+		c.feeder.ready(pool, err)
+		c.fleetChanged()
+	})
+}
+
+func (c *Coordinator) makePool(ctx context.Context, pool string, needs schemas.Requires) error {
+	if err := c.queue.EnsurePool(ctx, pool); err != nil {
+		return err
+	}
+	data, err := json.Marshal(needs.Canonical())
+	if err != nil {
+		return fmt.Errorf("encode pool %s: %w", pool, err)
+	}
+	if _, err := c.queue.Pools.Create(ctx, pool, data); err != nil && !errors.Is(err, jobqueue.ErrConflict) {
+		return err
+	}
+	return nil
+}
+
+func (c *Coordinator) watchPools(ctx context.Context) error {
+	each := func(e jobqueue.Entry) {
+		if e.Deleted {
+			c.feeder.retired(e.Key)
+			c.fleetChanged()
+			return
+		}
+		needs, err := decodePool(e.Key, e.Value)
+		if err != nil {
+			c.log.Error("pool skipped", "err", err)
+			return
+		}
+		if c.feeder.known(e.Key, needs) {
+			c.fleetChanged()
+		}
+	}
+	return c.queue.Pools.Watch(ctx, each, nil)
+}
+
+func decodePool(name string, data []byte) (needs schemas.Requires, err error) {
+	if err := json.Unmarshal(data, &needs); err != nil {
+		return needs, fmt.Errorf("decode pool %.80q: %w", name, err)
+	}
+	if needs.Pool() != name {
+		return needs, fmt.Errorf("pool %.80q has the requirements of %s", name, needs.Pool())
+	}
+	return needs, nil
+}
+
+// promote moves jobs whose time to wait is over to the feeder's lanes.
+func (c *Coordinator) promote(ctx context.Context) error {
+	for {
+		wait := c.feeder.promote()
+		c.feeder.retarget(c.depth)
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-timer.C:
+		case <-c.feeder.wake:
+			timer.Stop()
+		}
+	}
+}
+
+// reconcileEvery compares what should be offered with what is, for ever.
+func (c *Coordinator) reconcileEvery(ctx context.Context) error {
+	for pause(ctx, c.cfg.Reconcile) {
+		if !c.state.isLoaded() || c.queue.Healthy() != nil {
+			continue
+		}
+		for pool := range c.feeder.existing() {
+			if err := c.reconcile(ctx, pool); err != nil && ctx.Err() == nil {
+				c.log.Warn("pool not reconciled", "pool", pool, "err", err)
+			}
+		}
+		c.fleetChanged()
+		c.retire(ctx)
+	}
+	return nil
+}
+
+func (c *Coordinator) reconcile(ctx context.Context, pool string) error {
+	for _, lane := range []string{schemas.LaneInteractive, schemas.LaneBatch} {
+		there, err := c.queue.Offered(ctx, pool, lane)
+		if err != nil {
+			return err
+		}
+		repaired, stray := c.feeder.compare(pool, lane, there)
+		if repaired > 0 {
+			c.metrics.feeds.WithLabelValues("repaired").Add(float64(repaired))
+			c.log.Warn("offers were gone without a claim; offered again", "pool", pool, "offers", repaired)
+			// They may have gone with the pool, which another gateway retired in this very moment.
+			if err := c.queue.EnsurePool(ctx, pool); err != nil {
+				return err
+			}
+		}
+		for _, place := range stray {
+			if err := c.removeStray(ctx, place); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// removeStray takes back the offer of a job that has ended. Of any other, the
+// claim decides: an offer may be ahead of what is known here.
+func (c *Coordinator) removeStray(ctx context.Context, place jobqueue.Place) error {
+	rec, _, err := c.read(ctx, place.Tenant, place.Job)
+	if err != nil && !isNotFound(err) {
+		return err
+	}
+	if isNotFound(err) || rec.State.Terminal() || rec.Pool != place.Pool || rec.Lane != place.Lane {
+		return c.queue.TakeBack(ctx, place)
+	}
+	return nil
+}
+
+// poolIdle is how long a pool without jobs, or without executors, stays.
+const poolIdle = time.Hour
+
+// retire removes pools that nobody needs or serves: their offers, their
+// consumers, their entry. Jobs that still wait make the pool anew once
+// somebody comes who could serve it.
+func (c *Coordinator) retire(ctx context.Context) {
+	for _, pool := range c.feeder.idle(poolIdle) {
+		err := c.queue.Pools.Delete(ctx, pool, 0)
+		if err == nil {
+			err = c.queue.DropPool(ctx, pool)
+		}
+		if err != nil {
+			c.log.Warn("pool not retired", "pool", pool, "err", err)
+			continue
+		}
+		c.log.Info("pool retired", "pool", pool)
+	}
+}

@@ -1,0 +1,89 @@
+package coordinator
+
+import (
+	"time"
+
+	"github.com/program-explorer/pe/schemas"
+)
+
+// rules are the steps that a record can take. They change the record in
+// memory, and never ask or tell anybody: what counts is whether it is then
+// written by compare-and-set.
+type rules struct {
+	maxAttempts, maxHandbacks int
+}
+
+// claim makes a queued job the executor's.
+func (rules) claim(rec *schemas.Record, now time.Time, executor, nonce string) *schemas.Attempt {
+	n := 1
+	if len(rec.Attempts) > 0 {
+		n = rec.Attempts[len(rec.Attempts)-1].N + 1
+	}
+	rec.State = schemas.StateRunning
+	rec.NotBeforeUS = 0
+	rec.Attempts = append(rec.Attempts, schemas.Attempt{N: n, Executor: executor, Nonce: nonce, ClaimedUS: now.UnixMicro()})
+	return &rec.Attempts[len(rec.Attempts)-1]
+}
+
+// accept ends a running job with the outcome of its current attempt. A job
+// that was to be cancelled is, whatever its program did meanwhile.
+func (rules) accept(rec *schemas.Record, now time.Time, e schemas.Event) {
+	rec.Current().EndedUS = now.UnixMicro()
+	rec.EndedUS = now.UnixMicro()
+	if rec.Cancel {
+		rec.State = schemas.StateCancelled
+		return
+	}
+	rec.State = e.Outcome.State()
+	rec.Outcome, rec.Result, rec.Archive = e.Outcome, e.Result, e.Archive
+}
+
+// fail ends a running job's current attempt: it is tried again, at once if it
+// was handed back, or it is dead, or cancelled.
+func (r rules) fail(rec *schemas.Record, now time.Time, f *schemas.Failure) {
+	a := rec.Current()
+	a.EndedUS = now.UnixMicro()
+	a.Failure = f
+	switch {
+	case rec.Cancel:
+		rec.State, rec.EndedUS = schemas.StateCancelled, now.UnixMicro()
+	case r.mayRetry(rec, f):
+		rec.State, rec.QueuedUS, rec.NotBeforeUS = schemas.StateQueued, now.UnixMicro(), 0
+		if f.Code != schemas.FailHandback {
+			rec.NotBeforeUS = backoff(now, rec.ID, a.N).UnixMicro()
+		}
+	default:
+		rec.State, rec.EndedUS, rec.Failure = schemas.StateDead, now.UnixMicro(), f
+	}
+}
+
+func (r rules) mayRetry(rec *schemas.Record, f *schemas.Failure) bool {
+	handed := 0
+	for _, a := range rec.Attempts {
+		if a.Failure != nil && a.Failure.Code == schemas.FailHandback {
+			handed++
+		}
+	}
+	counted := len(rec.Attempts) - min(handed, r.maxHandbacks)
+	return f.Retryable && counted < r.maxAttempts
+}
+
+// cancel ends a queued job, and asks a running one to end. It reports whether
+// there is something to write.
+func (rules) cancel(rec *schemas.Record, now time.Time) bool {
+	switch {
+	case rec.State == schemas.StateQueued:
+		rec.State, rec.EndedUS = schemas.StateCancelled, now.UnixMicro()
+	case rec.State == schemas.StateRunning && !rec.Cancel:
+		rec.Cancel = true
+	default:
+		return false
+	}
+	return true
+}
+
+// holds reports whether this attempt of this executor holds the job.
+func holds(rec *schemas.Record, executor string, attempt int) bool {
+	a := rec.Current()
+	return a != nil && a.Executor == executor && a.N == attempt
+}

@@ -1,0 +1,126 @@
+package coordinator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/program-explorer/pe/internal/objstore"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// sign gives requests for the objects of an attempt to the executor that holds
+// it: inputs that the specification names, and the attempt's own objects with
+// exact size and digest.
+func (c *Coordinator) sign(ctx context.Context, executor string, body []byte) (any, error) {
+	ask, err := decodeSign(body)
+	if err != nil {
+		return nil, err
+	}
+	rec, _, known := c.state.live(schemas.RecordKey(ask.Tenant, ask.Job))
+	if !known || !holds(&rec, executor, ask.Attempt) {
+		if rec, _, err = c.read(ctx, ask.Tenant, ask.Job); err != nil && !isNotFound(err) {
+			return nil, err
+		}
+		if err != nil || !holds(&rec, executor, ask.Attempt) {
+			return schemas.SignReply{Stop: true, Refused: reasonNotYours}, nil
+		}
+	}
+	spec, err := c.spec(ctx, &rec)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := c.signAll(ctx, ask, spec)
+	var no unsigned
+	if errors.As(err, &no) {
+		c.log.Warn("nothing signed", "executor", executor, "job", ask.Job, "attempt", ask.Attempt, "why", no)
+		return schemas.SignReply{Refused: string(no)}, nil
+	}
+	return reply, err
+}
+
+// unsigned says why nothing is signed.
+type unsigned string
+
+func (u unsigned) Error() string { return string(u) }
+
+func decodeSign(body []byte) (s schemas.Sign, err error) {
+	if err := json.Unmarshal(body, &s); err != nil {
+		return s, fmt.Errorf("decode sign: %w", err)
+	}
+	if !validHeld(schemas.Held{Tenant: s.Tenant, Job: s.Job, Attempt: s.Attempt}) {
+		return s, errors.New("sign for an attempt that cannot be")
+	}
+	if n := len(s.Get) + len(s.Put); n == 0 || n > schemas.MaxSigned {
+		return s, fmt.Errorf("sign %d requests, want 1 to %d", n, schemas.MaxSigned)
+	}
+	return s, nil
+}
+
+func (c *Coordinator) signAll(ctx context.Context, ask schemas.Sign, spec *schemas.JobSpec) (reply schemas.SignReply, err error) {
+	for _, digest := range ask.Get {
+		sum, err := schemas.ParseDigest(digest)
+		if err != nil || !named(spec, digest) {
+			return reply, unsigned(fmt.Sprintf("the specification names no input %.80q", digest))
+		}
+		signed, err := c.store.SignGet(ctx, schemas.InputKey(ask.Tenant, sum), 0)
+		if err != nil {
+			return reply, fmt.Errorf("sign input: %w", err)
+		}
+		reply.Get = append(reply.Get, *signedRequest(signed))
+	}
+	for _, o := range ask.Put {
+		sum, err := schemas.ParseDigest(o.SHA256)
+		if err != nil {
+			return reply, unsigned(err.Error())
+		}
+		if limit := objectLimit(o.Name, spec); o.Size < 0 || o.Size > limit {
+			return reply, unsigned(fmt.Sprintf("object %.40q of %d bytes, at most %d allowed", o.Name, o.Size, limit))
+		}
+		key := schemas.AttemptKey(ask.Tenant, ask.Job, ask.Attempt, o.Name)
+		signed, err := c.store.SignPut(ctx, key, objstore.SignPutOptions{Size: o.Size, SHA256: sum, IfAbsent: true})
+		if err != nil {
+			return reply, fmt.Errorf("sign object %s: %w", o.Name, err)
+		}
+		reply.Put = append(reply.Put, *signedRequest(signed))
+	}
+	return reply, nil
+}
+
+func named(spec *schemas.JobSpec, digest string) bool {
+	for _, f := range spec.Files {
+		if f.SHA256 == digest {
+			return true
+		}
+	}
+	return false
+}
+
+// packingSlack is what packing may add to a tar that compression does not shrink.
+const packingSlack = 1 << 20
+
+// maxIndexBytes bounds the index of the outputs: 100,000 files with long names.
+const maxIndexBytes = 64 << 20
+
+// objectLimit is how large an attempt's object may be, in bytes; -1 for what is none.
+func objectLimit(name string, spec *schemas.JobSpec) int64 {
+	if !slices.Contains(schemas.AttemptObjects, name) {
+		return -1
+	}
+	switch name {
+	case schemas.ObjectResult:
+		return schemas.MaxResultBytes
+	case schemas.ObjectArchive:
+		return min(spec.Limits.OutputBytes+spec.Limits.OutputBytes/32+packingSlack, objstore.MaxObjectSize)
+	case schemas.ObjectIndex:
+		return maxIndexBytes
+	default:
+		return schemas.StdioLog + packingSlack
+	}
+}
+
+func signedRequest(s objstore.SignedRequest) *schemas.SignedRequest {
+	return &schemas.SignedRequest{Method: s.Method, URL: s.URL, Header: s.Header}
+}
