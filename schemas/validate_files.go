@@ -13,8 +13,8 @@ func (s JobSpec) validateFiles(ps *problems) {
 		return
 	}
 	cwd := s.Cwd
-	if cwd == "" {
-		cwd = DefaultCwd
+	if !path.IsAbs(cwd) {
+		cwd = DefaultCwd // a relative one is a problem of its own, and has no root to climb to
 	}
 	placed := map[string]string{} // absolute path → key
 	for _, key := range sortedKeys(s.Files) {
