@@ -1,0 +1,152 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/program-explorer/pe/internal/objstore"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// Config is what the API works with.
+type Config struct {
+	// Jobs keeps the jobs. Required.
+	Jobs Coordinator
+	// Store keeps inputs, specifications, results and outputs. Required.
+	Store objstore.Store
+	// Resolve turns an image's name into a digest. Required.
+	Resolve Resolve
+	// Images lists the names of the catalog. Default: there are none.
+	Images func(context.Context) (schemas.ImageList, error)
+	// Tokens may use the API. Without any, every request from this machine's
+	// own programs may, and foreign pages in its browsers are kept out.
+	Tokens []Token
+	// Objects serves the store's signed URLs at /v1/objects/; nil if the store serves them itself.
+	Objects http.Handler
+	// Checks are asked by /readyz beside the coordinator, by name: nil error means ready.
+	Checks map[string]func(context.Context) error
+	// Log takes requests at debug and internal errors. Default: discard.
+	Log *slog.Logger
+	// Metrics is the registry that /metrics shows and that this package adds to. Default: one of its own.
+	Metrics *prometheus.Registry
+	// Version is what GET / shows.
+	Version string
+
+	// MaxBlobBytes bounds an uploaded input. Default and most: objstore.MaxObjectSize (5 GiB).
+	MaxBlobBytes int64
+	// ResolveTimeout bounds asking a registry. Default 30 s.
+	ResolveTimeout time.Duration
+	// MaxWait bounds ?wait=; a longer one is cut to it. Default 5 min.
+	MaxWait time.Duration
+	// StallTimeout is how long a client may take to move the next piece of a
+	// body or a stream. Default 30 s.
+	StallTimeout time.Duration
+	// Heartbeat is how often a silent event stream sends a comment. Default 15 s.
+	Heartbeat time.Duration
+}
+
+// API serves the routes of package api. It is an http.Handler.
+type API struct {
+	Config
+	jobs     Coordinator
+	store    objstore.Store
+	tokens   []Token
+	maxBlob  int64
+	log      *slog.Logger
+	gatherer prometheus.Gatherer
+	metrics  *metrics
+	mux      *http.ServeMux
+	objects  *objectReader
+	indexes  *lru.Cache[string, *outputIndex]
+	resolved *resolveCache
+	document []byte
+	draining chan struct{}
+	drain    sync.Once
+}
+
+// New checks the configuration and builds the routes.
+func New(c Config) (*API, error) {
+	if c.Jobs == nil || c.Store == nil || c.Resolve == nil {
+		return nil, errors.New("api: a coordinator, a store and a resolver are required")
+	}
+	c = c.withDefaults()
+	m, err := newMetrics(c.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("api: register metrics: %w", err)
+	}
+	a := &API{
+		Config: c, jobs: c.Jobs, store: c.Store, tokens: c.Tokens, maxBlob: c.MaxBlobBytes,
+		log: c.Log, gatherer: c.Metrics, metrics: m, mux: http.NewServeMux(),
+		objects: newObjectReader(c.Store), indexes: newIndexCache(), resolved: newResolveCache(c.Resolve, c.ResolveTimeout),
+		draining: make(chan struct{}),
+	}
+	if a.document, err = openAPIDocument(c.Version); err != nil {
+		return nil, err
+	}
+	for _, rt := range a.routes() {
+		a.mux.HandleFunc(rt.method+" "+rt.pattern, func(w http.ResponseWriter, r *http.Request) { a.exchange(rt, w, r) })
+	}
+	if c.Objects != nil {
+		a.mux.Handle(objectsPrefix, a.signedObjects(c.Objects))
+	}
+	return a, nil
+}
+
+// Drain ends long polls and event streams, so that the server can stop: polls
+// answer with the job as it is, and a stream's client resumes elsewhere.
+func (a *API) Drain() { a.drain.Do(func() { close(a.draining) }) }
+
+func (c Config) withDefaults() Config {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Metrics == nil {
+		c.Metrics = prometheus.NewRegistry()
+	}
+	if c.MaxBlobBytes <= 0 || c.MaxBlobBytes > objstore.MaxObjectSize {
+		c.MaxBlobBytes = objstore.MaxObjectSize
+	}
+	setDefault(&c.ResolveTimeout, 30*time.Second)
+	setDefault(&c.MaxWait, 5*time.Minute)
+	setDefault(&c.StallTimeout, 30*time.Second)
+	setDefault(&c.Heartbeat, 15*time.Second)
+	return c
+}
+
+func setDefault(d *time.Duration, value time.Duration) {
+	if *d <= 0 {
+		*d = value
+	}
+}
+
+// cleanPath reports whether the mux would take the path as it is. It would
+// redirect any other, and escape it a second time doing so.
+func cleanPath(escaped string) bool {
+	if !strings.HasPrefix(escaped, "/") {
+		return false
+	}
+	return path.Clean(escaped) == escaped || path.Clean(escaped)+"/" == escaped
+}
+
+// jobID takes the job's id from the path. A malformed one is simply not there.
+func jobID(r *http.Request) (string, error) {
+	id := r.PathValue("id")
+	if !schemas.ValidJobID(id) {
+		return "", noJob(id)
+	}
+	return id, nil
+}
+
+func noJob(id string) error {
+	return kindNotFound.problem(fmt.Sprintf("there is no job %q", clip(id)), "GET /v1/jobs lists the jobs that there are")
+}

@@ -1,0 +1,128 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/program-explorer/pe/internal/objstore"
+	"github.com/program-explorer/pe/schemas"
+)
+
+const (
+	// maxMissingBody holds MaxMissing digests as JSON, with room to spare.
+	maxMissingBody = schemas.MaxMissing * 100
+	// statsAtOnce is how many objects are looked for at the same time for one request.
+	statsAtOnce = 16
+)
+
+// blobSum reads a digest of the API: plain hex or "sha256:" and hex.
+func blobSum(s string) (string, bool) {
+	s = strings.TrimPrefix(s, schemas.DigestPrefix)
+	return s, schemas.ValidSHA256(s)
+}
+
+// putBlob stores an input under its digest, verified as it streams. The answer
+// is 201, or 200 if the tenant has it already; then the body is not read.
+func (a *API) putBlob(w http.ResponseWriter, r *http.Request, tenant string) error {
+	sum, ok := blobSum(r.PathValue("sha256"))
+	if !ok {
+		return kindMalformed.problem("the address must end in the SHA-256 of the body, as 64 lower-case hex digits", "")
+	}
+	key := schemas.InputKey(tenant, sum)
+	stored := schemas.Blob{SHA256: schemas.DigestPrefix + sum}
+	info, err := a.store.Stat(r.Context(), key)
+	if err == nil {
+		stored.Size = info.Size
+		return writeJSON(w, http.StatusOK, stored)
+	}
+	if !errors.Is(err, objstore.ErrNotFound) {
+		return err
+	}
+	size := r.ContentLength // -1 for a body in chunks
+	info, err = a.store.Put(r.Context(), key, newSteadyReader(w, r.Body, a.StallTimeout), objstore.PutOptions{
+		Size: size, MaxSize: a.maxBlob, SHA256: sum,
+	})
+	if err != nil {
+		return uploadError(err)
+	}
+	stored.Size = info.Size
+	stretch(w, a.StallTimeout)
+	w.Header().Set("Location", "/v1/blobs/"+sum)
+	return writeJSON(w, http.StatusCreated, stored)
+}
+
+// uploadError tells the client's faults from ours.
+func uploadError(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return kindLength.problem("the body ended early", "")
+	}
+	return fmt.Errorf("store upload: %w", err)
+}
+
+// missingBlobs tells which of the named inputs the tenant has not uploaded. It
+// says nothing of other tenants: keys are the tenant's own.
+func (a *API) missingBlobs(w http.ResponseWriter, r *http.Request, tenant string) error {
+	var req schemas.MissingRequest
+	if err := decodeStrict(r.Body, &req); err != nil {
+		return err
+	}
+	if len(req.SHA256) > schemas.MaxMissing {
+		return kindMalformed.problemf("%d digests; at most %d in one request", len(req.SHA256), schemas.MaxMissing)
+	}
+	var problems []schemas.Problem
+	for i, s := range req.SHA256 {
+		if _, ok := blobSum(s); !ok {
+			problems = append(problems, schemas.Problem{Pointer: fmt.Sprintf("/sha256/%d", i), Message: "want sha256: and 64 lower-case hex digits"})
+		}
+	}
+	if len(problems) > 0 {
+		p := kindMalformed.problemf("%d of the digests are malformed", len(problems))
+		p.Problems = problems[:min(len(problems), schemas.MaxProblems)]
+		return p
+	}
+	sizes, err := a.blobSizes(r, tenant, req.SHA256)
+	if err != nil {
+		return err
+	}
+	reply := schemas.MissingReply{Missing: []string{}}
+	for _, s := range req.SHA256 {
+		if sizes[s] < 0 {
+			reply.Missing = append(reply.Missing, s)
+			sizes[s] = 0 // once each
+		}
+	}
+	return writeJSON(w, http.StatusOK, reply)
+}
+
+// blobSizes looks the digests up at once; the size is -1 where there is no such blob.
+func (a *API) blobSizes(r *http.Request, tenant string, digests []string) (map[string]int64, error) {
+	distinct := slices.Compact(slices.Sorted(slices.Values(digests)))
+	found := make([]int64, len(distinct))
+	group, ctx := errgroup.WithContext(r.Context())
+	group.SetLimit(statsAtOnce)
+	for i, digest := range distinct {
+		group.Go(func() error {
+			sum, _ := blobSum(digest)
+			info, err := a.store.Stat(ctx, schemas.InputKey(tenant, sum))
+			found[i] = info.Size
+			if errors.Is(err, objstore.ErrNotFound) {
+				found[i], err = -1, nil
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, fmt.Errorf("look for inputs: %w", err)
+	}
+	sizes := make(map[string]int64, len(distinct))
+	for i, digest := range distinct {
+		sizes[digest] = found[i]
+	}
+	return sizes, nil
+}

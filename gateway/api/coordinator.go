@@ -1,0 +1,42 @@
+package api
+
+import (
+	"context"
+
+	"github.com/program-explorer/pe/gateway/coordinator"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// Coordinator is what the API asks of package coordinator, whose
+// [coordinator.Coordinator] it is.
+type Coordinator interface {
+	Jobs
+	Watcher
+	Fleet
+}
+
+// Jobs are submitted, read and ended.
+type Jobs interface {
+	Submit(context.Context, coordinator.Submission) (rec schemas.Record, created bool, err error)
+	Get(ctx context.Context, tenant, job string) (schemas.Record, error)
+	List(ctx context.Context, tenant string, f coordinator.Filter, after string, limit int) (recs []schemas.Record, next string, err error)
+	Cancel(ctx context.Context, tenant, job string) (schemas.Record, error)
+}
+
+// Watcher tells what becomes of a job.
+type Watcher interface {
+	Wait(ctx context.Context, tenant, job string, until func(schemas.Record) bool) (schemas.Record, error)
+	Follow(ctx context.Context, tenant, job string, from coordinator.Offsets) (<-chan coordinator.Update, error)
+	// Logs asks the executor of a running job for what it wrote to a stream, from offset on.
+	Logs(ctx context.Context, rec schemas.Record, stream string, offset int64) (schemas.LogsReply, error)
+}
+
+// Fleet says what there is to run jobs on.
+type Fleet interface {
+	Executors() []schemas.Executor
+	// Waiting says why a queued job waits, when it is not only its turn.
+	Waiting(schemas.Record) string
+	Ready() error
+}
+
+var _ Coordinator = (*coordinator.Coordinator)(nil)

@@ -1,0 +1,219 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/program-explorer/pe/gateway/coordinator"
+	"github.com/program-explorer/pe/internal/objstore"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// fakeJobs is a coordinator without a queue, for what the real one would not
+// do on demand. It stores specifications as the real one does.
+type fakeJobs struct {
+	store objstore.Store
+	fleet []schemas.Executor
+	down  error
+
+	mu      sync.Mutex
+	records map[string]schemas.Record
+	changed chan struct{}
+	live    map[string][]chan coordinator.Update
+	logged  map[string][]byte
+}
+
+func newFakeJobs(store objstore.Store) *fakeJobs {
+	return &fakeJobs{store: store, records: map[string]schemas.Record{}, changed: make(chan struct{}),
+		live: map[string][]chan coordinator.Update{}, logged: map[string][]byte{}, fleet: []schemas.Executor{{
+			Facts: schemas.Facts{Executor: "box", Offers: []schemas.Offering{{Arch: "amd64", Isolation: "vm", Accel: "tcg"}}}, State: "up",
+		}}}
+}
+
+func (f *fakeJobs) Submit(ctx context.Context, s coordinator.Submission) (schemas.Record, bool, error) {
+	id, err := schemas.NewJobID(time.Now(), rand.Reader)
+	if err != nil {
+		return schemas.Record{}, false, err
+	}
+	data, err := json.Marshal(s.Spec)
+	if err != nil {
+		return schemas.Record{}, false, err
+	}
+	r := schemas.Record{
+		Version: 1, ID: id, Tenant: s.Tenant, State: schemas.StateQueued, Lane: s.Spec.Lane, Needs: s.Spec.Requires, Pool: s.Spec.Requires.Pool(),
+		Image: s.Image, Labels: s.Spec.Labels, CreatedUS: time.Now().UnixMicro(), QueuedUS: time.Now().UnixMicro(), Spec: objectOf("spec.json", data),
+	}
+	if _, err := f.store.Put(ctx, schemas.SpecKey(s.Tenant, id), bytes.NewReader(data), objstore.PutOptions{Size: int64(len(data))}); err != nil {
+		return r, false, err
+	}
+	f.set(r)
+	return r, true, nil
+}
+
+func objectOf(name string, data []byte) schemas.Object {
+	sum := sha256.Sum256(data)
+	return schemas.Object{Name: name, Size: int64(len(data)), SHA256: schemas.Digest(sum[:])}
+}
+
+func (f *fakeJobs) set(r schemas.Record) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.records[schemas.RecordKey(r.Tenant, r.ID)] = r
+	close(f.changed)
+	f.changed = make(chan struct{})
+	f.tellLocked(r.ID, coordinator.Update{Record: &r})
+}
+
+func (f *fakeJobs) tell(job string, u coordinator.Update) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tellLocked(job, u)
+}
+
+func (f *fakeJobs) tellLocked(job string, u coordinator.Update) {
+	for _, c := range f.live[job] {
+		c <- u
+		if u.Record != nil && u.Record.State.Terminal() {
+			close(c)
+		}
+	}
+	if u.Record != nil && u.Record.State.Terminal() {
+		delete(f.live, job)
+	}
+}
+
+func (f *fakeJobs) Get(_ context.Context, tenant, job string) (schemas.Record, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r, ok := f.records[schemas.RecordKey(tenant, job)]
+	if !ok {
+		return r, coordinator.ErrNotFound
+	}
+	return r, nil
+}
+
+func (f *fakeJobs) Wait(ctx context.Context, tenant, job string, until func(schemas.Record) bool) (schemas.Record, error) {
+	for {
+		f.mu.Lock()
+		r, changed := f.records[schemas.RecordKey(tenant, job)], f.changed
+		f.mu.Unlock()
+		if until(r) {
+			return r, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return r, ctx.Err()
+		}
+	}
+}
+
+func (f *fakeJobs) List(_ context.Context, tenant string, filter coordinator.Filter, after string, limit int) ([]schemas.Record, string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var page []schemas.Record
+	for _, key := range slices.Backward(slices.Sorted(maps.Keys(f.records))) {
+		r := f.records[key]
+		if r.Tenant != tenant || after != "" && r.ID >= after || len(filter.States) > 0 && !slices.Contains(filter.States, r.State) {
+			continue
+		}
+		if len(page) == limit {
+			return page, page[len(page)-1].ID, nil
+		}
+		page = append(page, r)
+	}
+	return page, "", nil
+}
+
+func (f *fakeJobs) Cancel(ctx context.Context, tenant, job string) (schemas.Record, error) {
+	r, err := f.Get(ctx, tenant, job)
+	if err == nil && r.State == schemas.StateQueued {
+		r.State = schemas.StateCancelled
+		f.set(r)
+	} else if err == nil {
+		r.Cancel = true
+		f.set(r)
+	}
+	return r, err
+}
+
+func (f *fakeJobs) Executors() []schemas.Executor { return f.fleet }
+func (f *fakeJobs) Ready() error                  { return f.down }
+
+func (f *fakeJobs) Waiting(r schemas.Record) string {
+	if len(f.fleet) == 0 {
+		return "no executor is known"
+	}
+	return ""
+}
+
+func (f *fakeJobs) Logs(_ context.Context, _ schemas.Record, stream string, offset int64) (schemas.LogsReply, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	data := f.logged[stream]
+	return schemas.LogsReply{Data: data[min(int(offset), len(data)):], End: int64(len(data))}, nil
+}
+
+func (f *fakeJobs) Follow(ctx context.Context, tenant, job string, _ coordinator.Offsets) (<-chan coordinator.Update, error) {
+	r, err := f.Get(ctx, tenant, job)
+	if err != nil {
+		return nil, err
+	}
+	c := make(chan coordinator.Update, 100)
+	c <- coordinator.Update{Record: &r}
+	if r.State.Terminal() {
+		close(c)
+		return c, nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.live[job] = append(f.live[job], c)
+	return c, nil
+}
+
+// finish gives a job a result and, if there are any, outputs.
+func (h *harness) finish(t *testing.T, id string, result schemas.Result, outputs ...output) {
+	t.Helper()
+	r, err := h.jobs.Get(t.Context(), schemas.SingleTenant, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UnixMicro()
+	r.Attempts = []schemas.Attempt{{N: 1, Executor: "box", Nonce: "secret-nonce", ClaimedUS: now, EndedUS: now}}
+	result.Version, result.Job, result.Attempt = schemas.ResultVersion, id, 1
+	result.RanOn = schemas.RanOn{Executor: "box", Arch: "amd64", Isolation: "vm", ImageDigest: testDigest}
+	result.Spans = []schemas.Span{{Name: "queued", StartUS: r.CreatedUS, EndUS: now}}
+	if len(outputs) > 0 {
+		h.storeOutputs(t, r, &result, outputs)
+	} else {
+		result.Outputs = []schemas.Output{}
+	}
+	data, err := json.Marshal(result)
+	if err != nil {
+		t.Fatal(err)
+	}
+	object := h.put(t, r, schemas.ObjectResult, data)
+	r.Result, r.Archive, r.Outcome = &object, result.Archive, &result.Outcome
+	r.State, r.EndedUS = result.Outcome.State(), now
+	h.jobs.set(r)
+}
+
+func (h *harness) put(t *testing.T, r schemas.Record, name string, data []byte) schemas.Object {
+	t.Helper()
+	key := schemas.AttemptKey(r.Tenant, r.ID, 1, name)
+	if _, err := h.store.Put(t.Context(), key, bytes.NewReader(data), objstore.PutOptions{Size: int64(len(data))}); err != nil {
+		t.Fatal(err)
+	}
+	return objectOf(name, data)
+}
+
+var errNotReady = errors.New("no connection to the queue at 10.0.0.7")

@@ -1,0 +1,64 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/program-explorer/pe/schemas"
+)
+
+// executors answers GET /v1/executors. Which jobs an executor holds is told to
+// their own tenant alone.
+func (a *API) executors(w http.ResponseWriter, _ *http.Request, tenant string) error {
+	list := schemas.ExecutorList{Executors: []schemas.Executor{}}
+	for _, e := range a.jobs.Executors() {
+		own := make([]schemas.Held, 0, len(e.Held))
+		for _, h := range e.Held {
+			if h.Tenant == tenant {
+				own = append(own, h)
+			}
+		}
+		e.Held = own
+		list.Executors = append(list.Executors, e)
+	}
+	return writeJSON(w, http.StatusOK, list)
+}
+
+// health is the body of /livez and /readyz.
+type health struct {
+	Status string `json:"status"`
+	// Parts says of each part whether it is ready.
+	Parts map[string]string `json:"parts,omitempty"`
+}
+
+// live says that the process answers, and no more.
+func (a *API) live(w http.ResponseWriter, _ *http.Request, _ string) error {
+	return writeJSON(w, http.StatusOK, health{Status: "ok"})
+}
+
+// readyTimeout bounds the checks of /readyz together.
+const readyTimeout = 2 * time.Second
+
+// ready says whether jobs can be taken, and if not, which part is missing. The
+// detail of a failure goes to the log alone: anybody may ask.
+func (a *API) ready(w http.ResponseWriter, r *http.Request, _ string) error {
+	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+	defer cancel()
+	h, status := health{Status: "ok", Parts: map[string]string{}}, http.StatusOK
+	check := func(name string, err error) {
+		h.Parts[name] = "ok"
+		if err != nil {
+			a.log.Debug("not ready", "part", name, "err", err)
+			h.Parts[name], h.Status, status = "not ready", "not ready", http.StatusServiceUnavailable
+		}
+	}
+	check("coordinator", a.jobs.Ready())
+	for _, name := range sortedKeys(a.Checks) {
+		check(name, a.Checks[name](ctx))
+	}
+	if status != http.StatusOK {
+		w.Header().Set("Retry-After", "1")
+	}
+	return writeJSON(w, status, h)
+}

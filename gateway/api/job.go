@@ -1,0 +1,193 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/program-explorer/pe/gateway/coordinator"
+	"github.com/program-explorer/pe/internal/objstore"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// Bounds of a page of jobs.
+const (
+	defaultPage = 50
+	maxPage     = 500
+	maxCursor   = 200 // bytes
+)
+
+// getJob answers with the whole job; ?wait= waits for its end first.
+func (a *API) getJob(w http.ResponseWriter, r *http.Request, tenant string) error {
+	wait, err := a.waitOf(r)
+	if err != nil {
+		return err
+	}
+	record, err := a.record(r, tenant)
+	if err != nil {
+		return err
+	}
+	if record, err = a.waitFor(w, r, record, wait); err != nil {
+		return err
+	}
+	job, err := a.join(r.Context(), record, nil)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, job)
+}
+
+// cancelJob asks for the job's end. A queued job is cancelled at once, a
+// running one when its executor has stopped it; an ended one stays as it is.
+func (a *API) cancelJob(w http.ResponseWriter, r *http.Request, tenant string) error {
+	id, err := jobID(r)
+	if err != nil {
+		return err
+	}
+	record, err := a.jobs.Cancel(r.Context(), tenant, id)
+	if err != nil && !errors.Is(err, coordinator.ErrEnded) {
+		return err
+	}
+	return writeJSON(w, statusOf(record), a.outline(record))
+}
+
+// listJobs answers from the coordinator's index alone, so a page costs no reads.
+func (a *API) listJobs(w http.ResponseWriter, r *http.Request, tenant string) error {
+	filter, after, limit, err := pageOf(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	records, next, err := a.jobs.List(r.Context(), tenant, filter, after, limit)
+	if err != nil {
+		return err
+	}
+	list := schemas.JobList{Jobs: make([]schemas.Job, 0, len(records)), Next: next}
+	for _, record := range records {
+		list.Jobs = append(list.Jobs, a.outline(record))
+	}
+	return writeJSON(w, http.StatusOK, list)
+}
+
+// pageOf reads the query of a list: cursor, limit, and any number of state= and label=key=value.
+func pageOf(q url.Values) (f coordinator.Filter, after string, limit int, err error) {
+	limit = defaultPage
+	if text := q.Get("limit"); text != "" {
+		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxPage {
+			return f, "", 0, kindMalformed.problemf("limit=%.20q: want a number from 1 to %d", text, maxPage)
+		}
+	}
+	if after = q.Get("cursor"); len(after) > maxCursor {
+		return f, "", 0, kindMalformed.problem("cursor is none of this list", "pass next of the page before as it was")
+	}
+	for _, text := range q["state"] {
+		for name := range strings.SplitSeq(text, ",") {
+			state := schemas.State(name)
+			if !state.Valid() {
+				return f, "", 0, kindMalformed.problem(fmt.Sprintf("state=%.40q is none of %v", name, schemas.States), "")
+			}
+			f.States = append(f.States, state)
+		}
+	}
+	for _, text := range q["label"] {
+		key, value, ok := strings.Cut(text, "=")
+		if !ok || key == "" || len(q["label"]) > schemas.MaxLabels {
+			return f, "", 0, kindMalformed.problem(fmt.Sprintf("label=%.80q: want label=key=value, at most %d of them", text, schemas.MaxLabels), "")
+		}
+		if f.Labels == nil {
+			f.Labels = map[string]string{}
+		}
+		f.Labels[key] = value
+	}
+	return f, after, limit, nil
+}
+
+// record reads the record of the job in the path.
+func (a *API) record(r *http.Request, tenant string) (schemas.Record, error) {
+	id, err := jobID(r)
+	if err != nil {
+		return schemas.Record{}, err
+	}
+	return a.jobs.Get(r.Context(), tenant, id)
+}
+
+// outline is a job as its record alone tells it.
+func (a *API) outline(r schemas.Record) schemas.Job {
+	job := schemas.Job{
+		ID: r.ID, Tenant: r.Tenant, State: r.State, Image: r.Image, Labels: r.Labels, Lane: r.Lane, Pool: r.Pool,
+		Created: r.CreatedUS, Ended: r.EndedUS, Cancelling: r.Cancel && !r.State.Terminal(),
+		Attempts: slices.Clone(r.Attempts), Outcome: r.Outcome, Failure: r.Failure, Waiting: a.jobs.Waiting(r),
+	}
+	for i := range job.Attempts {
+		job.Attempts[i].Nonce = "" // between executor and gateway alone
+	}
+	return job
+}
+
+// join adds specification and result from the store to the outline. spec is
+// nil, or the specification as it was just stored.
+func (a *API) join(ctx context.Context, r schemas.Record, spec *schemas.JobSpec) (job schemas.Job, err error) {
+	job = a.outline(r)
+	if spec == nil {
+		if spec, err = a.spec(ctx, r); err != nil {
+			return job, err
+		}
+	}
+	job.Spec = spec
+	if r.Result != nil {
+		job.Result, err = a.result(ctx, r)
+	}
+	return job, err
+}
+
+// spec reads the specification as the gateway stored it, defaults and all.
+func (a *API) spec(ctx context.Context, r schemas.Record) (*schemas.JobSpec, error) {
+	data, err := a.objects.read(ctx, r.SpecKey(), r.Spec, maxStoredSpec)
+	if errors.Is(err, objstore.ErrNotFound) {
+		return nil, nil // expired before its record
+	}
+	if err != nil {
+		return nil, err
+	}
+	var spec schemas.JobSpec
+	if err := json.Unmarshal(data, &spec); err != nil {
+		return nil, fmt.Errorf("decode specification of %s: %w", r.ID, err)
+	}
+	return &spec, nil
+}
+
+// maxStoredSpec leaves room for what defaults and JSON's escapes add to the largest posted one.
+const maxStoredSpec = 2 * schemas.MaxSpecBytes
+
+// result reads what the accepted attempt produced. An executor wrote it, so it
+// is decoded strictly.
+func (a *API) result(ctx context.Context, r schemas.Record) (*schemas.Result, error) {
+	key := schemas.AttemptKey(r.Tenant, r.ID, accepted(r), schemas.ObjectResult)
+	data, err := a.objects.read(ctx, key, *r.Result, schemas.MaxResultBytes)
+	if errors.Is(err, objstore.ErrNotFound) {
+		return nil, nil // expired before its record
+	}
+	if err != nil {
+		return nil, err
+	}
+	result, err := schemas.DecodeResult(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("decode result of %s: %w", r.ID, err)
+	}
+	return &result, nil
+}
+
+// accepted is the attempt whose result the record holds: always the last, as
+// no attempt begins after one was accepted.
+func accepted(r schemas.Record) int {
+	if len(r.Attempts) == 0 {
+		return 0
+	}
+	return r.Attempts[len(r.Attempts)-1].N
+}

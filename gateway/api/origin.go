@@ -1,0 +1,78 @@
+package api
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// checkLocal guards a gateway that needs no token: whoever reaches it may use
+// it, so a browser on the same machine must not be made to reach it by a
+// foreign page.
+//
+// A page whose name was rebound to 127.0.0.1 still sends its own name as Host;
+// a cross-site request carries an Origin or a Sec-Fetch-Site that is not ours.
+// Any port is fine in Host, as the API may be reached through a tunnel, but
+// Origin must be the very address that was asked.
+func checkLocal(r *http.Request) error {
+	if !loopbackHost(r.Host) {
+		return kindForbidden.problem("Host "+strconv.QuoteToASCII(clip(r.Host))+" is not a name of this machine's loopback interface",
+			"without access tokens the API answers only to localhost and 127.0.0.1")
+	}
+	for _, origin := range r.Header.Values("Origin") {
+		if !sameOrigin(origin, r) {
+			return kindForbidden.problem("the request comes from a page of "+strconv.QuoteToASCII(clip(origin)),
+				"without access tokens only pages of the API itself may use it")
+		}
+	}
+	if site := r.Header.Get("Sec-Fetch-Site"); !safeMethod(r.Method) && site != "" && site != "same-origin" && site != "none" {
+		return kindForbidden.problem("the request comes from a page of another site",
+			"without access tokens only pages of the API itself may use it")
+	}
+	return nil
+}
+
+// sameOrigin compares with what the browser asked, scheme, host and port.
+func sameOrigin(origin string, r *http.Request) bool {
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	return strings.EqualFold(origin, scheme+"://"+r.Host)
+}
+
+// loopbackHost reports whether a Host header, with or without a port, names
+// the loopback interface: localhost, a name below it, or an address.
+func loopbackHost(host string) bool {
+	name := host
+	if h, port, err := net.SplitHostPort(host); err == nil {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return false
+		}
+		name = h
+	} else if inner, ok := strings.CutPrefix(host, "["); ok {
+		if name, ok = strings.CutSuffix(inner, "]"); !ok {
+			return false
+		}
+	}
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(name)
+	return err == nil && addr.Zone() == "" && addr.Unmap().IsLoopback()
+}
+
+func safeMethod(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
+}
+
+// clip bounds what a problem document repeats of a request.
+func clip(s string) string {
+	if len(s) > 200 {
+		return s[:200] + "..."
+	}
+	return s
+}

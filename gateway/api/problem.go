@@ -1,0 +1,149 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/program-explorer/pe/gateway/coordinator"
+	"github.com/program-explorer/pe/internal/objstore"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// A kind is one sort of problem: the last part of its type URN, its title and its status.
+type kind struct {
+	name   string
+	title  string
+	status int
+}
+
+// The kinds of problems. docs/api.md lists them for users.
+var (
+	kindMalformed      = kind{"malformed", "The request is malformed", http.StatusBadRequest}
+	kindUnauthorized   = kind{"unauthorized", "An access token is needed", http.StatusUnauthorized}
+	kindForbidden      = kind{"forbidden", "The request comes from a place that may not use this API", http.StatusForbidden}
+	kindNotFound       = kind{"not-found", "There is no such thing here", http.StatusNotFound}
+	kindMethod         = kind{"method-not-allowed", "This method is not allowed here", http.StatusMethodNotAllowed}
+	kindNotEnded       = kind{"not-ended", "The job has not ended", http.StatusConflict}
+	kindNotAFile       = kind{"not-a-file", "The output is not a regular file", http.StatusConflict}
+	kindConflict       = kind{"conflict", "The request contradicts an earlier one", http.StatusConflict}
+	kindLength         = kind{"wrong-length", "The body has the wrong length", http.StatusBadRequest}
+	kindDigest         = kind{"wrong-digest", "The body does not have the digest in its address", http.StatusUnprocessableEntity}
+	kindTooLarge       = kind{"too-large", "The body is too large", http.StatusRequestEntityTooLarge}
+	kindRange          = kind{"range", "No byte of the range is there", http.StatusRequestedRangeNotSatisfiable}
+	kindMediaType      = kind{"media-type", "The body's media type is not supported", http.StatusUnsupportedMediaType}
+	kindInvalid        = kind{"invalid-job", "The job specification is not valid", http.StatusUnprocessableEntity}
+	kindUnknownImage   = kind{"unknown-image", "The image cannot be had", http.StatusUnprocessableEntity}
+	kindImageArch      = kind{"image-arch", "The image does not have this architecture", http.StatusUnprocessableEntity}
+	kindImageForbidden = kind{"image-not-allowed", "The image is not on the list of images that may be run", http.StatusUnprocessableEntity}
+	kindTooMany        = kind{"too-many-jobs", "Too many jobs wait already", http.StatusTooManyRequests}
+	kindNoExecutor     = kind{"no-executor", "No executor can run the job", http.StatusUnprocessableEntity}
+	kindRegistry       = kind{"registry", "The image's registry did not answer", http.StatusBadGateway}
+	kindUnavailable    = kind{"unavailable", "The gateway is not ready", http.StatusServiceUnavailable}
+	kindFull           = kind{"store-full", "The object store is full", http.StatusInsufficientStorage}
+	kindTimeout        = kind{"timeout", "The request took too long", http.StatusGatewayTimeout}
+	kindInternal       = kind{"internal", "Something went wrong inside the gateway", http.StatusInternalServerError}
+)
+
+// problem makes a problem document; the detail is one line for the user.
+func (k kind) problem(detail, hint string) *schemas.ProblemDocument {
+	return &schemas.ProblemDocument{
+		Type: schemas.ProblemTypePrefix + k.name, Title: k.title, Status: k.status, Detail: detail, Hint: hint,
+	}
+}
+
+func (k kind) problemf(format string, args ...any) *schemas.ProblemDocument {
+	return k.problem(fmt.Sprintf(format, args...), "")
+}
+
+// invalid lists what is wrong with a posted document.
+func invalid(problems []schemas.Problem) *schemas.ProblemDocument {
+	detail := problems[0].Pointer + ": " + problems[0].Message
+	if more := len(problems) - 1; more > 0 {
+		detail += fmt.Sprintf(" (and %d more)", more)
+	}
+	p := kindInvalid.problem(detail, "the fields of a job are described in docs/job.md and in /openapi.json")
+	p.Problems = problems
+	return p
+}
+
+// problemOf is the one place that turns an error into a status. Errors that it
+// does not know are internal: the user gets a bland line, the log the detail.
+func problemOf(err error) *schemas.ProblemDocument {
+	var document *schemas.ProblemDocument
+	var tooLarge *http.MaxBytesError
+	var syntax *schemas.SyntaxError
+	var image *ImageError
+	switch {
+	case errors.As(err, &document):
+		return document
+	case errors.Is(err, coordinator.ErrNotFound):
+		return kindNotFound.problem("there is no such job", "GET /v1/jobs lists the jobs that there are")
+	case errors.Is(err, coordinator.ErrKeyReused):
+		return kindConflict.problem(err.Error(), "use a new idempotency_key for another job")
+	case errors.Is(err, coordinator.ErrTooMany):
+		return kindTooMany.problem(err.Error(), "wait until some have been run, or cancel some")
+	case errors.Is(err, coordinator.ErrCursor):
+		return kindMalformed.problem(err.Error(), "pass next of the page before as it was")
+	case errors.As(err, &tooLarge):
+		return kindTooLarge.problemf("the body has more than %d bytes", tooLarge.Limit)
+	case errors.Is(err, schemas.ErrTooLarge):
+		return kindTooLarge.problem(err.Error(), "upload large files with PUT /v1/blobs/{sha256} and name them by digest")
+	case errors.As(err, &syntax):
+		return kindMalformed.problem(syntax.Error(), "")
+	case errors.As(err, &image):
+		return image.problem()
+	case errors.Is(err, objstore.ErrDigest):
+		return kindDigest.problem(err.Error(), "")
+	case errors.Is(err, objstore.ErrSize):
+		return kindLength.problem(err.Error(), "")
+	case errors.Is(err, objstore.ErrFull):
+		return kindFull.problem("", "delete what is no longer needed, or give the store more room")
+	case errors.Is(err, objstore.ErrUnavailable):
+		return kindUnavailable.problem("the object store does not answer", "try again in a moment")
+	case errors.Is(err, context.DeadlineExceeded):
+		return kindTimeout.problem("", "try again in a moment")
+	}
+	return kindInternal.problem("", "the gateway's log says more; try again, and report it if it stays")
+}
+
+// writeProblem sends p, whatever the client said it accepts.
+func writeProblem(w http.ResponseWriter, p *schemas.ProblemDocument) {
+	body, err := json.Marshal(p)
+	if err != nil {
+		panic("api: a problem document holds strings and numbers alone: " + err.Error())
+	}
+	h := w.Header()
+	for _, name := range []string{"Etag", "Last-Modified", "Content-Encoding", "Content-Disposition", "Accept-Ranges"} {
+		h.Del(name) // set for the document that was meant to be sent
+	}
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if p.Status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", "1")
+	}
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(body) // the client may be gone
+}
+
+// writeJSON sends v as a JSON document.
+func writeJSON(w http.ResponseWriter, status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-store")
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client may be gone
+	return nil
+}

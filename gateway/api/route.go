@@ -1,0 +1,64 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/program-explorer/pe/schemas"
+)
+
+// A handler serves one route for a tenant. An error becomes a problem document
+// if nothing has been sent yet, and breaks the connection if something has.
+type handler func(w http.ResponseWriter, r *http.Request, tenant string) error
+
+// A route is one entry of the API. Every one is described in openapi.json; a
+// test holds the two against each other.
+type route struct {
+	method  string
+	pattern string
+	serve   handler
+	// public routes need no token: they tell nothing of anybody's jobs.
+	public bool
+	// json says that the body must be declared as application/json.
+	json bool
+	// body is the most bytes that a body may have; 0 for none.
+	body int64
+}
+
+func (a *API) routes() []route {
+	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
+	return []route{
+		{method: post, pattern: "/v1/jobs", serve: a.submit, json: true, body: schemas.MaxSpecBytes},
+		{method: get, pattern: "/v1/jobs", serve: a.listJobs},
+		{method: get, pattern: "/v1/jobs/{id}", serve: a.getJob},
+		{method: del, pattern: "/v1/jobs/{id}", serve: a.cancelJob},
+		{method: get, pattern: "/v1/jobs/{id}/logs", serve: a.logs},
+		{method: get, pattern: "/v1/jobs/{id}/outputs", serve: a.outputs},
+		{method: get, pattern: "/v1/jobs/{id}/outputs/{path...}", serve: a.outputFile},
+		{method: put, pattern: "/v1/blobs/{sha256}", serve: a.putBlob, body: a.maxBlob},
+		{method: post, pattern: "/v1/blobs/missing", serve: a.missingBlobs, json: true, body: maxMissingBody},
+		{method: get, pattern: "/v1/executors", serve: a.executors},
+		{method: get, pattern: "/v1/images", serve: a.images},
+		{method: get, pattern: "/livez", serve: a.live, public: true},
+		{method: get, pattern: "/readyz", serve: a.ready, public: true},
+		{method: get, pattern: "/metrics", serve: a.metricsPage},
+		{method: get, pattern: "/openapi.json", serve: a.openAPI, public: true},
+		{method: get, pattern: "/{$}", serve: a.index, public: true},
+	}
+}
+
+// objectsPrefix is where the directory store's signed URLs point.
+const objectsPrefix = "/v1/objects/"
+
+// stretch gives the connection d from now for what is left of this request and
+// its answer. Long polls and streams use it: the server's own time-outs are
+// those of a short exchange.
+func stretch(w http.ResponseWriter, d time.Duration) {
+	rc := http.NewResponseController(w)
+	deadline := time.Now().Add(d)
+	// A connection without deadlines (a test's recorder) has none to move.
+	_ = rc.SetWriteDeadline(deadline)
+	// The server reads ahead to notice a client that leaves; that read running
+	// into its deadline would cancel the request.
+	_ = rc.SetReadDeadline(deadline)
+}

@@ -1,0 +1,76 @@
+package api
+
+import (
+	"io"
+	"net/http"
+	"time"
+)
+
+// pace moves a connection's deadline along with its data, so a large body may
+// take its time while a stalled one is dropped. Moving it costs system calls:
+// it is done a few times per stall, not for every piece.
+type pace struct {
+	w     http.ResponseWriter
+	stall time.Duration
+	next  time.Time
+}
+
+func (p *pace) step() {
+	if now := time.Now(); now.After(p.next) {
+		stretch(p.w, p.stall)
+		p.next = now.Add(p.stall / 4)
+	}
+}
+
+// steadyReader reads a request's body at a pace.
+type steadyReader struct {
+	pace
+	r io.Reader
+}
+
+func newSteadyReader(w http.ResponseWriter, r io.Reader, stall time.Duration) *steadyReader {
+	return &steadyReader{pace: pace{w: w, stall: stall}, r: r}
+}
+
+func (s *steadyReader) Read(p []byte) (int, error) {
+	s.step()
+	return s.r.Read(p)
+}
+
+// steadyWriter writes an answer at a pace.
+type steadyWriter struct {
+	pace
+}
+
+func newSteadyWriter(w http.ResponseWriter, stall time.Duration) *steadyWriter {
+	return &steadyWriter{pace: pace{w: w, stall: stall}}
+}
+
+func (s *steadyWriter) Header() http.Header         { return s.w.Header() }
+func (s *steadyWriter) WriteHeader(status int)      { s.w.WriteHeader(status) }
+func (s *steadyWriter) Unwrap() http.ResponseWriter { return s.w }
+
+func (s *steadyWriter) Write(p []byte) (int, error) {
+	s.step()
+	return s.w.Write(p)
+}
+
+// signedObjects serves the directory store's signed URLs. The signature in the
+// URL is their whole authority: an executor has no token, and no browser has a
+// signature. The store itself bounds the body by the signed size.
+func (a *API) signedObjects(objects http.Handler) http.Handler {
+	objects = http.StripPrefix(objectsPrefix, objects)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start, sent := time.Now(), &answer{ResponseWriter: w}
+		a.metrics.begin()
+		defer func() { a.metrics.end(objectsPrefix, r.Method, sent.status, time.Since(start)) }()
+		paced := newSteadyWriter(sent, a.StallTimeout)
+		r.Body = &steadyBody{steadyReader: newSteadyReader(sent, r.Body, a.StallTimeout), Closer: r.Body}
+		objects.ServeHTTP(paced, r)
+	})
+}
+
+type steadyBody struct {
+	*steadyReader
+	io.Closer
+}
