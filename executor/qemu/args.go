@@ -98,7 +98,11 @@ func (a *argList) boot(c Config) {
 	if c.Initramfs != "" {
 		a.add("-initrd", fdPath(a.hostOS, a.fd(roleInitramfs, 0)))
 	}
-	line := []string{"console=" + a.spec.console, commandLine, a.spec.append, c.Append}
+	line := []string{"console=" + a.spec.console, commandLine, a.spec.append}
+	if c.counter > 0 {
+		line = append(line, fmt.Sprintf("tsc_early_khz=%d tsc=reliable", c.counter))
+	}
+	line = append(line, c.Append)
 	a.add("-append", strings.Join(strings.Fields(strings.Join(line, " ")), " "))
 }
 

@@ -1,9 +1,6 @@
 package qemu
 
-import (
-	"os"
-	"syscall"
-)
+import "syscall"
 
 // attributes put QEMU into a session of its own, end it when we end, and make
 // it the unprivileged user.
@@ -20,14 +17,4 @@ func attributes(c Config) *syscall.SysProcAttr {
 		}
 	}
 	return a
-}
-
-// groupOf is the group of a device, unless it is root's.
-func groupOf(path string) (uint32, bool) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return 0, false
-	}
-	s, ok := info.Sys().(*syscall.Stat_t)
-	return s.Gid, ok && s.Gid != 0
 }

@@ -59,7 +59,8 @@ type Config struct {
 	// Log receives the machine's start and end. Default: discarded.
 	Log *slog.Logger
 
-	hostOS string // runtime.GOOS, but for tests of other systems' arguments
+	hostOS  string // runtime.GOOS, but for tests of other systems' arguments
+	counter int64  // counterKHz, but for tests
 }
 
 // Disk is a drive of a machine. Exactly one of File and Path is set.
@@ -137,6 +138,9 @@ func (c Config) withDefaults() (Config, error) {
 	spec, err := archOf(c.Arch)
 	if err != nil {
 		return c, err
+	}
+	if spec.counter && c.Accel == TCG && c.counter == 0 {
+		c.counter = counterKHz()
 	}
 	if c.CPUModel == "" {
 		c.CPUModel = spec.cpu(c.Accel)

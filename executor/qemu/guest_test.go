@@ -3,11 +3,14 @@ package qemu
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -31,7 +34,7 @@ const readyWait = 60 * time.Second
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == ownerArg {
-		ownMachine(os.Args[2:])
+		os.Exit(ownMachine(os.Args[2:]))
 	}
 	dir, err := os.MkdirTemp("", "pe-qemu-test-")
 	if err != nil {
@@ -45,6 +48,46 @@ func TestMain(m *testing.M) {
 }
 
 var guestDir string
+
+// ownerArg makes the test binary boot a machine, print its instance and process
+// id, and wait to be killed.
+const ownerArg = "own-machine"
+
+type owned struct {
+	Instance string
+	PID      int
+}
+
+func ownMachine(args []string) int {
+	m, err := bootOwned(args)
+	if err == nil {
+		err = json.NewEncoder(os.Stdout).Encode(owned{m.Instance(), m.PID()})
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	select {}
+}
+
+func bootOwned(args []string) (*Machine, error) {
+	c := guest{kernel: args[0], initramfs: args[1]}.config()
+	c.RunDir, c.User = args[2], SlotUser(9)
+	// A thread that its caller locked and then leaves behind ends with the
+	// goroutine, and must not take the machine with it.
+	type result struct {
+		m   *Machine
+		err error
+	}
+	results := make(chan result)
+	go func() {
+		runtime.LockOSThread()
+		m, err := Boot(context.Background(), c)
+		results <- result{m, err}
+	}()
+	r := <-results
+	return r.m, r.err
+}
 
 var builtGuest = sync.OnceValues(func() (guest, error) { return buildGuest(guestDir) })
 

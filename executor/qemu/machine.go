@@ -16,6 +16,9 @@ import (
 // the host's kernel must not hang the executor with it.
 const closeTimeout = 10 * time.Second
 
+// lastWords is how long a QEMU that closed its monitor has to end by itself.
+const lastWords = time.Second
+
 // ErrClosed is the cause of an end by Kill or Close.
 var ErrClosed = errors.New("machine closed")
 
@@ -28,7 +31,8 @@ type Machine struct {
 	qmp      *qmp
 	channel  net.Conn
 	console  *tail
-	messages *tail // QEMU's own stderr
+	sign     chan struct{} // closed at the console's first byte
+	messages *tail         // QEMU's own stderr
 
 	mu       sync.Mutex
 	shutdown string // why QEMU says that the guest ended
@@ -61,10 +65,25 @@ func Boot(ctx context.Context, c Config) (*Machine, error) {
 		return nil, fmt.Errorf("boot machine %s: %w", c.Instance, err)
 	}
 	if err := m.qmp.negotiate(ctx); err != nil {
-		m.kill(err)
-		return nil, fmt.Errorf("boot machine %s: %w", c.Instance, errors.Join(m.Close(), m.Err()))
+		return nil, fmt.Errorf("boot machine %s: %w", c.Instance, m.abandon(err))
 	}
 	return m, nil
+}
+
+// abandon ends a machine whose monitor failed, and returns why: QEMU's own last
+// words where it ended by itself, which it then does at once.
+func (m *Machine) abandon(monitor error) error {
+	timeout := time.NewTimer(lastWords)
+	defer timeout.Stop()
+	select {
+	case <-m.done:
+	case <-timeout.C:
+		m.kill(monitor)
+	}
+	if err := m.Close(); err != nil {
+		return err
+	}
+	return m.Err()
 }
 
 func start(ctx context.Context, c Config, args []string, in *inherited) (*Machine, error) {
@@ -73,10 +92,11 @@ func start(ctx context.Context, c Config, args []string, in *inherited) (*Machin
 		instance: c.Instance,
 		log:      c.Log.With("vm", c.Instance),
 		channel:  in.channel,
-		console:  &tail{limit: c.ConsoleLimit},
+		console:  &tail{limit: c.ConsoleLimit, first: make(chan struct{})},
 		messages: &tail{limit: c.ConsoleLimit},
 		done:     make(chan struct{}),
 	}
+	m.sign = m.console.first
 	var err error
 	if m.process, err = startProcess(c, args, in.files, m.messages); err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -104,7 +105,11 @@ func sweepOne(path string) (ended string, err error) {
 			_ = os.Remove(g)
 		}
 	}
-	return ended, os.Remove(path)
+	// The machine's own owner may have removed it meanwhile.
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return ended, err
+	}
+	return ended, nil
 }
 
 // runs says whether the recorded process is there and is that machine's.

@@ -10,15 +10,18 @@ import (
 type tail struct {
 	mu    sync.Mutex
 	limit int
-	buf   []byte // up to twice limit, so that most writes only append
-	seen  bool
+	buf   []byte        // up to twice limit, so that most writes only append
+	first chan struct{} // closed at the first byte; nil if nobody asks
 }
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := len(p)
-	t.seen = t.seen || n > 0
+	if t.first != nil && n > 0 {
+		close(t.first)
+		t.first = nil
+	}
 	if n > t.limit {
 		p = p[n-t.limit:]
 	}

@@ -1,0 +1,4 @@
+package qemu
+
+// timestampCounter reads the CPU's time-stamp counter.
+func timestampCounter() uint64
