@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -162,14 +163,29 @@ func errorText(err error) string {
 func problemLines(problems []schemas.Problem) []string {
 	var lines []string
 	for _, p := range problems {
-		at := strings.ReplaceAll(strings.TrimPrefix(p.Pointer, "/"), "/", ".")
-		at = strings.NewReplacer("~1", "/", "~0", "~").Replace(at)
-		if at == "" {
-			at = "specification"
-		}
-		lines = append(lines, fmt.Sprintf("  %s: %s", printable(at), p.Message))
+		lines = append(lines, fmt.Sprintf("  %s: %s", placeWords(p.Pointer), p.Message))
 	}
 	return lines
+}
+
+// placeWords is a JSON pointer as people write it: limits.wall_ms, files["main.c"].
+func placeWords(pointer string) string {
+	if pointer == "" {
+		return "the specification"
+	}
+	words := ""
+	for part := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		part = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
+		switch {
+		case strings.Trim(part, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" || part == "":
+			words += "[" + strconv.Quote(part) + "]"
+		case words == "":
+			words = part
+		default:
+			words += "." + part
+		}
+	}
+	return words
 }
 
 // lowerFirst fits a title into the middle of a line; names in capitals stay.
