@@ -1,0 +1,56 @@
+package vm
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Bundle is a kernel and an initramfs that were built for each other
+// ("ped guest build"), in a folder with a manifest.
+type Bundle struct {
+	Arch          string `json:"arch"`
+	KernelRelease string `json:"kernel_release"`
+	// Digests of both files: 64 hex digits.
+	KernelSHA256    string `json:"kernel_sha256"`
+	InitramfsSHA256 string `json:"initramfs_sha256"`
+	// GuestVersion is the version of the init inside.
+	GuestVersion string `json:"guest_version"`
+
+	dir string
+}
+
+// Names of a bundle's files.
+const (
+	kernelFile    = "kernel"
+	initramfsFile = "initramfs.cpio"
+	manifestFile  = "manifest.json"
+	maxManifest   = 64 << 10
+)
+
+// LoadBundle reads the manifest of the bundle for arch below dir.
+func LoadBundle(dir, arch string) (*Bundle, error) {
+	dir = filepath.Join(dir, arch)
+	text, err := os.ReadFile(filepath.Join(dir, manifestFile))
+	if err != nil {
+		return nil, fmt.Errorf("load guest bundle for %s: %w (build it with: ped guest build --arch %s)", arch, err, arch)
+	}
+	if len(text) > maxManifest {
+		return nil, fmt.Errorf("load guest bundle for %s: manifest has %d bytes", arch, len(text))
+	}
+	b := &Bundle{dir: dir}
+	if err := json.Unmarshal(text, b); err != nil {
+		return nil, fmt.Errorf("load guest bundle %s: %w", dir, err)
+	}
+	if b.Arch != arch {
+		return nil, fmt.Errorf("load guest bundle %s: it is for %s, not %s", dir, b.Arch, arch)
+	}
+	return b, nil
+}
+
+// Digest names kernel and init together.
+func (b *Bundle) Digest() string { return "sha256:" + b.InitramfsSHA256 }
+
+func (b *Bundle) kernel() string    { return filepath.Join(b.dir, kernelFile) }
+func (b *Bundle) initramfs() string { return filepath.Join(b.dir, initramfsFile) }

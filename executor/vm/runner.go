@@ -1,0 +1,138 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/program-explorer/pe/executor"
+	"github.com/program-explorer/pe/executor/qemu"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// Config of a runner of virtual machines.
+type Config struct {
+	// Bundle is the guest. Required.
+	Bundle *Bundle
+	// Accel is qemu.KVM, qemu.HVF or qemu.TCG, as a probe found; AccelReason says why, in one line. Required.
+	Accel, AccelReason string
+	// CPUModel is QEMU's -cpu. Default: the architecture's cheapest.
+	CPUModel string
+	// Binary is QEMU's path. Default: the one in PATH.
+	Binary string
+	// RunDir holds a file for each running machine, so that what a killed executor left can be swept. Required.
+	RunDir string
+	// Cgroups bounds each QEMU from outside. Default: not bounded.
+	Cgroups *qemu.Cgroups
+	// BootTimeout bounds the time from QEMU's start to the guest's first word. Default 60 s.
+	BootTimeout time.Duration
+	// Log default: discard.
+	Log *slog.Logger
+}
+
+// Runner makes machines. It is an executor.Runner.
+type Runner struct {
+	cfg   Config
+	users users
+}
+
+var _ executor.Runner = (*Runner)(nil)
+
+// New returns a runner, after ending what an earlier one left behind in RunDir.
+func New(c Config) (*Runner, error) {
+	if c.Bundle == nil || c.Accel == "" || c.RunDir == "" {
+		return nil, errors.New("virtual machines need a guest bundle, an accelerator and a folder")
+	}
+	if c.BootTimeout <= 0 {
+		c.BootTimeout = time.Minute
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if _, err := qemu.Sweep(c.RunDir); err != nil {
+		return nil, fmt.Errorf("end machines of an earlier run: %w", err)
+	}
+	return &Runner{cfg: c}, nil
+}
+
+// Offering implements executor.Runner.
+func (r *Runner) Offering() schemas.Offering {
+	return schemas.Offering{
+		Arch:        r.cfg.Bundle.Arch,
+		Isolation:   schemas.IsolationVM,
+		Accel:       r.cfg.Accel,
+		AccelReason: r.cfg.AccelReason,
+		Kernel:      r.cfg.Bundle.KernelRelease,
+		CPUModel:    r.cfg.CPUModel,
+	}
+}
+
+// Start boots a machine and returns when its guest has its own identity and the image's root filesystem.
+func (r *Runner) Start(ctx context.Context, shape executor.Shape) (executor.Machine, error) {
+	user := r.users.take()
+	m, err := r.boot(ctx, shape, user)
+	if err != nil {
+		r.users.give(user)
+		return nil, err
+	}
+	return m, nil
+}
+
+func (r *Runner) describe(shape executor.Shape, user int) qemu.Config {
+	return qemu.Config{
+		Instance:  shape.Name,
+		Arch:      r.cfg.Bundle.Arch,
+		Binary:    r.cfg.Binary,
+		Accel:     r.cfg.Accel,
+		CPUModel:  r.cfg.CPUModel,
+		CPUs:      max(1, min(shape.CPUs, runtime.NumCPU())),
+		Memory:    machineBytes(shape.MemoryBytes),
+		Kernel:    r.cfg.Bundle.kernel(),
+		Initramfs: r.cfg.Bundle.initramfs(),
+		Disks: []qemu.Disk{
+			{Name: diskRoot, Path: shape.Rootfs, ReadOnly: true},
+			{Name: diskInput, File: shape.Input},
+			{Name: diskOutput, File: shape.Output},
+		},
+		User:    qemu.SlotUser(user),
+		Cgroups: r.cfg.Cgroups,
+		RunDir:  r.cfg.RunDir,
+		Log:     r.cfg.Log,
+	}
+}
+
+// Serials of a machine's disks.
+const (
+	diskRoot   = "root"
+	diskInput  = "input"
+	diskOutput = "output"
+)
+
+// users hands out unprivileged users, so that no two machines at a time share one.
+type users struct {
+	mu    sync.Mutex
+	taken []bool
+}
+
+func (u *users) take() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for i, taken := range u.taken {
+		if !taken {
+			u.taken[i] = true
+			return i
+		}
+	}
+	u.taken = append(u.taken, true)
+	return len(u.taken) - 1
+}
+
+func (u *users) give(i int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.taken[i] = false
+}
