@@ -55,7 +55,7 @@ configured_site() {
 			$1 == label || ($1 !~ /^Debian/ && last == tolower(label)) { print $2; exit }'
 }
 
-write_sources() { # FILE SUITE
+write_sources() { # FILE SUITE WITH_SECURITY
 	mirror=${PE_DEBIAN_MIRROR:-$(configured_site Debian)}
 	[ -n "$mirror" ] || die "this machine's apt has no Debian mirror configured: set PE_DEBIAN_MIRROR to the address of one"
 	security=${PE_DEBIAN_SECURITY_MIRROR:-$(configured_site Debian-Security)}
@@ -63,23 +63,32 @@ write_sources() { # FILE SUITE
 	[ -r "$keyring" ] || die "$keyring is missing: install the package debian-archive-keyring"
 	{
 		echo "deb [signed-by=$keyring] $mirror $2 main"
-		if [ -n "$security" ]; then echo "deb [signed-by=$keyring] $security $2-security main"; fi
+		if [ "$3" = yes ] && [ -n "$security" ]; then
+			echo "deb [signed-by=$keyring] $security $2-security main"
+		fi
 	} >"$1"
 }
 
 # recipe KEY prints what the recipe's lines of that key say, one line each.
 recipe() { sed -n "s/^$1[[:space:]][[:space:]]*//p" "$recipe_file"; }
 
-# unpack_packages TAR: the packages' files without the paths in trimmed.paths and
-# those that the recipe drops. mmdebstrap's own path and hook options do nothing
-# in its extract variant, so the tar is filtered.
-unpack_packages() {
-	write_sources "$work/sources.list" "$suite"
+fetch_packages() { # TAR WITH_SECURITY
+	write_sources "$work/sources.list" "$suite" "$2"
 	mmdebstrap --quiet --variant=extract --arch="$arch" \
 		--include="$(recipe package | tr -s ' \n' ',' | sed 's/,$//')" \
 		--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
 		--skip=output/dev,check/qemu \
-		"$suite" "$work/all.tar" "$work/sources.list" >&2
+		"$suite" "$1" "$work/sources.list" >&2
+}
+
+# unpack_packages TAR: the packages' files without the paths in trimmed.paths and
+# those that the recipe drops. mmdebstrap's own path and hook options do nothing
+# in its extract variant, so the tar is filtered.
+unpack_packages() {
+	if ! fetch_packages "$work/all.tar" yes; then
+		say "trying again without $suite-security, which not every mirror has whole"
+		fetch_packages "$work/all.tar" no
+	fi
 	set -- "$1"
 	for path in $(sed 's/#.*//' "$here/trimmed.paths") $(recipe drop); do
 		set -- "$@" "--path-exclude=$path" "--path-exclude=$path/*"
@@ -121,14 +130,18 @@ second_layer() {
 		--mtime="@$SOURCE_DATE_EPOCH" --format=gnu -cf "$1" -- *)
 }
 
-# applet_names FILE: the table of names inside a busybox program, which is sorted
-# and begins with [ and [[; asking the program would mean to run it.
+# applet_names FILE: the table of names inside a busybox program, the one long
+# sorted run of such strings; asking the program would mean to run it.
 applet_names() {
 	tr '\0' '\n' <"$1" | LC_ALL=C awk '
-		!on && $0 == "[[" && last == "[" { on = 1; print "[" }
-		on && !/^[][a-z0-9_.+-]+$/ { exit }
-		on && $0 < last { exit }
-		on && $0 != "busybox" { print }
+		function finish() {
+			if (n > 50) { for (i = 1; i <= n; i++) if (run[i] != "busybox") print run[i]; exit }
+			n = 0
+		}
+		n && ($0 !~ /^[][a-z0-9_.+-]+$/ || $0 < run[n]) { finish() }
+		# What lies before the table may touch its first name.
+		!n && $0 == "[[" && last ~ /\[$/ { run[++n] = "[" }
+		n { run[++n] = $0 }
 		{ last = $0 }'
 }
 

@@ -73,6 +73,9 @@ func FuzzEntries(f *testing.F) {
 				default:
 					e.Type, e.Body = tar.TypeReg, "x"
 				}
+				if e.Type != tar.TypeDir {
+					e.Name = strings.TrimRight(e.Name, "/")
+				}
 				entries = append(entries, e)
 			}
 			layer, err := flatten.ReadLayer(t.Context(), bytes.NewReader(imagetest.Tar(t, entries...)), &memorySpool{}, budget)
