@@ -29,12 +29,21 @@ type Fence struct {
 	Why string
 }
 
+// everything is the whole module.
+const everything = "pe/..."
+
 const (
 	nats       = "github.com/nats-io/nats.go/..."
 	natsServer = "github.com/nats-io/nats-server/v2/..."
 	minio      = "github.com/minio/minio-go/v7/..."
 	cobra      = "github.com/spf13/cobra/..."
 )
+
+// testSupport are packages that only tests import.
+var testSupport = []string{
+	"pe/internal/jobqueue/queuetest", "pe/internal/objstore/objstoretest", "pe/internal/objstore/s3test",
+	"pe/imagesync/imagetest", "pe/guestrd/guesttest", "pe/executor/guestsuite",
+}
 
 // Fences is the table of design.md's section on folders, and what follows from it.
 var Fences = []Fence{
@@ -49,15 +58,17 @@ var Fences = []Fence{
 	{Who: "pe/imagesync/...", Never: []string{"pe/internal/jobqueue/...", "pe/executor/...", "pe/gateway/...", nats, natsServer}, Why: "images are made without knowing who runs them"},
 	{Who: "pe/internal/archive/...", Never: []string{"pe/schemas/...", "pe/internal/objstore/...", nats, minio}, Why: "the archive format is used on both sides of the guest's pipe"},
 	{Who: "pe/internal/objstore/...", Never: []string{"pe/schemas/...", "pe/internal/jobqueue/...", nats, natsServer}, Why: "a store keeps bytes and knows nothing of jobs"},
-	{Who: "pe/internal/jobqueue/...", Never: []string{natsServer, minio, "pe/internal/objstore/...", "pe/gateway/...", "pe/executor/..."}, Why: "a client of the queue works with a server anywhere"},
+	{Who: "pe/internal/jobqueue/...", Except: testSupport, Never: []string{natsServer, minio, "pe/internal/objstore/...", "pe/gateway/...", "pe/executor/..."}, Why: "a client of the queue works with a server anywhere"},
 	{Who: "pe/internal/settings/...", Never: []string{"pe/..."}, Why: "configuration is read by one package that knows what none of it means"},
 	{Who: "pe/bench/...", Never: []string{"pe/gateway/...", "pe/executor/...", "pe/guestrd/...", "pe/internal/..."}, Why: "what is measured is what users run: the built programs"},
 	{Who: "pe/e2e/...", Never: []string{"pe/gateway/...", "pe/guestrd/...", "pe/executor/..."}, Direct: true, Tests: true, Why: "end to end means from the outside"},
 
-	{Who: "pe/...", Except: []string{"pe/internal/jobqueue/...", "pe/internal/onebox/..."}, Never: []string{nats}, Direct: true, Why: "jobqueue is the only user of nats.go"},
-	{Who: "pe/...", Except: []string{"pe/internal/onebox/..."}, Never: []string{natsServer}, Direct: true, Why: "only the embedded system brings a NATS server along"},
-	{Who: "pe/...", Except: []string{"pe/internal/objstore/s3/..."}, Never: []string{minio}, Direct: true, Why: "objstore/s3 is the only user of minio-go"},
-	{Who: "pe/...", Except: []string{"pe/cmd/ped", "pe/e2e/...", "pe/internal/onebox/..."}, Never: []string{"pe/internal/onebox/..."}, Direct: true, Why: "only ped up and the end-to-end tests start everything in one process"},
+	{Who: everything, Except: []string{"pe/internal/jobqueue/...", "pe/internal/onebox/..."}, Never: []string{nats}, Direct: true, Why: "jobqueue is the only user of nats.go"},
+	{Who: everything, Except: []string{"pe/internal/onebox/...", "pe/internal/jobqueue/queuetest"}, Never: []string{natsServer}, Direct: true, Why: "only the embedded system brings a NATS server along"},
+	{Who: everything, Except: []string{"pe/internal/objstore/s3/..."}, Never: []string{minio}, Direct: true, Why: "objstore/s3 is the only user of minio-go"},
+	{Who: everything, Except: []string{"pe/cmd/ped", "pe/e2e/...", "pe/internal/onebox/..."}, Never: []string{"pe/internal/onebox/..."}, Direct: true, Why: "only ped up and the end-to-end tests start everything in one process"},
+
+	{Who: everything, Except: testSupport, Never: testSupport, Direct: true, Why: "what is for tests stays out of the programs"},
 
 	{Who: "pe/cmd/pe", Never: []string{nats, natsServer, minio, "pe/executor/...", "pe/gateway/...", "pe/guestrd/...", "pe/imagesync/...", "pe/internal/objstore/...", "pe/internal/jobqueue/...", "pe/internal/onebox/..."}, Why: "the client is small"},
 	{Who: "pe/cmd/guestrd", Never: []string{nats, natsServer, minio, "net/http", "crypto/tls", cobra, "github.com/spf13/pflag", "pe/guestrd/build/...", "pe/executor/...", "pe/gateway/..."}, Why: "the guest's init is tiny: it is unpacked at every boot"},

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/program-explorer/pe/internal/jobqueue"
+	"github.com/program-explorer/pe/internal/roles"
+)
+
+// executorCommand is what `ped executor` was told.
+type executorCommand struct {
+	log    logFlags
+	data   dataFlags
+	guest  guestFlags
+	work   workFlags
+	queue  queueFlags
+	images imageFlags
+	id     string
+	labels []string
+}
+
+// workFlags say how much an executor does at once, and how it ends.
+type workFlags struct {
+	slots int
+	grace time.Duration
+}
+
+func (w *workFlags) bind(slots int) *pflag.FlagSet {
+	f := newGroup()
+	f.IntVar(&w.slots, "slots", slots, "how many jobs run at once")
+	f.DurationVar(&w.grace, "grace", 20*time.Second, "how long running jobs may go on at shutdown; then they are handed back and run again")
+	return f
+}
+
+func (a *app) executor() *cobra.Command {
+	var e executorCommand
+	cmd := &cobra.Command{
+		Use:   "executor",
+		Short: "Run jobs on this machine; it opens no port, and may sit behind NAT",
+		Long: `Take jobs from the queue and run each in a machine of its own. An executor only
+connects outwards: to NATS, to the object store by signed URLs, to registries.
+
+A first SIGINT or SIGTERM takes no more jobs and lets those that run end within
+--grace, then hands them back; a second one ends the process at once.`,
+		Example: `  ped executor --nats-url tls://queue.example.org --nats-creds cellar.creds \
+    --executor-id cellar --label site=cellar --slots 4`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runExecutor(cmd.Context(), e) },
+	}
+	f := newGroup()
+	f.StringVar(&e.id, "executor-id", hostID(), "its name: 1 to 40 of a-z, 0-9 and -, unique in the system")
+	f.StringSliceVar(&e.labels, "label", nil, "NAME=VALUE that jobs may ask for; repeat for more")
+	return a.configured(cmd, f, e.data.bind(a.getenv), e.guest.bind(), e.work.bind(defaultSlots()), e.queue.bind(" (required)"), e.images.bind(), e.log.bind())
+}
+
+func (a *app) runExecutor(ctx context.Context, e executorCommand) error {
+	log, err := e.log.logger(a.stderr)
+	if err != nil {
+		return err
+	}
+	if e.queue.url == "" {
+		return usageError{fmt.Errorf("an executor needs --nats-url; ped up needs none")}
+	}
+	c := roles.ExecutorConfig{
+		ID: e.id, Dir: e.data.dir, GuestDir: e.guest.in(e.data.dir), Slots: e.work.slots, Grace: e.work.grace,
+		ImageBytes: int64(e.images.cacheSize), Version: version, Log: log,
+	}
+	if c.Labels, err = pairs("label", e.labels); err != nil {
+		return usageError{err}
+	}
+	if c.Images, err = e.images.sources(); err != nil {
+		return err
+	}
+	unlock, err := roles.Lock(c.Dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	c.Queue, err = connectExecutor(ctx, e.queue.config("executor "+e.id, log), e.id)
+	if err != nil {
+		return stopped(ctx, err)
+	}
+	defer c.Queue.Close()
+	executor, err := roles.NewExecutor(ctx, c)
+	if err != nil {
+		return stopped(ctx, err)
+	}
+	return executor.Run(ctx)
+}
+
+func connectExecutor(ctx context.Context, c jobqueue.Config, id string) (*jobqueue.Queue, error) {
+	c.Executor = id
+	return jobqueue.Connect(ctx, c)
+}

@@ -1,0 +1,118 @@
+package roles
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/program-explorer/pe/executor"
+	"github.com/program-explorer/pe/executor/qemu"
+	"github.com/program-explorer/pe/executor/vm"
+	"github.com/program-explorer/pe/imagesync"
+	"github.com/program-explorer/pe/internal/jobqueue"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// ExecutorConfig is what an executor is put together from.
+type ExecutorConfig struct {
+	// ID is unique in the system. Required.
+	ID string
+	// Dir holds all its state: images, machines, running jobs. Required.
+	Dir string
+	// GuestDir holds guest bundles; there must be one for at least one architecture. Required.
+	GuestDir string
+	// Slots is how many jobs run at once. Default 1.
+	Slots int
+	// Labels are the operator's own facts.
+	Labels map[string]string
+	// Queue is the executor's own connection. Required.
+	Queue *jobqueue.Queue
+	// Images says where images come from, ImageBytes bounds their cache (default 20 GiB).
+	Images     imagesync.Sources
+	ImageBytes int64
+	// Grace is how long running jobs may go on at shutdown. Default 20 s.
+	Grace time.Duration
+	// Version of this program.
+	Version string
+	// Log default: discard.
+	Log *slog.Logger
+	// Metrics registers the executor's metrics. Default: nowhere.
+	Metrics prometheus.Registerer
+}
+
+// NewExecutor finds what machines this host can run, by booting, and returns an
+// executor that does nothing until its Run.
+func NewExecutor(ctx context.Context, c ExecutorConfig) (*executor.Executor, error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	images, err := imagesync.Open(imagesync.CacheConfig{
+		Sources: c.Images, Dir: ImageDir(c.Dir), MaxBytes: c.ImageBytes, Log: c.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	runners, err := machines(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return executor.New(executor.Config{
+		ID: c.ID, Dir: filepath.Join(c.Dir, "executor"), Slots: c.Slots, Labels: c.Labels, Version: c.Version,
+		Queue: c.Queue, Images: images, Runners: runners, Grace: c.Grace, Metrics: c.Metrics, Log: c.Log,
+	})
+}
+
+// ImageDir is the image cache within a data directory. Several processes may use it.
+func ImageDir(dataDir string) string { return filepath.Join(dataDir, "images") }
+
+// machines are runners for every architecture whose guest and QEMU are here.
+func machines(ctx context.Context, c ExecutorConfig) ([]executor.Runner, error) {
+	var (
+		runners []executor.Runner
+		lacking []error
+	)
+	for _, arch := range schemas.Archs {
+		runner, err := machine(ctx, c, arch)
+		if err != nil {
+			c.Log.Debug("no machines of this architecture", "arch", arch, "reason", err)
+			lacking = append(lacking, err)
+			continue
+		}
+		runners = append(runners, runner)
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if len(runners) == 0 {
+		return nil, fmt.Errorf("this host can run no machine: %w\nto have what is needed for one: deploy/setup.sh --for run, then --guest-dir .cache/guest", errors.Join(lacking...))
+	}
+	return runners, nil
+}
+
+func machine(ctx context.Context, c ExecutorConfig, arch string) (executor.Runner, error) {
+	bundle, err := vm.LoadBundle(c.GuestDir, arch)
+	if err != nil {
+		return nil, err
+	}
+	host, err := qemu.FindHost(ctx, qemu.ProbeConfig{
+		Arch: arch, Kernel: filepath.Join(c.GuestDir, arch, "kernel"), User: qemu.SlotUser(0),
+		CacheDir: filepath.Join(c.Dir, "accel"), Log: c.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	// Where the host does not let us, the limits inside the guest hold alone.
+	cgroups, err := qemu.FindCgroups()
+	if err != nil {
+		c.Log.Warn("QEMU is not bounded from outside", "reason", err)
+	}
+	return vm.New(vm.Config{
+		Bundle: bundle, Accel: host.Verdict.Accel, AccelReason: host.Verdict.Reason, Binary: host.Binary,
+		RunDir: filepath.Join(c.Dir, "run", arch), Cgroups: cgroups, Log: c.Log,
+	})
+}

@@ -1,0 +1,89 @@
+package roles
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/program-explorer/pe/gateway"
+	"github.com/program-explorer/pe/gateway/api"
+	"github.com/program-explorer/pe/gateway/coordinator"
+	"github.com/program-explorer/pe/imagesync"
+	"github.com/program-explorer/pe/internal/jobqueue"
+	"github.com/program-explorer/pe/internal/objstore"
+)
+
+// GatewayConfig is what a gateway is put together from.
+type GatewayConfig struct {
+	// Listen is its address, port 0 allowed. Default 127.0.0.1:7300.
+	Listen string
+	// Tokens may use the API; required unless Listen is of the loopback interface.
+	Tokens []api.Token
+	// Queue is a gateway's connection. Required.
+	Queue *jobqueue.Queue
+	// Store keeps objects. Required.
+	Store objstore.Store
+	// Objects serves the store's signed URLs; nil if the store does that itself.
+	Objects http.Handler
+	// Images says where images may come from.
+	Images imagesync.Sources
+	// Version of this program.
+	Version string
+	// Log default: discard.
+	Log *slog.Logger
+	// Metrics is what /metrics shows. Default: a registry of its own.
+	Metrics *prometheus.Registry
+}
+
+// Gateway is one that listens.
+type Gateway struct {
+	server      *gateway.Server
+	coordinator *coordinator.Coordinator
+}
+
+// NewGateway makes the queue's streams and listens. Requests wait until Run serves them.
+func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
+	if c.Metrics == nil {
+		c.Metrics = prometheus.NewRegistry()
+	}
+	if err := c.Queue.EnsureStreams(ctx); err != nil {
+		return nil, err
+	}
+	jobs, err := coordinator.New(coordinator.Config{Queue: c.Queue, Store: c.Store, Log: c.Log, Metrics: c.Metrics})
+	if err != nil {
+		return nil, err
+	}
+	server, err := gateway.New(gateway.Config{Addr: c.Listen, API: api.Config{
+		Jobs: jobs, Store: c.Store, Objects: c.Objects, Tokens: c.Tokens,
+		Resolve: resolve(imagesync.NewResolver(imagesync.ResolverConfig{Sources: c.Images})),
+		Images:  catalogList(c.Images.Catalog),
+		Log:     c.Log, Metrics: c.Metrics, Version: c.Version,
+	}})
+	if err != nil {
+		return nil, err
+	}
+	return &Gateway{server: server, coordinator: jobs}, nil
+}
+
+// URL is the address as a client uses it.
+func (g *Gateway) URL() string { return g.server.URL() }
+
+// Run serves until ctx ends, and returns when all that it started has stopped.
+func (g *Gateway) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := g.coordinator.Run(ctx); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("coordinate jobs: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error { return g.server.Run(ctx) })
+	return group.Wait()
+}
+
+// Close gives back the address of a gateway that was not run.
+func (g *Gateway) Close() error { return g.server.Close() }
