@@ -89,6 +89,10 @@ func (e *Executor) run(ctx context.Context, a *attempt, pending *pendingMachine,
 	return ended, nil
 }
 
+// outputHeaders is the room on an output disk for names and headers beyond the
+// limit, which counts content, in bytes.
+const outputHeaders = 64 << 20
+
 // disks are the files behind a machine's input and output devices.
 type disks struct{ input, output *os.File }
 
@@ -97,7 +101,8 @@ func makeDisks(a *attempt) (*disks, error) {
 	if err != nil {
 		return nil, err
 	}
-	size := (a.spec.Limits.OutputBytes + diskBlock - 1) / diskBlock * diskBlock
+	size := a.spec.Limits.OutputBytes + a.spec.Limits.OutputBytes/8 + outputHeaders
+	size = (size + diskBlock - 1) / diskBlock * diskBlock
 	output, err := makeDisk(filepath.Join(a.dir, "output"), size)
 	if err != nil {
 		input.Close()
