@@ -124,7 +124,7 @@ func inspect(data []byte, sh *shape, nulls bool) (*problems, error) {
 		return nil, syntaxError(data, 1, "no value")
 	}
 	s := scan{data: data, nulls: nulls}
-	s.value(sh, "", 0)
+	s.value(sh)
 	return &s.problems, nil
 }
 

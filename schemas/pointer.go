@@ -10,6 +10,9 @@ import (
 // mistakes must not become many megabytes of complaints.
 const MaxProblems = 100
 
+// maxPointer cuts a pointer that nobody could read, in bytes.
+const maxPointer = 8 * kib
+
 // pointer is a JSON pointer (RFC 6901) under construction; "" is the whole document.
 type pointer string
 
@@ -22,10 +25,13 @@ func (p pointer) item(i int) pointer         { return p + "/" + pointer(strconv.
 type problems struct{ list []Problem }
 
 func (ps *problems) add(at pointer, format string, args ...any) {
-	if len(ps.list) < MaxProblems {
-		ps.list = append(ps.list, Problem{Pointer: string(at), Message: fmt.Sprintf(format, args...)})
+	if !ps.full() {
+		at = at[:min(len(at), maxPointer)]
+		ps.list = append(ps.list, Problem{Pointer: strings.ToValidUTF8(string(at), ""), Message: fmt.Sprintf(format, args...)})
 	}
 }
+
+func (ps *problems) full() bool { return len(ps.list) >= MaxProblems }
 
 // covers reports whether a problem is listed at p or above it.
 func (ps *problems) covers(p string) bool {

@@ -19,56 +19,81 @@ const MaxDepth = 32
 type scan struct {
 	data []byte
 	at   int
+	// path is where the walk is. A pointer is made of it only for a problem: made
+	// at each step, a long name above many members would cost their product.
+	path []step
 	problems
 	// nulls allows null for a list or map: Go writes an empty one so.
 	nulls bool
 }
 
-func (s *scan) value(sh *shape, p pointer, depth int) {
+// step is a member's name, or an item's index.
+type step struct {
+	name  string
+	index int // -1 for a member
+}
+
+// complain adds a problem here.
+func (s *scan) complain(format string, args ...any) {
+	if s.full() {
+		return
+	}
+	var p pointer
+	for _, st := range s.path {
+		if st.index >= 0 {
+			p = p.item(st.index)
+		} else {
+			p = p.member(st.name)
+		}
+	}
+	s.add(p, format, args...)
+}
+
+func (s *scan) value(sh *shape) {
 	s.space()
 	start := s.at
-	if depth > MaxDepth {
-		s.add(p, "is nested more than %d deep", MaxDepth)
+	if len(s.path) > MaxDepth {
+		s.complain("is nested more than %d deep", MaxDepth)
 		s.at = len(s.data)
 		return
 	}
 	switch c := s.data[s.at]; {
 	case c == '{' && sh != nil && sh.kind == shapeStruct, c == '{' && sh != nil && sh.kind == shapeMap:
-		s.object(sh, p, depth)
+		s.object(sh)
 	case c == '[' && sh != nil && sh.kind == shapeList:
-		s.list(sh.elem, p, depth)
+		s.list(sh.elem)
 	case c == '{':
-		s.mismatch(sh, p, "an object")
-		s.object(nil, p, depth)
+		s.mismatch(sh, "an object")
+		s.object(nil)
 	case c == '[':
-		s.mismatch(sh, p, "a list")
-		s.list(nil, p, depth)
+		s.mismatch(sh, "a list")
+		s.list(nil)
 	case c == '"':
-		s.text(p)
+		s.text()
 		if sh != nil && sh.kind != shapeString && sh.kind != shapeBytes && !sh.orString {
-			s.mismatch(sh, p, "a string")
+			s.mismatch(sh, "a string")
 		}
 	default:
-		s.literal(sh, p, start)
+		s.literal(sh, start)
 	}
 }
 
-func (s *scan) mismatch(sh *shape, p pointer, got string) {
+func (s *scan) mismatch(sh *shape, got string) {
 	if sh != nil {
-		s.add(p, "want %s, not %s", sh.name, got)
+		s.complain("want %s, not %s", sh.name, got)
 	}
 }
 
 // object walks an object; without a shape it only looks for repeated members.
-func (s *scan) object(sh *shape, p pointer, depth int) {
+func (s *scan) object(sh *shape) {
 	seen := map[string]bool{}
 	for s.at++; s.more('}'); {
-		name := s.text(p)
+		name := s.text()
 		s.space()
 		s.at++ // the colon
-		at := p.member(name)
+		s.path = append(s.path, step{name, -1})
 		if seen[name] {
-			s.add(at, "is there twice")
+			s.complain("is there twice")
 		}
 		seen[name] = true
 		var inner *shape
@@ -78,25 +103,31 @@ func (s *scan) object(sh *shape, p pointer, depth int) {
 			inner = sh.elem
 		default:
 			if inner = sh.fields[name]; inner == nil {
-				s.unknown(sh, at, name)
+				s.unknown(sh, name)
 			}
 		}
-		s.value(inner, at, depth+1)
+		s.value(inner)
+		s.path = s.path[:len(s.path)-1]
 	}
 }
 
-func (s *scan) unknown(sh *shape, at pointer, name string) {
-	if place := sh.find(name); place != "" {
-		s.add(at, "is unknown; did you mean %s?", place)
+func (s *scan) unknown(sh *shape, name string) {
+	if s.full() {
 		return
 	}
-	s.add(at, "is unknown; known here: %s", strings.Join(sh.names, ", "))
+	if place := sh.find(name); place != "" {
+		s.complain("is unknown; did you mean %s?", place)
+		return
+	}
+	s.complain("is unknown; known here: %s", strings.Join(sh.names, ", "))
 }
 
-func (s *scan) list(elem *shape, p pointer, depth int) {
+func (s *scan) list(elem *shape) {
 	i := 0
 	for s.at++; s.more(']'); i++ {
-		s.value(elem, p.item(i), depth+1)
+		s.path = append(s.path, step{index: i})
+		s.value(elem)
+		s.path = s.path[:len(s.path)-1]
 	}
 }
 
@@ -124,7 +155,7 @@ func (s *scan) space() {
 }
 
 // text returns the string that begins here.
-func (s *scan) text(p pointer) string {
+func (s *scan) text() string {
 	start := s.at
 	escaped := false
 	for s.at++; s.data[s.at] != '"'; s.at++ {
@@ -143,7 +174,7 @@ func (s *scan) text(p pointer) string {
 		return ""
 	}
 	if strings.ContainsRune(text, utf8.RuneError) && halfSurrogate(raw) {
-		s.add(p, `holds half of a \u surrogate pair: use base64 for what is not text`)
+		s.complain(`holds half of a \u surrogate pair: use base64 for what is not text`)
 	}
 	return text
 }
@@ -179,7 +210,7 @@ func hexUnit(digits []byte) uint64 {
 }
 
 // literal checks a number, true, false or null.
-func (s *scan) literal(sh *shape, p pointer, start int) {
+func (s *scan) literal(sh *shape, start int) {
 	for s.at < len(s.data) && strings.IndexByte(",]} \t\r\n", s.data[s.at]) < 0 {
 		s.at++
 	}
@@ -190,21 +221,21 @@ func (s *scan) literal(sh *shape, p pointer, start int) {
 	switch {
 	case raw == "null":
 		if !s.nulls || sh.kind != shapeList && sh.kind != shapeMap && sh.kind != shapeBytes {
-			s.add(p, "want %s, not null: leave the member out instead", sh.name)
+			s.complain("want %s, not null: leave the member out instead", sh.name)
 		}
 	case raw == "true" || raw == "false":
 		if sh.kind != shapeBool {
-			s.mismatch(sh, p, raw)
+			s.mismatch(sh, raw)
 		}
 	case sh.kind == shapeInt:
 		if _, err := strconv.ParseInt(raw, 10, sh.bits); err != nil {
-			s.add(p, "want a whole number of at most 19 digits, without fraction or exponent, not %.40s", raw)
+			s.complain("want a whole number of at most 19 digits, without fraction or exponent, not %.40s", raw)
 		}
 	case sh.kind == shapeFloat:
 		if _, err := strconv.ParseFloat(raw, 64); err != nil {
-			s.add(p, "want a number that fits in 64 bits, not %.40s", raw)
+			s.complain("want a number that fits in 64 bits, not %.40s", raw)
 		}
 	default:
-		s.mismatch(sh, p, "a number")
+		s.mismatch(sh, "a number")
 	}
 }

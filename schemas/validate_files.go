@@ -1,7 +1,9 @@
 package schemas
 
 import (
+	"cmp"
 	"encoding/base64"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -40,16 +42,32 @@ func (s JobSpec) validateFiles(ps *problems) {
 	validateParents(ps, placed)
 }
 
-// validateParents finds files that would also have to be folders.
+// validateParents finds files that would also have to be folders. Sorted as
+// paths, what lies below a file comes right behind it; climbing from each file
+// would take minutes for deep paths.
 func validateParents(ps *problems, placed map[string]string) {
-	for _, abs := range sortedKeys(placed) {
-		for dir := path.Dir(abs); dir != "/"; dir = path.Dir(dir) {
-			if file, ok := placed[dir]; ok {
-				ps.add(pointer("/files").member(file), "is a file, and the folder of %s too: rename one", placed[abs])
-				break
-			}
+	paths := slices.SortedFunc(maps.Keys(placed), comparePaths)
+	for i := 1; i < len(paths); i++ {
+		if under(paths[i], paths[i-1:i]) {
+			ps.add(pointer("/files").member(placed[paths[i-1]]), "is a file, and the folder of %s too: rename one", placed[paths[i]])
 		}
 	}
+}
+
+// comparePaths orders a slash before all else that a name can hold.
+func comparePaths(a, b string) int {
+	for i := range min(len(a), len(b)) {
+		switch {
+		case a[i] == b[i]:
+		case a[i] == '/':
+			return -1
+		case b[i] == '/':
+			return 1
+		default:
+			return cmp.Compare(a[i], b[i])
+		}
+	}
+	return cmp.Compare(len(a), len(b))
 }
 
 func validateFilePath(ps *problems, at pointer, name string) bool {

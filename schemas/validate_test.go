@@ -2,8 +2,10 @@ package schemas
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestDecodeJobSpecProblems(t *testing.T) {
@@ -124,5 +126,47 @@ func TestProblemsAreBounded(t *testing.T) {
 	}
 	if _, got, err := DecodeJobSpec(strings.NewReader(string(in))); err != nil || len(got) != MaxProblems {
 		t.Errorf("%d problems, %v; want %d", len(got), err, MaxProblems)
+	}
+}
+
+// TestDeepPathsAreCheap: a megabyte of paths, each as deep as it may be, must
+// not keep a processor busy.
+func TestDeepPathsAreCheap(t *testing.T) {
+	t.Parallel()
+	spec := JobSpec{Image: "a", Cwd: strings.Repeat("/d", 2000), Files: map[string]File{}}
+	text := ""
+	for i := range MaxFiles {
+		spec.Files[strconv.Itoa(i)] = File{Text: &text}
+	}
+	start := time.Now()
+	if found := spec.Validate(); len(found) > 0 {
+		t.Error(found)
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("took %s", took)
+	}
+}
+
+// TestHostileSpecificationsAreCheap: what a megabyte can do at worst.
+func TestHostileSpecificationsAreCheap(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 500_000)
+	for name, in := range map[string]string{
+		"long name above many members": `{"` + long + `":{` + strings.Repeat(`"a":1,`, 80_000) + `"b":1}}`,
+		"unknown members":              `{` + strings.Repeat(`"imagf":1,`, 100_000) + `"b":1}`,
+		"long name above many items":   `{"` + long + `":[` + strings.Repeat(`null,`, 90_000) + `1]}`,
+	} {
+		start := time.Now()
+		_, found, err := DecodeJobSpec(strings.NewReader(in))
+		if err != nil || len(found) == 0 {
+			t.Errorf("%s: %v, %d problems", name, err, len(found))
+		}
+		size := 0
+		for _, p := range found {
+			size += len(p.Pointer) + len(p.Message)
+		}
+		if took := time.Since(start); took > 2*time.Second || size > MaxSpecBytes {
+			t.Errorf("%s: took %s, answer of %d bytes", name, took, size)
+		}
 	}
 }
