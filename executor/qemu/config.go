@@ -43,7 +43,8 @@ type Config struct {
 	Initramfs string
 	// Append is added to the kernel's command line.
 	Append string
-	// Disks are virtio-blk drives, in order: vda, vdb and so on.
+	// Disks are virtio-blk drives. A guest tells them apart by Name: the order
+	// in which its kernel finds them differs between machines.
 	Disks []Disk
 
 	// User is whom QEMU runs as. Default nil: ourselves. Needs root.
