@@ -224,7 +224,7 @@ func (a *attempt) message(f guestproto.Frame) error {
 	case *guestproto.Started:
 		return a.started(m, now)
 	case *guestproto.StdinTaken:
-		if a.state != running || !a.window.open(m.Total) {
+		if a.state == collecting || !a.window.open(m.Total) {
 			return unexpected(f)
 		}
 		return nil

@@ -15,15 +15,21 @@ const outputFolder = "/output"
 // makeFolders makes the working directory and /output, with their parents, for the job's
 // user. What is made gets a fixed mode and time, so that the same job makes the same tree.
 func makeFolders(cwd string, user credentials) error {
+	var made []string
 	for _, dir := range []string{cwd, outputFolder} {
-		if err := makeOwned(dir, user); err != nil {
+		if err := makeOwned(dir, user, &made); err != nil {
+			return refuse(notExecutable, "%s: %v", dir, cause(err))
+		}
+	}
+	for _, dir := range made { // last: a folder's time changes with what is made in it
+		if err := os.Chtimes(dir, time.Unix(0, 0), time.Unix(0, 0)); err != nil {
 			return refuse(notExecutable, "%s: %v", dir, cause(err))
 		}
 	}
 	return nil
 }
 
-func makeOwned(dir string, user credentials) error {
+func makeOwned(dir string, user credentials, made *[]string) error {
 	info, err := os.Stat(dir)
 	if err == nil && !info.IsDir() {
 		return syscall.ENOTDIR
@@ -31,16 +37,14 @@ func makeOwned(dir string, user credentials) error {
 	if err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := makeOwned(path.Dir(dir), user); err != nil {
+	if err := makeOwned(path.Dir(dir), user, made); err != nil {
 		return err
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
-	if err := os.Lchown(dir, int(user.uid), int(user.gid)); err != nil {
-		return err
-	}
-	return os.Chtimes(dir, time.Unix(0, 0), time.Unix(0, 0))
+	*made = append(*made, dir)
+	return os.Lchown(dir, int(user.uid), int(user.gid))
 }
 
 // cause strips the path that the message has already.

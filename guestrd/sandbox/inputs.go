@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"archive/tar"
 	"errors"
 	"fmt"
 	"io"
@@ -47,7 +48,7 @@ func unpackError(err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC):
 		return refuse(notExecutable, "inputs do not fit in the scratch space")
-	case errors.As(err, &refused), errors.As(err, &limit):
+	case errors.As(err, &refused), errors.As(err, &limit), errors.Is(err, tar.ErrHeader):
 		return refuse(notExecutable, "inputs: %v", err)
 	case errors.Is(err, syscall.EROFS), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ENAMETOOLONG):
 		return refuse(notExecutable, "inputs: %v", err)
@@ -64,14 +65,19 @@ func (c *child) packOutputs() (*Collected, error) {
 	}
 	w := &counter{w: os.NewFile(uintptr(fd), "output")}
 	defer w.w.Close()
-	root, err := os.OpenRoot(outputFolder)
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || err == nil && empty(root) {
-		return out, nil // the job took it away, or has nothing to say
+	// The job may have taken it away, or put a link in its place. Nothing of it runs any more,
+	// so what this sees is what is opened.
+	if info, err := os.Lstat(outputFolder); err != nil || !info.IsDir() {
+		return out, nil
 	}
+	root, err := os.OpenRoot(outputFolder)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", outputFolder, err)
 	}
 	defer root.Close()
+	if empty(root) {
+		return out, nil
+	}
 	stats, err := archive.Pack(w, root, c.setup.Patterns, archive.PackOptions{
 		Limits: archive.Limits{MaxBytes: c.setup.OutputLimit}, Owner: &archive.Owner{}, Latest: time.Now(),
 	})
