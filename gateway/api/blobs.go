@@ -21,7 +21,7 @@ const (
 	statsAtOnce = 16
 )
 
-// blobSum reads a digest of the API: plain hex or "sha256:" and hex.
+// blobSum reads the digest in a path: plain hex or "sha256:" and hex.
 func blobSum(s string) (string, bool) {
 	s = strings.TrimPrefix(s, schemas.DigestPrefix)
 	return s, schemas.ValidSHA256(s)
@@ -77,7 +77,7 @@ func (a *API) missingBlobs(w http.ResponseWriter, r *http.Request, tenant string
 	}
 	var problems []schemas.Problem
 	for i, s := range req.SHA256 {
-		if _, ok := blobSum(s); !ok {
+		if _, err := schemas.ParseDigest(s); err != nil {
 			problems = append(problems, schemas.Problem{Pointer: fmt.Sprintf("/sha256/%d", i), Message: "want sha256: and 64 lower-case hex digits"})
 		}
 	}

@@ -217,3 +217,22 @@ func (h *harness) put(t *testing.T, r schemas.Record, name string, data []byte) 
 }
 
 var errNotReady = errors.New("no connection to the queue at 10.0.0.7")
+
+func (f *fakeJobs) followers(job string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.live[job])
+}
+
+// offer tells the job's one follower something, unless it stops listening for so long.
+func (f *fakeJobs) offer(job string, u coordinator.Update, patience time.Duration) bool {
+	f.mu.Lock()
+	c := f.live[job][0]
+	f.mu.Unlock()
+	select {
+	case c <- u:
+		return true
+	case <-time.After(patience):
+		return false
+	}
+}
