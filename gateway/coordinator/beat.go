@@ -2,16 +2,12 @@ package coordinator
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/program-explorer/pe/schemas"
 )
 
 const (
-	// maxHeld bounds the attempts of a heartbeat: those whose report is under way hold no slot.
-	maxHeld         = 4 * maxSlots
 	reasonCancelled = "cancelled"
 	reasonNotYours  = "the attempt does not hold the job any more"
 )
@@ -19,9 +15,9 @@ const (
 // beat hears that an executor lives and what it holds, and tells it what to
 // stop: that is also how a stop command arrives that was lost.
 func (c *Coordinator) beat(ctx context.Context, executor string, body []byte) (any, error) {
-	beat, err := decodeBeat(body)
+	beat, err := schemas.DecodeControl[schemas.Beat](body)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("decode heartbeat: %w", err)
 	}
 	if _, _, err := c.known(ctx, executor); err != nil {
 		return nil, err
@@ -52,21 +48,4 @@ func (c *Coordinator) beat(ctx context.Context, executor string, body []byte) (a
 		}
 	}
 	return reply, nil
-}
-
-func decodeBeat(body []byte) (b schemas.Beat, err error) {
-	if err := json.Unmarshal(body, &b); err != nil {
-		return b, fmt.Errorf("decode heartbeat: %w", err)
-	}
-	if len(b.Held) > maxHeld || len(b.Instance) > maxText || b.Busy < 0 || b.Slots < 0 {
-		return b, fmt.Errorf("heartbeat with %d attempts", len(b.Held))
-	}
-	if slices.ContainsFunc(b.Held, func(h schemas.Held) bool { return !validHeld(h) }) {
-		return b, fmt.Errorf("heartbeat with an attempt that cannot be")
-	}
-	return b, nil
-}
-
-func validHeld(h schemas.Held) bool {
-	return schemas.ValidToken(h.Tenant) && schemas.ValidJobID(h.Job) && h.Attempt > 0
 }

@@ -63,6 +63,8 @@ func (c *Coordinator) stop(ctx context.Context, executor string, held schemas.He
 func (c *Coordinator) tellStop(ctx context.Context, executor string, held schemas.Held, reason string) bool {
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
+	ctx, cancel = c.whileRunning(ctx)
+	defer cancel()
 	var reply schemas.StopReply
 	err := c.queue.Command(ctx, executor, schemas.CommandStop, schemas.Stop{Held: held, Reason: reason}, &reply)
 	if err != nil {

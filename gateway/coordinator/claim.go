@@ -2,12 +2,10 @@ package coordinator
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
-	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -19,9 +17,9 @@ func (r refusal) Error() string { return "claim answered " + string(r) }
 // claim moves a queued job to running, for the executor that asks first. The
 // same claim again gets the same attempt, so that a lost answer costs nothing.
 func (c *Coordinator) claim(ctx context.Context, executor string, body []byte) (any, error) {
-	claim, err := decodeClaim(body)
+	claim, err := schemas.DecodeControl[schemas.Claim](body)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("decode claim: %w", err)
 	}
 	reply, err := c.answerClaim(ctx, executor, claim)
 	if err != nil {
@@ -29,16 +27,6 @@ func (c *Coordinator) claim(ctx context.Context, executor string, body []byte) (
 	}
 	c.metrics.claims.WithLabelValues(string(reply.Answer)).Inc()
 	return reply, nil
-}
-
-func decodeClaim(body []byte) (claim schemas.Claim, err error) {
-	if err := json.Unmarshal(body, &claim); err != nil {
-		return claim, fmt.Errorf("decode claim: %w", err)
-	}
-	if !schemas.ValidJobID(claim.Job) || !schemas.ValidToken(claim.Tenant) || claim.Nonce == "" || len(claim.Nonce) > jobqueue.MaxNonce {
-		return claim, errors.New("claim of what cannot be a job, or without a nonce")
-	}
-	return claim, nil
 }
 
 func (c *Coordinator) answerClaim(ctx context.Context, executor string, claim schemas.Claim) (schemas.ClaimReply, error) {

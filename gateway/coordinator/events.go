@@ -102,14 +102,14 @@ func bounded(f *schemas.Failure) *schemas.Failure {
 // checkObjects makes sure that what a result names is in the store as it says.
 // If it is not, the event becomes a failure. An error means that the store could not tell.
 func (c *Coordinator) checkObjects(ctx context.Context, rec *schemas.Record, name jobqueue.EventName, e *schemas.Event) error {
-	err := checkOutcome(e)
+	var err error
 	for _, want := range []struct {
 		object *schemas.Object
 		name   string
 	}{{e.Result, schemas.ObjectResult}, {e.Archive, schemas.ObjectArchive}, {e.Index, schemas.ObjectIndex}} {
 		if err == nil && want.object != nil {
 			key := schemas.AttemptKey(rec.Tenant, rec.ID, name.Attempt, want.name)
-			err = c.checkObject(ctx, key, want.name, *want.object)
+			err = c.checkObject(ctx, key, *want.object)
 		}
 	}
 	var bad badReport
@@ -126,36 +126,16 @@ type badReport string
 
 func (b badReport) Error() string { return string(b) }
 
-const maxOutcomeText = 4096
-
-func checkOutcome(e *schemas.Event) error {
-	o := e.Outcome
-	size := len(o.Signal) + len(o.Limit) + len(o.Message)
-	for _, l := range o.LimitsHit {
-		size += len(l)
-	}
-	switch {
-	case size > maxOutcomeText || len(o.LimitsHit) > len(schemas.LimitNames):
-		return badReport("the outcome is too long")
-	case o.ExitCode == nil && o.Signal == "" && o.Limit == "":
-		return badReport("the outcome does not say how the program ended")
-	}
-	return nil
-}
-
-func (c *Coordinator) checkObject(ctx context.Context, key, name string, o schemas.Object) error {
-	if o.Name != name {
-		return badReport(fmt.Sprintf("object %.40q where %s belongs", o.Name, name))
-	}
+func (c *Coordinator) checkObject(ctx context.Context, key string, o schemas.Object) error {
 	info, err := c.store.Stat(ctx, key)
 	if errors.Is(err, objstore.ErrNotFound) {
-		return badReport(name + " is not in the object store")
+		return badReport(o.Name + " is not in the object store")
 	}
 	if err != nil {
 		return fmt.Errorf("stat %s: %w", key, err)
 	}
 	if info.Size != o.Size || info.SHA256 != "" && schemas.DigestPrefix+info.SHA256 != o.SHA256 {
-		return badReport(fmt.Sprintf("%s in the object store is not what was reported", name))
+		return badReport(fmt.Sprintf("%s in the object store is not what was reported", o.Name))
 	}
 	return nil
 }

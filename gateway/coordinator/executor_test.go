@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/schemas"
 )
@@ -258,12 +260,28 @@ func (e *fakeExecutor) succeed(_ context.Context, a attempt) (schemas.EventKind,
 
 func (e *fakeExecutor) result(a attempt, code int) schemas.Event {
 	outcome := schemas.Outcome{ExitCode: &code}
-	r := schemas.Result{Version: schemas.ResultVersion, Job: a.Job, Attempt: a.Attempt, Outcome: outcome}
+	r := schemas.Result{
+		Version: schemas.ResultVersion, Job: a.Job, Attempt: a.Attempt, Outcome: outcome,
+		RanOn: schemas.RanOn{Executor: e.id, Arch: "amd64", Isolation: schemas.IsolationVM, ImageDigest: a.grant.Image.Digest},
+	}
 	e.mu.Lock()
-	r.Stdout = schemas.Stdio{Text: string(e.logs[a.Held]), Bytes: int64(len(e.logs[a.Held]))}
+	log := e.logs[a.Held]
 	e.mu.Unlock()
+	r.Stdout = schemas.Stdio{Text: string(log), Bytes: int64(len(log))}
+	if len(log) > schemas.StdioHead {
+		r.Stdout.Text, r.Stdout.Truncated = string(log[:schemas.StdioHead]), true
+		e.w.putBytes(a.Held, schemas.ObjectStdout, zstdOf(log))
+	}
 	object := e.w.put(a.Held, schemas.ObjectResult, r)
 	return schemas.Event{Tenant: a.Tenant, Nonce: a.nonce, Outcome: &outcome, Result: &object, AtUS: time.Now().UnixMicro()}
+}
+
+func zstdOf(data []byte) []byte {
+	enc, err := zstd.NewWriter(nil)
+	if err != nil {
+		panic(err)
+	}
+	return enc.EncodeAll(data, nil)
 }
 
 func failure(a attempt, code schemas.FailureCode) (schemas.EventKind, schemas.Event) {

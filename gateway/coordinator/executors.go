@@ -30,16 +30,6 @@ func (c *Coordinator) hello(ctx context.Context, executor string, body []byte) (
 	return schemas.HelloReply{BeatMS: c.cfg.Beat.Milliseconds(), LeaseMS: c.cfg.Lease.Milliseconds(), Pools: c.fleet.pools(executor)}, nil
 }
 
-func decodeFacts(executor string, body []byte) (f schemas.Facts, err error) {
-	if len(body) > maxFactsBytes {
-		return f, fmt.Errorf("facts have %d bytes, at most %d allowed", len(body), maxFactsBytes)
-	}
-	if err := json.Unmarshal(body, &f); err != nil {
-		return f, fmt.Errorf("decode facts: %w", err)
-	}
-	return f, checkFacts(executor, f)
-}
-
 func (c *Coordinator) register(facts schemas.Facts, rev uint64) {
 	if c.fleet.register(facts, rev) {
 		c.fleetChanged()

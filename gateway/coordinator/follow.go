@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -178,14 +177,13 @@ func (f *follower) message(ctx context.Context, m jobqueue.Live) {
 		return
 	}
 	if m.Kind == schemas.LiveStage {
-		var s schemas.Stage
-		if json.Unmarshal(m.Body, &s) == nil {
+		if s, err := schemas.DecodeControl[schemas.Stage](m.Body); err == nil {
 			f.send(ctx, Update{Stage: &s, Attempt: m.Attempt})
 		}
 		return
 	}
-	var chunk schemas.LogChunk
-	if json.Unmarshal(m.Body, &chunk) != nil || chunk.Offset < 0 || len(chunk.Data) > schemas.MaxLogChunk {
+	chunk, err := schemas.DecodeControl[schemas.LogChunk](m.Body)
+	if err != nil {
 		return
 	}
 	if chunk.Offset > *f.offset(m.Kind) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"io"
 
@@ -43,12 +42,8 @@ func (c *Coordinator) result(ctx context.Context, rec schemas.Record) (r schemas
 		return r, fmt.Errorf("read result of job %s: %w", rec.ID, err)
 	}
 	defer body.Close()
-	data, err := io.ReadAll(io.LimitReader(body, schemas.MaxResultBytes))
-	if err != nil {
-		return r, fmt.Errorf("read result of job %s: %w", rec.ID, err)
-	}
-	if err := json.Unmarshal(data, &r); err != nil {
-		return r, fmt.Errorf("decode result of job %s: %w", rec.ID, err)
+	if r, err = schemas.DecodeResult(body); err != nil {
+		return r, fmt.Errorf("result of job %s: %w", rec.ID, err)
 	}
 	return r, nil
 }

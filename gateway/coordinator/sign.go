@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,9 +14,9 @@ import (
 // it: inputs that the specification names, and the attempt's own objects with
 // exact size and digest.
 func (c *Coordinator) sign(ctx context.Context, executor string, body []byte) (any, error) {
-	ask, err := decodeSign(body)
+	ask, err := schemas.DecodeControl[schemas.Sign](body)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("decode sign: %w", err)
 	}
 	rec, _, known := c.state.live(schemas.RecordKey(ask.Tenant, ask.Job))
 	if !known || !holds(&rec, executor, ask.Attempt) {
@@ -45,19 +44,6 @@ func (c *Coordinator) sign(ctx context.Context, executor string, body []byte) (a
 type unsigned string
 
 func (u unsigned) Error() string { return string(u) }
-
-func decodeSign(body []byte) (s schemas.Sign, err error) {
-	if err := json.Unmarshal(body, &s); err != nil {
-		return s, fmt.Errorf("decode sign: %w", err)
-	}
-	if !validHeld(schemas.Held{Tenant: s.Tenant, Job: s.Job, Attempt: s.Attempt}) {
-		return s, errors.New("sign for an attempt that cannot be")
-	}
-	if n := len(s.Get) + len(s.Put); n == 0 || n > schemas.MaxSigned {
-		return s, fmt.Errorf("sign %d requests, want 1 to %d", n, schemas.MaxSigned)
-	}
-	return s, nil
-}
 
 func (c *Coordinator) signAll(ctx context.Context, ask schemas.Sign, spec *schemas.JobSpec) (reply schemas.SignReply, err error) {
 	for _, digest := range ask.Get {

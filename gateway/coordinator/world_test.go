@@ -136,6 +136,10 @@ func (w *world) put(held schemas.Held, name string, v any) schemas.Object {
 	if err != nil {
 		w.Error(err)
 	}
+	return w.putBytes(held, name, data)
+}
+
+func (w *world) putBytes(held schemas.Held, name string, data []byte) schemas.Object {
 	key := schemas.AttemptKey(held.Tenant, held.Job, held.Attempt, name)
 	info, err := w.store.Put(context.Background(), key, bytes.NewReader(data), objstore.PutOptions{Size: int64(len(data))})
 	if err != nil {

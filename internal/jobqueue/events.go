@@ -2,7 +2,6 @@ package jobqueue
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -141,25 +140,11 @@ func decodeEvent(subject string, data []byte) (n EventName, e schemas.Event, err
 	if len(data) > MaxEventBytes {
 		return n, e, fmt.Errorf("event has %d bytes, at most %d allowed", len(data), MaxEventBytes)
 	}
-	if err := json.Unmarshal(data, &e); err != nil {
+	if e, err = schemas.DecodeControl[schemas.Event](data); err != nil {
 		return n, e, fmt.Errorf("decode event: %w", err)
 	}
-	return n, e, checkEvent(n, e)
-}
-
-func checkEvent(n EventName, e schemas.Event) error {
-	isResult := e.Outcome != nil && e.Result != nil && e.Failure == nil
-	isFailure := e.Failure != nil && e.Outcome == nil && e.Result == nil
-	switch {
-	case !schemas.ValidToken(e.Tenant):
-		return fmt.Errorf("event of tenant %.80q", e.Tenant)
-	case e.Nonce == "" || len(e.Nonce) > MaxNonce:
-		return fmt.Errorf("event with a nonce of %d bytes", len(e.Nonce))
-	case n.Kind == schemas.EventResult && !isResult, n.Kind == schemas.EventFailed && !isFailure:
-		return fmt.Errorf("event of kind %s does not hold what it should", n.Kind)
+	if (n.Kind == schemas.EventResult) != (e.Outcome != nil) {
+		return n, e, fmt.Errorf("event of kind %s does not hold what it should", n.Kind)
 	}
-	return nil
+	return n, e, nil
 }
-
-// MaxNonce bounds a claim's nonce, in bytes.
-const MaxNonce = 64

@@ -245,7 +245,7 @@ func (r *round) read(msg *nats.Msg) (*Offer, string) {
 	var err error
 	o.Pool, o.Lane, o.Tenant, o.Job, err = schemas.ParseOffer(msg.Subject)
 	if err == nil && len(msg.Data) <= maxOfferBytes {
-		err = json.Unmarshal(msg.Data, &body)
+		body, err = schemas.DecodeControl[schemas.Offer](msg.Data)
 	}
 	if err != nil || body.Job != o.Job || body.Tenant != o.Tenant || !isAck(msg.Reply) || !slices.Contains(r.pools, o.Pool) {
 		r.q.log.Warn("offer refused", "subject", clip(msg.Subject), "err", err)
