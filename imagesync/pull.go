@@ -99,14 +99,14 @@ func checkManifest(image *imageManifest, limits flatten.Limits) error {
 }
 
 func pullLayer(ctx context.Context, o origin, d v1.Descriptor, diffID v1.Hash, spool *flatten.FileSpool, budget *flatten.Budget, progress func(int64)) (*flatten.Layer, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	body, err := o.blob(ctx, d)
 	if err != nil {
 		return nil, err
 	}
 	defer body.Close()
-	verified := bufio.NewReaderSize(newVerifier(body, d, progress), 64<<10)
+	verified := bufio.NewReaderSize(newVerifier(newStallReader(ctx, body, cancel), d, progress), 64<<10)
 	plain, err := decompress(verified)
 	if err != nil {
 		return nil, err
@@ -115,7 +115,7 @@ func pullLayer(ctx context.Context, o origin, d v1.Descriptor, diffID v1.Hash, s
 	sum := newSHA256()
 	ahead := newReadAhead(plain)
 	defer func() {
-		cancel() // or Close could wait for a registry that has stalled
+		cancel(nil) // or Close could wait for a registry that has stalled
 		ahead.Close()
 	}()
 	layer, err := flatten.ReadLayer(ctx, io.TeeReader(ahead, sum), spool, budget)

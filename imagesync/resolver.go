@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 )
 
 // ResolverConfig configures a Resolver.
@@ -25,6 +27,9 @@ type Resolver struct {
 	ttl        time.Duration
 	maxEntries int
 	timeout    time.Duration
+
+	// asking joins those who ask for the same reference at the same time.
+	asking singleflight.Group
 
 	mu    sync.Mutex
 	known map[string]remembered
@@ -75,16 +80,25 @@ func (r *Resolver) Resolve(ctx context.Context, reference string) (Resolved, err
 			return known, nil
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
-	defer cancel()
-	resolved, err := r.ask(ctx, p)
-	if err != nil {
-		return Resolved{}, explain(reference, p, err)
+	answer := r.asking.DoChan(p.text, func() (any, error) {
+		// Not the first asker's context: the others want the answer, too.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.timeout)
+		defer cancel()
+		return r.ask(ctx, p)
+	})
+	select {
+	case <-ctx.Done():
+		return Resolved{}, explain(reference, p, ctx.Err())
+	case result := <-answer:
+		if result.Err != nil {
+			return Resolved{}, explain(reference, p, result.Err)
+		}
+		resolved := result.Val.(Resolved)
+		if !p.local() {
+			r.remember(p.text, resolved, time.Now())
+		}
+		return resolved, nil
 	}
-	if !p.local() {
-		r.remember(p.text, resolved, time.Now())
-	}
-	return resolved, nil
 }
 
 func (r *Resolver) ask(ctx context.Context, p place) (Resolved, error) {
