@@ -27,7 +27,7 @@ func TestQEMUHoldsOnlyItsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := g.config()
-	c.User = SlotUser(7)
+	c.User, c.CPUs = SlotUser(7), 1
 	c.Disks = []Disk{{Name: "root", Path: disk, ReadOnly: true}}
 	m, _ := boot(t, c)
 
@@ -55,7 +55,8 @@ func TestQEMUHoldsOnlyItsOwn(t *testing.T) {
 		}
 	}
 	limits, _ := os.ReadFile(fmt.Sprintf("/proc/%d/limits", m.PID()))
-	if !regexp.MustCompile(`Max core file size +0 +0 `).Match(limits) || !regexp.MustCompile(`Max open files +256 +256 `).Match(limits) {
+	if !regexp.MustCompile(`Max core file size +0 +0 `).Match(limits) || !regexp.MustCompile(`Max open files +256 +256 `).Match(limits) ||
+		!strings.Contains(string(limits), fmt.Sprintf("Max address space         %-20d ", addressSpace(c)<<10)) {
 		t.Errorf("limits:\n%s", limits)
 	}
 	if env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", m.PID())); err != nil || strings.Contains(string(env), "HOME=") {
