@@ -50,7 +50,6 @@ func (s *Session) Run(ctx context.Context, q Request) (Outcome, error) {
 	if err := q.Job.Validate(); err != nil {
 		return Outcome{}, fmt.Errorf("run job: %w", err)
 	}
-	s.run++
 	a := newAttempt(s, q)
 	stop := context.AfterFunc(ctx, func() { s.fail(context.Cause(ctx)) })
 	defer stop()
@@ -100,6 +99,7 @@ type attempt struct {
 	state state
 	out   Outcome
 	timer *time.Timer
+	done  bool // no deadline counts any more
 
 	over   chan struct{} // closed by finish
 	sent   chan struct{} // closed when send has returned
@@ -112,9 +112,11 @@ func newAttempt(s *Session, q Request) *attempt {
 	if q.OutputMax <= 0 {
 		q.OutputMax = q.Job.Limits.Output + q.Job.Limits.Output/8 + 64<<20
 	}
-	a := &attempt{s: s, q: q, n: s.run, over: make(chan struct{}), sent: make(chan struct{}), window: newWindow(), budget: newBudget()}
+	a := &attempt{s: s, q: q, over: make(chan struct{}), sent: make(chan struct{}), window: newWindow(), budget: newBudget()}
 	a.timer = time.AfterFunc(time.Hour, func() {})
 	s.mu.Lock()
+	s.run++
+	a.n = s.run
 	s.killed = func() { a.deadline(s.o.Dying, "a killed job did not end") }
 	s.mu.Unlock()
 	return a
@@ -124,6 +126,9 @@ func newAttempt(s *Session, q Request) *attempt {
 func (a *attempt) deadline(after time.Duration, what string) {
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()
+	if a.done {
+		return
+	}
 	a.timer.Stop()
 	a.timer = time.AfterFunc(after, func() {
 		a.s.fail(&GuestError{Kind: Hung, Err: fmt.Errorf("%s within %s", what, after)})
@@ -149,6 +154,7 @@ func (a *attempt) transferTime(bytes int64) time.Duration {
 func (a *attempt) finish() {
 	a.s.mu.Lock()
 	a.s.killed = nil
+	a.done = true
 	a.timer.Stop()
 	a.s.mu.Unlock()
 	close(a.over)

@@ -21,12 +21,7 @@ func (a *attempt) send() {
 	if a.q.Go != nil {
 		select {
 		case <-a.q.Go:
-			a.s.mu.Lock()
-			live := a.s.killed != nil
-			a.s.mu.Unlock()
-			if live {
-				a.deadline(a.s.o.Reply+a.transferTime(a.q.Job.Input.Size), "the program was not started")
-			}
+			a.deadline(a.s.o.Reply+a.transferTime(a.q.Job.Input.Size), "the program was not started")
 		case <-a.over:
 			return
 		}
