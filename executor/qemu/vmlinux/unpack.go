@@ -56,7 +56,7 @@ func unpackLZ4(b []byte) ([]byte, error) {
 	// Blocks say nothing of their unpacked size, so room grows with what was
 	// really unpacked: a small file that claims to be large gets no memory for it.
 	var out []byte
-	block := make([]byte, lz4BlockMax)
+	block := make([]byte, min(lz4BlockMax, size))
 	for b = b[:len(b)-4]; len(b) > 0; {
 		if len(b) < 4 {
 			return nil, io.ErrUnexpectedEOF

@@ -119,7 +119,7 @@ func TestExtractRefuses(t *testing.T) {
 		"xz":            {bzImage([]byte(xzMagic + "....")), "xz payload is not supported"},
 		"unknown":       {bzImage([]byte("whatever")), "unknown compression"},
 		"bomb":          {bzImage(bomb), "more than"},
-		"liar":          {bzImage(liar), "larger than the 100 bytes"},
+		"liar":          {bzImage(liar), "lz4 block"},
 		"cut lz4":       {bzImage(good[:len(good)-20]), "bytes"},
 		"no entry":      {bzImage(packLZ4(t, append(tinyELF("Yen"), make([]byte, 4096)...))), "no PVH entry point"},
 		"cut segment":   {bzImage(packGzip(t, tinyELF("Xen")[:130])), "cut off"},
