@@ -29,7 +29,7 @@ demo: build ## Install what is needed, run a real job in a virtual machine, show
 .PHONY: up
 up: build ## Serve on 127.0.0.1:7300, in the foreground
 	@deploy/setup.sh --for demo
-	@bin/ped up --guest-dir '$(PE_CACHE)/guest' --catalog deploy/catalog.yaml
+	@bin/ped up --guest-dir '$(PE_CACHE)/guest' --catalog '$(PE_CACHE)/catalog.yaml'
 
 .PHONY: test
 test: build ## Install what is needed and run every test, virtual machines included

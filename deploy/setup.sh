@@ -204,6 +204,19 @@ images() {
 	[ -z "$dry_run" ] || { say "building the images gcc, python and busybox, where absent"; return 0; }
 	debian_mirror
 	PE_CACHE=$cache "$repo/deploy/images/build.sh" gcc python busybox
+	catalog >"$cache/catalog.yaml"
+}
+
+# catalog gives the images that lie in the cache their short names.
+catalog() {
+	echo "# Made by deploy/setup.sh: the short names of the images beside it."
+	echo "images:"
+	for layout in "$cache"/images/*/index.json; do
+		name=$(basename "$(dirname "$layout")")
+		echo "  $name:"
+		echo "    reference: oci:images/$name"
+		sed -n "s/^description  *\\(.*\\)/    description: \"\\1\"/p" "$repo/deploy/images/$name.recipe" 2>/dev/null || true
+	done
 }
 
 guests() {
