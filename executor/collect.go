@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -118,11 +117,7 @@ func (c *collected) addOutputs(ctx context.Context, a *attempt, ended Ended) err
 	if len(index.Entries) == 0 {
 		return nil
 	}
-	sum, err := schemas.ParseDigest(index.ArchiveSHA256)
-	if err != nil {
-		return err
-	}
-	packed := localObject{schemas.Object{Name: schemas.ObjectArchive, Size: index.ArchiveSize, SHA256: sum}, path}
+	packed := localObject{schemas.Object{Name: schemas.ObjectArchive, Size: index.ArchiveSize, SHA256: index.ArchiveSHA256}, path}
 	c.result.Archive = &packed.Object
 	var encoded bytes.Buffer
 	if err := index.Encode(&encoded); err != nil {
@@ -209,7 +204,7 @@ func compressTo(path string, r io.Reader) (*schemas.Object, error) {
 	if err := enc.Close(); err != nil {
 		return nil, err
 	}
-	return &schemas.Object{Size: count.n, SHA256: hex.EncodeToString(hash.Sum(nil))}, file.Close()
+	return &schemas.Object{Size: count.n, SHA256: schemas.Digest(hash.Sum(nil))}, file.Close()
 }
 
 type counter struct {
@@ -230,7 +225,7 @@ func (a *attempt) keep(name string, content []byte) (localObject, error) {
 		return localObject{}, err
 	}
 	sum := sha256.Sum256(content)
-	return localObject{schemas.Object{Name: name, Size: int64(len(content)), SHA256: hex.EncodeToString(sum[:])}, path}, nil
+	return localObject{schemas.Object{Name: name, Size: int64(len(content)), SHA256: schemas.Digest(sum[:])}, path}, nil
 }
 
 // untilDone ends a long copy when the attempt is stopped.

@@ -23,7 +23,7 @@ func guestJob(spec schemas.JobSpec, image imagesync.ImageConfig) guestproto.Job 
 		Cwd:    spec.Cwd,
 		User:   image.User,
 		Limits: guestLimits(spec.Limits),
-		Input:  guestproto.Input{Via: guestproto.ViaNone},
+		Input:  guestproto.Input{Via: guestproto.ViaNone, Root: fromRoot(spec)},
 		Output: guestproto.Output{Via: guestproto.ViaNone, Patterns: spec.Outputs},
 		Stdin:  guestStdin(spec.Stdin),
 	}

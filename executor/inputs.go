@@ -41,7 +41,7 @@ func (t *transfer) writeInputs(ctx context.Context, disk *os.File, spec schemas.
 	}
 	var offset int64
 	for _, name := range names {
-		size, err := t.writeInput(ctx, disk, offset, tarName(spec.Cwd, name), spec.Files[name], requests)
+		size, err := t.writeInput(ctx, disk, offset, tarName(spec, name), spec.Files[name], requests)
 		if err != nil {
 			return 0, fmt.Errorf("input %q: %w", name, err)
 		}
@@ -52,12 +52,25 @@ func (t *transfer) writeInputs(ctx context.Context, disk *os.File, spec schemas.
 	return size, disk.Truncate((size + diskBlock - 1) / diskBlock * diskBlock)
 }
 
-// tarName is the input's place in the guest's root filesystem, without the leading slash.
-func tarName(cwd, name string) string {
-	if !path.IsAbs(name) {
-		name = path.Join(cwd, name)
+// fromRoot reports whether the tar's names are relative to the job's root: an
+// absolute path can't be said in the usual way, relative to the working directory.
+func fromRoot(spec schemas.JobSpec) bool {
+	for name := range spec.Files {
+		if path.IsAbs(name) {
+			return true
+		}
 	}
-	return strings.TrimPrefix(path.Clean(name), "/")
+	return false
+}
+
+func tarName(spec schemas.JobSpec, name string) string {
+	if !fromRoot(spec) {
+		return name
+	}
+	if !path.IsAbs(name) {
+		name = path.Join(spec.Cwd, name)
+	}
+	return strings.TrimPrefix(name, "/")
 }
 
 func signAll(ctx context.Context, sign signer, files map[string]schemas.File, names []string) (map[string]schemas.SignedRequest, error) {
@@ -96,17 +109,9 @@ func (t *transfer) writeInput(ctx context.Context, disk *os.File, offset int64, 
 	if f.SHA256 == "" {
 		_, err = at.Write(content)
 	} else {
-		err = t.fetchInput(ctx, at, f, requests[f.SHA256])
+		err = t.get(ctx, requests[f.SHA256], f.Size, f.SHA256, at)
 	}
 	return int64(len(header)) + (size+511)/512*512, err
-}
-
-func (t *transfer) fetchInput(ctx context.Context, at io.WriterAt, f schemas.File, req schemas.SignedRequest) error {
-	sum, err := schemas.ParseDigest(f.SHA256)
-	if err != nil {
-		return err
-	}
-	return t.get(ctx, req, f.Size, sum, at)
 }
 
 // inline returns the content that the specification holds itself, and the input's size.

@@ -3,7 +3,6 @@ package executor
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -28,15 +27,15 @@ const (
 var errRefused = errors.New("refused")
 
 // get copies an object to w, which is rewound by being written from 0 again on
-// every try. It fails unless the object has exactly this size and SHA-256 (plain hex).
-func (t *transfer) get(ctx context.Context, req schemas.SignedRequest, size int64, sum string, w io.WriterAt) error {
+// every try. It fails unless the object has exactly this size and digest.
+func (t *transfer) get(ctx context.Context, req schemas.SignedRequest, size int64, digest string, w io.WriterAt) error {
 	return retry(ctx, func() error {
 		body, err := t.do(ctx, req, nil, 0)
 		if err != nil {
 			return err
 		}
 		defer body.Close()
-		return copyVerified(io.NewOffsetWriter(w, 0), body, size, sum)
+		return copyVerified(io.NewOffsetWriter(w, 0), body, size, digest)
 	})
 }
 
@@ -94,7 +93,7 @@ func redact(err error) error {
 	return fmt.Errorf("reach object store: %w", err)
 }
 
-func copyVerified(w io.Writer, r io.Reader, size int64, sum string) error {
+func copyVerified(w io.Writer, r io.Reader, size int64, digest string) error {
 	hash := sha256.New()
 	n, err := io.Copy(io.MultiWriter(w, hash), io.LimitReader(r, size+1))
 	if err != nil {
@@ -103,8 +102,8 @@ func copyVerified(w io.Writer, r io.Reader, size int64, sum string) error {
 	if n != size {
 		return fmt.Errorf("object has %d bytes or more, want %d", n, size)
 	}
-	if got := hex.EncodeToString(hash.Sum(nil)); got != sum {
-		return fmt.Errorf("object has digest %s, want %s", got, sum)
+	if got := schemas.Digest(hash.Sum(nil)); got != digest {
+		return fmt.Errorf("object has digest %s, want %s", got, digest)
 	}
 	return nil
 }

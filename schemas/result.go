@@ -153,7 +153,7 @@ const ResultVersion = 1
 // MaxResultBytes bounds a result object.
 const MaxResultBytes = 4 * mib
 
-// Object names one object of an attempt: its base name, size and digest.
+// Object names one object of a job: its base name, size in bytes and digest ("sha256:" and hex).
 type Object struct {
 	Name   string `json:"name"`
 	Size   int64  `json:"size"`

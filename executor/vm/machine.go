@@ -67,10 +67,10 @@ func (m *machine) request(ctx context.Context, work executor.Work) (session.Requ
 	switch {
 	case work.InputBytes == 0:
 	case work.InputBytes <= channelInput:
-		job.Input = guestproto.Input{Via: guestproto.ViaChannel}
+		job.Input.Via = guestproto.ViaChannel
 		request.Input = io.NewSectionReader(m.shape.Input, 0, work.InputBytes)
 	default:
-		job.Input = guestproto.Input{Via: guestproto.ViaDisk, Serial: diskInput, Size: work.InputBytes}
+		job.Input.Via, job.Input.Serial, job.Input.Size = guestproto.ViaDisk, diskInput, work.InputBytes
 		return request, m.growInput(ctx)
 	}
 	return request, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime"
 	"sync"
 	"time"
@@ -52,6 +53,9 @@ func New(c Config) (*Runner, error) {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := os.MkdirAll(c.RunDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make folder of running machines: %w", err)
 	}
 	if _, err := qemu.Sweep(c.RunDir); err != nil {
 		return nil, fmt.Errorf("end machines of an earlier run: %w", err)

@@ -174,7 +174,7 @@ func (r *Run) sendSetup(root int, names Names) error {
 	s := r.spec
 	setup := &sandbox.Setup{
 		Argv: s.Argv, Env: s.Env, Cwd: s.Cwd, User: s.User, Hostname: names.Hostname, MachineID: names.MachineID,
-		StdinPath: s.Stdin.Path, InputSize: s.Input.Size, ShmSize: s.Limits.Scratch,
+		StdinPath: s.Stdin.Path, InputSize: s.Input.Size, InputRoot: s.Input.Root, ShmSize: s.Limits.Scratch,
 		OutputLimit: s.Limits.Output, Patterns: s.Output.Patterns,
 	}
 	fds := []int{root, r.process.cgroup.mainFD}

@@ -13,7 +13,7 @@ import (
 	"github.com/program-explorer/pe/internal/archive"
 )
 
-// unpackInputs unpacks the input tar, if there is one, into the working directory.
+// unpackInputs unpacks the input tar, if there is one, into the working directory or the root.
 func (c *child) unpackInputs() (*Prepared, error) {
 	fd, ok := c.fds[FDInput]
 	if !ok {
@@ -25,9 +25,13 @@ func (c *child) unpackInputs() (*Prepared, error) {
 	if c.setup.InputSize > 0 {
 		r = io.LimitReader(file, c.setup.InputSize)
 	}
-	root, err := os.OpenRoot(c.setup.Cwd)
+	folder := c.setup.Cwd
+	if c.setup.InputRoot {
+		folder = "/"
+	}
+	root, err := os.OpenRoot(folder)
 	if err != nil {
-		return nil, refuse(notExecutable, "%s: %v", c.setup.Cwd, cause(err))
+		return nil, refuse(notExecutable, "%s: %v", folder, cause(err))
 	}
 	defer root.Close()
 	stats, err := archive.Unpack(r, root, archive.UnpackOptions{

@@ -58,6 +58,8 @@ type Setup struct {
 	StdinPath string `json:"stdin_path,omitempty"`
 	// InputSize bounds what is read from FDInput; 0 reads to its end.
 	InputSize int64 `json:"input_size,omitempty"`
+	// InputRoot unpacks relative to / instead of Cwd.
+	InputRoot bool `json:"input_root,omitempty"`
 	// ShmSize is the size of /dev/shm in bytes.
 	ShmSize int64 `json:"shm_size"`
 	// OutputLimit bounds the tar in bytes; 0 is no bound.

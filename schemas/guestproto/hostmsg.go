@@ -83,13 +83,15 @@ const (
 	ViaFile    = "file"
 )
 
-// Input is a plain tar of the job's files, relative to Job.Cwd.
+// Input is a plain tar of the job's files.
 type Input struct {
 	// Via is none, channel (Input frames and InputEnd) or disk.
 	Via string `json:"via"`
 	// Serial and Size name the disk and how many bytes of it are the tar.
 	Serial string `json:"serial,omitempty"`
 	Size   int64  `json:"size,omitempty"`
+	// Root says that the tar's names are relative to / of the job; else they are relative to Job.Cwd.
+	Root bool `json:"root,omitempty"`
 }
 
 // Output is a plain tar of what Patterns select under /output.
