@@ -16,11 +16,11 @@ func TestOtherArchitectures(t *testing.T) {
 		t.Run(arch, func(t *testing.T) {
 			t.Parallel()
 			if _, err := FindBinary(arch); err != nil {
-				t.Skipf("%v: install the packages qemu-system-arm, qemu-system-misc and opensbi", err)
+				lacks(t, "%v: install the packages qemu-system-arm, qemu-system-misc (or -riscv) and opensbi", err)
 			}
 			found, _ := filepath.Glob(filepath.Join(filepath.Dir(kernelDir()), arch, "boot", "vmlinu[xz]-*"))
 			if len(found) == 0 {
-				t.Skipf("no kernel in the cache: run deploy/kernels.sh %s", arch)
+				lacks(t, "no kernel in the cache: run deploy/kernels.sh %s", arch)
 			}
 			image, err := os.ReadFile(found[0])
 			if err != nil {

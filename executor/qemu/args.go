@@ -43,7 +43,7 @@ const sandbox = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecont
 const tcgBuffer = 128
 
 // Args returns QEMU's arguments for a machine, and the descriptors that they
-// count on. It touches no file.
+// count on. It opens nothing and starts nothing.
 func Args(c Config) ([]string, []FDUse, error) {
 	c, err := c.withDefaults()
 	if err != nil {

@@ -102,16 +102,23 @@ func needGuest(t testing.TB) guest {
 		missing = "no amd64 kernel in the cache: run deploy/kernels.sh amd64"
 	}
 	if missing != "" {
-		if os.Getenv("PE_REQUIRE_ALL") == "1" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
+		lacks(t, "%s", missing)
 	}
 	g, err := builtGuest()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return g
+}
+
+// lacks skips a test for what this machine has not, or fails it where
+// PE_REQUIRE_ALL=1 says that the machine was set up.
+func lacks(t testing.TB, format string, a ...any) {
+	t.Helper()
+	if os.Getenv("PE_REQUIRE_ALL") == "1" {
+		t.Fatalf(format, a...)
+	}
+	t.Skipf(format, a...)
 }
 
 func kernelDir() string {
