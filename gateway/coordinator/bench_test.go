@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -16,14 +17,18 @@ import (
 // write, with executors that run nothing.
 func BenchmarkJobs(b *testing.B) {
 	for _, clients := range []int{1, 16, 64} {
-		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) { benchmarkJobs(b, clients) })
+		b.Run(fmt.Sprintf("store=none/clients=%d", clients), func(b *testing.B) { benchmarkJobs(b, clients, &memory{}) })
+		b.Run(fmt.Sprintf("store=dir/clients=%d", clients), func(b *testing.B) { benchmarkJobs(b, clients, nil) })
 	}
 }
 
-func benchmarkJobs(b *testing.B, clients int) {
+func benchmarkJobs(b *testing.B, clients int, store objstore.Store) {
 	ids := []string{"e0", "e1", "e2", "e3"}
 	w := newWorld(b, ids...)
 	w.log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	if store != nil {
+		w.store = store
+	}
 	g := w.gateway(nil)
 	for _, id := range ids {
 		w.executor(id, 8, nil)

@@ -40,13 +40,9 @@ const (
 // what follows the given offsets. A slow reader misses states between two
 // reads, never output, and slows nobody.
 func (c *Coordinator) Follow(ctx context.Context, tenant, job string, from Offsets) (<-chan Update, error) {
-	rec, err := c.Get(ctx, tenant, job)
+	rec, h, stop, err := c.hear(ctx, tenant, job)
 	if err != nil {
 		return nil, err
-	}
-	h, stop, ok := c.state.hear(schemas.RecordKey(tenant, job))
-	if !ok {
-		return nil, fmt.Errorf("job %s: %w", job, ErrNotFound)
 	}
 	listener, err := c.queue.Listen(job)
 	if err != nil {
@@ -97,10 +93,6 @@ func (f *follower) run(ctx context.Context, rec schemas.Record) {
 		for range live {
 		}
 	}()
-	// It may have changed before it was heard.
-	if now, err := f.c.Get(ctx, f.tenant, f.job); err == nil {
-		rec = now
-	}
 	check := time.NewTicker(dropCheck)
 	defer check.Stop()
 	f.enter(ctx, rec)

@@ -174,27 +174,27 @@ func (s *state) usage(tenant, pool string) (queued, inPool, pools int) {
 	return t.queued, t.pools[pool], len(t.pools)
 }
 
-// hear begins to hear a job's records, from the next one on. ok is false if the
-// job is not known here yet.
-func (s *state) hear(key string) (h *hearer, stop func(), ok bool) {
+// hear begins to hear a job's records, from the one on that is returned: nil of
+// a job that has ended. stop is nil if the job is not known here.
+func (s *state) hear(key string) (rec *schemas.Record, h *hearer, stop func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.jobs[key]
 	if e == nil {
-		return nil, nil, false
+		return nil, nil, nil
 	}
 	h = &hearer{newest: make(chan schemas.Record, 1)}
 	if e.hearers == nil {
 		e.hearers = map[*hearer]struct{}{}
 	}
 	e.hearers[h] = struct{}{}
-	return h, func() {
+	return e.rec, h, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if delete(e.hearers, h); len(e.hearers) == 0 {
 			e.hearers = nil
 		}
-	}, true
+	}
 }
 
 func (e *entry) tell(rec schemas.Record) {

@@ -22,21 +22,14 @@ func (c *Coordinator) Get(ctx context.Context, tenant, job string) (schemas.Reco
 	return rec, err
 }
 
-// Wait returns the job's record as soon as until says yes, or ctx's error.
+// Wait returns the job's record as soon as until says yes, or ctx's error with
+// the last record that was seen.
 func (c *Coordinator) Wait(ctx context.Context, tenant, job string, until func(schemas.Record) bool) (schemas.Record, error) {
-	rec, err := c.Get(ctx, tenant, job) // also makes the job known to the index
+	rec, h, stop, err := c.hear(ctx, tenant, job)
 	if err != nil {
 		return rec, err
 	}
-	h, stop, ok := c.state.hear(schemas.RecordKey(tenant, job))
-	if !ok {
-		return rec, fmt.Errorf("job %s: %w", job, ErrNotFound)
-	}
 	defer stop()
-	// It may have changed between reading and hearing.
-	if rec, err = c.Get(ctx, tenant, job); err != nil {
-		return rec, err
-	}
 	for !until(rec) {
 		select {
 		case <-ctx.Done():
@@ -45,6 +38,34 @@ func (c *Coordinator) Wait(ctx context.Context, tenant, job string, until func(s
 		}
 	}
 	return rec, nil
+}
+
+// hear returns a job's record and whoever hears all that follow it. The record
+// of a job that has not ended may be a moment old: then the next is on its way.
+func (c *Coordinator) hear(ctx context.Context, tenant, job string) (schemas.Record, *hearer, func(), error) {
+	key := schemas.RecordKey(tenant, job)
+	if rec, h, stop := c.state.hear(key); rec != nil {
+		return *rec, h, stop, nil
+	} else if stop != nil {
+		stop()
+	}
+	rec, err := c.Get(ctx, tenant, job) // the index knows the job from here on
+	if err != nil {
+		return rec, nil, nil, err
+	}
+	newer, h, stop := c.state.hear(key)
+	switch {
+	case stop == nil:
+		return rec, nil, nil, fmt.Errorf("job %s: %w", job, ErrNotFound) // deleted in this moment
+	case newer != nil:
+		return *newer, h, stop, nil
+	case !rec.State.Terminal():
+		// It ended in this moment.
+		if rec, err = c.Get(ctx, tenant, job); err != nil {
+			stop()
+		}
+	}
+	return rec, h, stop, err
 }
 
 // Filter selects jobs: those in one of the states (any, if there are none) that

@@ -1,0 +1,147 @@
+package coordinator
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/program-explorer/pe/internal/jobqueue"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// feed is a feeder with a clock of its own whose offers are only noted.
+type feed struct {
+	*feeder
+	clock   time.Time
+	offered []*ticket
+	ids     []string
+	rev     uint64
+}
+
+func newFeed(depth int) *feed {
+	f := &feed{clock: time.Unix(1000, 0)}
+	f.feeder = newFeeder(func() time.Time { return f.clock })
+	f.offer = func(t *ticket, id string) { f.offered, f.ids = append(f.offered, t), append(f.ids, id) }
+	f.prepare = func(string, schemas.Requires) {}
+	f.known("p", schemas.Requires{})
+	f.ready("p", nil)
+	f.retarget(func(schemas.Requires) int { return depth })
+	return f
+}
+
+func (f *feed) put(tenant, job string, state schemas.State, due time.Time) {
+	f.rev++
+	rec := &schemas.Record{ID: job, Tenant: tenant, State: state, Pool: "p", Lane: schemas.LaneBatch}
+	if !due.IsZero() {
+		rec.NotBeforeUS = due.UnixMicro()
+	}
+	f.note(schemas.RecordKey(tenant, job), rec, f.rev)
+}
+
+func (f *feed) expect(t *testing.T, want ...string) {
+	t.Helper()
+	var got []string
+	for _, o := range f.offered {
+		got = append(got, o.key)
+	}
+	f.offered = nil
+	if !slices.Equal(got, want) {
+		t.Errorf("offered %v, want %v", got, want)
+	}
+}
+
+func TestFeederIsShallowAndFair(t *testing.T) {
+	t.Parallel()
+	f := newFeed(2)
+	for i := range 4 {
+		f.put("a", fmt.Sprint(i), schemas.StateQueued, time.Time{})
+	}
+	f.put("b", "0", schemas.StateQueued, time.Time{})
+	f.put("c", "0", schemas.StateQueued, time.Time{})
+	f.expect(t, "a.0", "a.1")
+	for _, job := range []string{"0", "1", "2"} {
+		f.put("a", job, schemas.StateRunning, time.Time{})
+	}
+	f.expect(t, "a.2", "b.0", "c.0")
+	f.put("b", "0", schemas.StateCancelled, time.Time{})
+	f.expect(t, "a.3")
+}
+
+func TestFeederWaits(t *testing.T) {
+	t.Parallel()
+	f := newFeed(2)
+	f.put("a", "later", schemas.StateQueued, f.clock.Add(time.Minute))
+	f.put("a", "soon", schemas.StateQueued, f.clock.Add(time.Second))
+	if wait := f.promote(); wait != time.Second {
+		t.Errorf("next in %s", wait)
+	}
+	f.expect(t)
+	f.clock = f.clock.Add(time.Second)
+	f.promote()
+	f.expect(t, "a.soon")
+	f.put("a", "later", schemas.StateCancelled, time.Time{})
+	f.clock = f.clock.Add(time.Hour)
+	f.promote()
+	f.expect(t)
+}
+
+func TestFeederTriesAgain(t *testing.T) {
+	t.Parallel()
+	f := newFeed(1)
+	f.put("a", "0", schemas.StateQueued, time.Time{})
+	first := f.offered[0]
+	f.expect(t, "a.0")
+	if !f.settle(first, errors.New("no")) {
+		t.Error("an offer of a queued job is to be taken back")
+	}
+	f.clock = f.clock.Add(feedPause)
+	f.promote()
+	f.expect(t, "a.0")
+	f.put("a", "0", schemas.StateRunning, time.Time{})
+	if f.settle(first, nil) {
+		t.Error("an offer of a running job is not to be taken back")
+	}
+}
+
+func TestFeederCompares(t *testing.T) {
+	t.Parallel()
+	f := newFeed(1)
+	f.put("a", "0", schemas.StateQueued, time.Time{})
+	f.put("a", "1", schemas.StateQueued, time.Time{})
+	f.expect(t, "a.0")
+	place := func(job string) jobqueue.Place {
+		return jobqueue.Place{Pool: "p", Lane: schemas.LaneBatch, Tenant: "a", Job: job}
+	}
+	if repaired, _ := f.compare("p", schemas.LaneBatch, nil); repaired != 0 {
+		t.Error("an offer under way was repaired")
+	}
+	f.clock = f.clock.Add(unsettled)
+	repaired, stray := f.compare("p", schemas.LaneBatch, []jobqueue.Place{place("1"), place("9")})
+	if repaired != 1 || !slices.Equal(stray, []jobqueue.Place{place("9")}) {
+		t.Errorf("repaired %d, stray %v", repaired, stray)
+	}
+	f.expect(t, "a.0") // a.1 is another gateway's offer
+	if f.ids[0] == f.ids[1] || !strings.HasPrefix(f.ids[1], f.ids[0]) {
+		t.Errorf("ids %v: the second must be another", f.ids)
+	}
+}
+
+func TestFeederWithoutExecutors(t *testing.T) {
+	t.Parallel()
+	f := newFeed(0)
+	f.put("a", "0", schemas.StateQueued, time.Time{})
+	f.expect(t)
+	f.retarget(func(schemas.Requires) int { return 2 })
+	f.expect(t, "a.0")
+	f.clock = f.clock.Add(2 * time.Hour)
+	if idle := f.idle(time.Hour); !slices.Equal(idle, []string{"p"}) {
+		t.Errorf("idle = %v", idle)
+	}
+	f.retired("p")
+	f.expect(t)
+	f.ready("p", nil)
+	f.expect(t, "a.0")
+}

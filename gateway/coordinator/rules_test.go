@@ -1,0 +1,105 @@
+package coordinator
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/program-explorer/pe/schemas"
+)
+
+func running(attempts int, codes ...schemas.FailureCode) *schemas.Record {
+	rec := &schemas.Record{Version: schemas.RecordVersion, ID: "j0000000000000000000000001", Tenant: "local", State: schemas.StateQueued}
+	r := rules{}
+	for i := range attempts {
+		r.claim(rec, time.UnixMicro(1), "e1", "n")
+		if i < len(codes) {
+			rec.Current().Failure = schemas.NewFailure(codes[i], "")
+			rec.State = schemas.StateQueued
+		}
+	}
+	return rec
+}
+
+func TestFail(t *testing.T) {
+	t.Parallel()
+	r := rules{maxAttempts: 3, maxHandbacks: 2}
+	now := time.UnixMicro(1_000_000_000)
+	const handed, lost = schemas.FailHandback, schemas.FailLost
+	for _, test := range []struct {
+		name   string
+		rec    *schemas.Record
+		cancel bool
+		code   schemas.FailureCode
+		want   schemas.State
+		waits  bool
+	}{
+		{"first", running(1), false, lost, schemas.StateQueued, true},
+		{"last", running(3, lost, lost), false, lost, schemas.StateDead, false},
+		{"not retryable", running(1), false, schemas.FailImage, schemas.StateDead, false},
+		{"handed back", running(1), false, handed, schemas.StateQueued, false},
+		{"handed back does not count", running(4, handed, lost, handed), false, lost, schemas.StateQueued, true},
+		{"handed back too often counts", running(5, handed, handed, handed, handed), false, handed, schemas.StateDead, false},
+		{"cancelled", running(1), true, lost, schemas.StateCancelled, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			test.rec.Cancel = test.cancel
+			r.fail(test.rec, now, schemas.NewFailure(test.code, "why"))
+			if test.rec.State != test.want {
+				t.Errorf("state %s, want %s", test.rec.State, test.want)
+			}
+			if waits := test.rec.NotBeforeUS > now.UnixMicro(); waits != test.waits {
+				t.Errorf("waits = %v", waits)
+			}
+			if !schemas.StateRunning.CanBecome(test.rec.State) || (test.rec.EndedUS != 0) != test.rec.State.Terminal() {
+				t.Errorf("record = %+v", test.rec)
+			}
+		})
+	}
+}
+
+func TestAcceptCancelled(t *testing.T) {
+	t.Parallel()
+	rec := running(1)
+	rec.Cancel = true
+	code := 0
+	rules{}.accept(rec, time.UnixMicro(5), schemas.Event{Outcome: &schemas.Outcome{ExitCode: &code}, Result: &schemas.Object{}})
+	if rec.State != schemas.StateCancelled || rec.Outcome != nil || rec.Result != nil {
+		t.Errorf("record = %+v", rec)
+	}
+}
+
+// TestAttemptNumbersRise: the number is the fence, so none comes twice.
+func TestAttemptNumbersRise(t *testing.T) {
+	t.Parallel()
+	rec := running(3, schemas.FailLost, schemas.FailLost)
+	for i, a := range rec.Attempts {
+		if a.N != i+1 {
+			t.Errorf("attempt %d has number %d", i, a.N)
+		}
+	}
+}
+
+// TestRecordFits: no history makes a record too large to be written.
+func TestRecordFits(t *testing.T) {
+	t.Parallel()
+	rec := running(13)
+	for i := range rec.Attempts {
+		rec.Attempts[i].Failure = schemas.NewFailure(schemas.FailInternal, strings.Repeat("x", schemas.MaxFailureMessage))
+	}
+	rec.Labels = map[string]string{}
+	for i := range 16 {
+		rec.Labels[strings.Repeat("k", 62)+string(rune('a'+i))] = strings.Repeat("v", 63)
+	}
+	data, err := encodeRecord(*rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rec.Attempts[0].Failure.Message) != schemas.MaxFailureMessage {
+		t.Error("encoding changed the record")
+	}
+	if got, err := decodeRecord(schemas.RecordKey(rec.Tenant, rec.ID), data); err != nil || len(got.Attempts) != 13 {
+		t.Errorf("decodeRecord = %v", err)
+	}
+}
