@@ -13,6 +13,7 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
@@ -31,7 +32,8 @@ type Config struct {
 	// Tokens may use the API. Without any, every request from this machine's
 	// own programs may, and foreign pages in its browsers are kept out.
 	Tokens []Token
-	// Objects serves the store's signed URLs at /v1/objects/; nil if the store serves them itself.
+	// Objects serves the store's signed URLs; nil if the store does so itself. It
+	// is given all requests below /v1/objects/, with their path as it is.
 	Objects http.Handler
 	// Checks are asked by /readyz beside the coordinator, by name: nil error means ready.
 	Checks map[string]func(context.Context) error
@@ -68,7 +70,7 @@ type API struct {
 	mux      *http.ServeMux
 	objects  *objectReader
 	indexes  *lru.Cache[string, *outputIndex]
-	resolved *resolveCache
+	flight   singleflight.Group
 	document []byte
 	draining chan struct{}
 	drain    sync.Once
@@ -87,7 +89,7 @@ func New(c Config) (*API, error) {
 	a := &API{
 		Config: c, jobs: c.Jobs, store: c.Store, tokens: c.Tokens, maxBlob: c.MaxBlobBytes,
 		log: c.Log, gatherer: c.Metrics, metrics: m, mux: http.NewServeMux(),
-		objects: newObjectReader(c.Store), indexes: newIndexCache(), resolved: newResolveCache(c.Resolve, c.ResolveTimeout),
+		objects: newObjectReader(c.Store), indexes: newIndexCache(),
 		draining: make(chan struct{}),
 	}
 	if a.document, err = openAPIDocument(c.Version); err != nil {

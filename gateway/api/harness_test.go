@@ -43,7 +43,7 @@ func start(t *testing.T, change ...func(*Config)) *harness {
 	t.Cleanup(func() { store.Close() })
 	h.store, h.jobs = store, newFakeJobs(store)
 	c := Config{
-		Jobs: h.jobs, Store: store, Objects: store.Handler(), Version: "test", Resolve: fakeResolve,
+		Jobs: h.jobs, Store: store, Objects: http.StripPrefix(objectsPrefix, store.Handler()), Version: "test", Resolve: fakeResolve,
 		Log: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Images: func(context.Context) (schemas.ImageList, error) {
 			return schemas.ImageList{Images: []schemas.CatalogImage{{Name: "gcc", Reference: "registry.test/gcc:14"}}}, nil

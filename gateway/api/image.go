@@ -5,11 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
-	"time"
-
-	lru "github.com/hashicorp/golang-lru/v2"
-	"golang.org/x/sync/singleflight"
+	"runtime/debug"
 
 	"github.com/program-explorer/pe/schemas"
 )
@@ -77,49 +73,20 @@ func (a *API) images(w http.ResponseWriter, r *http.Request, _ string) error {
 	return writeJSON(w, http.StatusOK, list)
 }
 
-const (
-	resolvedKept = 4096
-	// tagLife is for how long a tag is taken to name the same digest: long
-	// enough for a burst of jobs, short enough for somebody who just pushed.
-	tagLife = 10 * time.Second
-)
-
-// resolveCache keeps a burst of submissions of one image from asking the
-// registry once each. What names a digest never changes.
-type resolveCache struct {
-	ask     Resolve
-	timeout time.Duration
-	flight  singleflight.Group
-	kept    *lru.Cache[string, resolution]
-}
-
-type resolution struct {
-	image ResolvedImage
-	at    time.Time
-}
-
-func newResolveCache(ask Resolve, timeout time.Duration) *resolveCache {
-	kept, err := lru.New[string, resolution](resolvedKept)
-	if err != nil {
-		panic("api: " + err.Error()) // only a size that is not positive
-	}
-	return &resolveCache{ask: ask, timeout: timeout, kept: kept}
-}
-
-func (c *resolveCache) resolve(ctx context.Context, reference string) (ResolvedImage, error) {
-	if r, ok := c.kept.Get(reference); ok && (strings.Contains(reference, "@sha256:") || time.Since(r.at) < tagLife) {
-		return r.image, nil
-	}
-	// The first client to leave must not fail the others: the flight has a
-	// deadline of its own, and each waits for it with its own context.
-	flight := c.flight.DoChan(reference, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
+// resolve asks what a reference is now. Submissions of one image that come
+// while it is being asked for share the answer.
+func (a *API) resolve(ctx context.Context, reference string) (ResolvedImage, error) {
+	flight := a.flight.DoChan(reference, func() (_ any, err error) {
+		defer func() { // in a goroutine of its own, where a panic would end the process
+			if v := recover(); v != nil {
+				err = fmt.Errorf("resolve image %s: panic: %v\n%s", reference, v, debug.Stack())
+			}
+		}()
+		// The first client to leave must not fail the others: the flight has a
+		// deadline of its own, and each waits for it with its own context.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.ResolveTimeout)
 		defer cancel()
-		image, err := c.ask(ctx, reference)
-		if err == nil {
-			c.kept.Add(reference, resolution{image: image, at: time.Now()})
-		}
-		return image, err
+		return a.Resolve(ctx, reference)
 	})
 	select {
 	case <-ctx.Done():
@@ -127,7 +94,7 @@ func (c *resolveCache) resolve(ctx context.Context, reference string) (ResolvedI
 	case r := <-flight:
 		image, _ := r.Val.(ResolvedImage)
 		if errors.Is(r.Err, context.DeadlineExceeded) {
-			r.Err = &ImageError{Kind: ErrRegistry, Message: fmt.Sprintf("image %s: the registry did not answer within %s", reference, c.timeout)}
+			return image, &ImageError{Kind: ErrRegistry, Message: fmt.Sprintf("image %s: no answer within %s", reference, a.ResolveTimeout)}
 		}
 		return image, r.Err
 	}

@@ -59,7 +59,6 @@ func (s *steadyWriter) Write(p []byte) (int, error) {
 // URL is their whole authority: an executor has no token, and no browser has a
 // signature. The store itself bounds the body by the signed size.
 func (a *API) signedObjects(objects http.Handler) http.Handler {
-	objects = http.StripPrefix(objectsPrefix, objects)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start, sent := time.Now(), &answer{ResponseWriter: w}
 		a.metrics.begin()

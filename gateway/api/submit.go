@@ -74,7 +74,7 @@ func (a *API) admit(r *http.Request, tenant string) (s coordinator.Submission, e
 		return s, err
 	}
 	spec = spec.WithDefaults()
-	image, err := a.resolved.resolve(r.Context(), spec.Image)
+	image, err := a.resolve(r.Context(), spec.Image)
 	if err != nil {
 		return s, err
 	}
