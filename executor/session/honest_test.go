@@ -66,17 +66,17 @@ func (r *honestRun) live(program func(*honestRun) guestproto.Exit) {
 	r.done <- nil
 }
 
-func (r *honestRun) Input(p []byte)         { r.input.Write(p) }
-func (r *honestRun) InputEnd()              {}
-func (r *honestRun) Start()                 { close(r.start) }
+func (r *honestRun) Input(p []byte) { r.input.Write(p) }
+func (r *honestRun) InputEnd()      {}
+func (r *honestRun) Start()         { close(r.start) }
 func (r *honestRun) Kill(k guestproto.Kill) {
 	select {
 	case r.kill <- k:
 	default: // only the first counts
 	}
 }
-func (r *honestRun) Done() <-chan error     { return r.done }
-func (r *honestRun) StdinEnd()              {}
+func (r *honestRun) Done() <-chan error { return r.done }
+func (r *honestRun) StdinEnd()          {}
 func (r *honestRun) Stdin(p []byte) error {
 	p = bytes.Clone(p)
 	go func() { // a program reads in its own time

@@ -122,12 +122,12 @@ type machine struct {
 }
 
 // boot starts a machine that ends with tb.
-func boot(tb testing.TB, disks ...qemu.Disk) *machine {
+func boot(tb testing.TB, arguments string, disks ...qemu.Disk) *machine {
 	tb.Helper()
 	f := need(tb)
 	begin := time.Now()
 	vm, err := qemu.Boot(tb.Context(), qemu.Config{
-		Arch: arch, Memory: 512 << 20,
+		Arch: arch, Memory: 512 << 20, Append: arguments,
 		Kernel: filepath.Join(f.bundle, build.KernelFile), Initramfs: filepath.Join(f.bundle, build.InitramfsFile),
 		Disks: append([]qemu.Disk{{Name: "root", Path: f.image, ReadOnly: true}}, disks...),
 	})
@@ -151,7 +151,11 @@ func boot(tb testing.TB, disks ...qemu.Disk) *machine {
 // mounted is a machine that is ready for jobs.
 func mounted(tb testing.TB, disks ...qemu.Disk) *machine {
 	tb.Helper()
-	m := boot(tb, disks...)
+	return mount(tb, boot(tb, "", disks...))
+}
+
+func mount(tb testing.TB, m *machine) *machine {
+	tb.Helper()
 	m.identify(tb)
 	if err := m.Mount(tb.Context(), guestproto.Rootfs{FS: guestproto.FSErofs, Serial: "root"}); err != nil {
 		tb.Fatal(err)
@@ -177,6 +181,22 @@ func (m *machine) identify(tb testing.TB) guestproto.Identity {
 
 func TestSuite(t *testing.T) {
 	guestsuite.Run(t, func(t *testing.T) guestsuite.Runner { return mounted(t) })
+}
+
+// TestSuiteWithPlainIDs is for kernels that can't map an image's owners.
+func TestSuiteWithPlainIDs(t *testing.T) {
+	guestsuite.Run(t, func(t *testing.T) guestsuite.Runner { return mount(t, boot(t, "pe_plain_ids=1")) })
+}
+
+// The job's root is the machine's root only where there is no other way.
+func TestUserNamespace(t *testing.T) {
+	for arguments, want := range map[string]string{"": "0 100000 65536", "pe_plain_ids=1": "0 0 65536"} {
+		m := mount(t, boot(t, arguments))
+		_, got := m.run(t, session.Request{Job: shell("cat /proc/self/uid_map")})
+		if got = strings.Join(strings.Fields(got), " "); got != want {
+			t.Errorf("%q: users %q, want %q", arguments, got, want)
+		}
+	}
 }
 
 // shell is a job that runs a line.

@@ -66,6 +66,9 @@ func (s *server) prepare(f guestproto.Frame) error {
 	return nil
 }
 
+// tidying is how long a run may take to end after its Collected.
+const tidying = 5 * time.Second
+
 // settleIfOver gives a run that has sent its Collected the moment it needs to be over.
 func (s *server) settleIfOver() error {
 	if s.run == nil {
@@ -75,7 +78,7 @@ func (s *server) settleIfOver() error {
 	case err := <-s.run.Done():
 		s.run = nil
 		return err
-	case <-time.After(5 * time.Second):
+	case <-time.After(tidying):
 		return nil
 	}
 }

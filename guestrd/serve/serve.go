@@ -161,8 +161,11 @@ func (s *server) handle(f guestproto.Frame) error {
 }
 
 func (s *server) identify(m *guestproto.Identity) error {
+	if err := s.settleIfOver(); err != nil {
+		return err
+	}
 	if s.run != nil {
-		return guestproto.Broken("identity during a run")
+		return guestproto.Broken("identity during run %d", s.run.n)
 	}
 	if err := s.machine.Identify(m); err != nil {
 		return coded(guestproto.FaultIdentity, err)
@@ -184,24 +187,17 @@ func (s *server) mount(m *guestproto.Rootfs) error {
 }
 
 func (s *server) freeze() error {
-	if err := s.settle(); err != nil {
+	if err := s.settleIfOver(); err != nil {
 		return err
+	}
+	if s.run != nil {
+		return guestproto.Broken("freeze during run %d", s.run.n)
 	}
 	size, err := s.machine.Freeze()
 	if err != nil {
 		return coded(guestproto.FaultJob, err)
 	}
 	return s.w.Send(0, &guestproto.Frozen{Bytes: size})
-}
-
-// settle waits for a run that has said its last word already.
-func (s *server) settle() error {
-	if s.run == nil {
-		return nil
-	}
-	err := <-s.run.Done()
-	s.run = nil
-	return err
 }
 
 func coded(code string, err error) error {

@@ -14,9 +14,9 @@ const patience = 10 * time.Second
 // channelPort is the name of the virtio-serial port to the host.
 const channelPort = "pe.job"
 
-// openChannel finds the port to the host and opens it.
-func openChannel() (*os.File, error) {
-	name, err := findDevice("/sys/class/virtio-ports", "name", channelPort)
+// openChannel finds the port to the host, which may take patience to appear, and opens it.
+func openChannel(patience time.Duration) (*os.File, error) {
+	name, err := findDevice("/sys/class/virtio-ports", "name", channelPort, patience)
 	if err != nil {
 		return nil, fmt.Errorf("find channel: %w", err)
 	}
@@ -47,7 +47,7 @@ func openDisk(serial string, write bool) (*os.File, error) {
 }
 
 func diskPath(serial string) (string, error) {
-	name, err := findDevice("/sys/block", "serial", serial)
+	name, err := findDevice("/sys/block", "serial", serial, patience)
 	if err != nil {
 		return "", fmt.Errorf("find disk %s: %w", serial, err)
 	}
@@ -56,7 +56,7 @@ func diskPath(serial string) (string, error) {
 
 // findDevice returns the entry of a sysfs class whose attribute has the wanted value. Devices
 // appear a little after their driver.
-func findDevice(class, attribute, want string) (string, error) {
+func findDevice(class, attribute, want string, patience time.Duration) (string, error) {
 	deadline := time.Now().Add(patience)
 	for {
 		entries, _ := os.ReadDir(class)

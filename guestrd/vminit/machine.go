@@ -2,6 +2,7 @@ package vminit
 
 import (
 	"fmt"
+	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -18,7 +19,11 @@ const imagePath = "/run/image"
 type machine struct{ runner *job.Runner }
 
 func newMachine() *machine {
-	return &machine{runner: job.New(job.Config{OpenDisk: openDisk})}
+	return &machine{runner: job.New(job.Config{
+		OpenDisk: openDisk,
+		// The kernel gives what it does not know of its command line to process 1 as environment.
+		PlainIDs: os.Getenv("pe_plain_ids") == "1",
+	})}
 }
 
 func (m *machine) Identify(id *guestproto.Identity) error {

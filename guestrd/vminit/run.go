@@ -1,6 +1,7 @@
 package vminit
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -26,27 +27,44 @@ func Run(version string) {
 	powerOff()
 }
 
+// live serves the host. What goes wrong is told to it as far as there is a channel.
 func live(version string) error {
-	if err := setUp(); err != nil {
-		return err // there is no channel without /dev and /sys: the console must do
-	}
-	// Jobs inherit what this process may have; the kernel's default is 4096.
-	files := unix.Rlimit{Cur: openFiles, Max: openFiles}
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
-		return fmt.Errorf("raise limit of open files: %w", err)
-	}
-	if err := loadModules(); err != nil {
-		return err
-	}
-	channel, err := openChannel()
+	ready, err := start(version)
 	if err != nil {
-		return err
+		return errors.Join(err, complain(err))
 	}
-	ready, err := describe(version)
+	channel, err := openChannel(patience)
 	if err != nil {
 		return err
 	}
 	return serve.Serve(channel, newMachine(), ready)
+}
+
+// complain tells the host why the machine does not come up.
+func complain(why error) error {
+	channel, err := openChannel(0)
+	if err != nil {
+		return err
+	}
+	defer channel.Close()
+	message := why.Error()
+	return guestproto.NewWriter(channel).Send(0, &guestproto.Fault{Code: guestproto.FaultSetup, Message: message[:min(len(message), 1<<10)]})
+}
+
+// start sets the machine up.
+func start(version string) (*guestproto.Ready, error) {
+	if err := setUp(); err != nil {
+		return nil, err
+	}
+	// Jobs inherit what this process may have; the kernel's default is 4096.
+	files := unix.Rlimit{Cur: openFiles, Max: openFiles}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		return nil, fmt.Errorf("raise limit of open files: %w", err)
+	}
+	if err := loadModules(); err != nil {
+		return nil, err
+	}
+	return describe(version)
 }
 
 // describe fills the first message to the host.
