@@ -180,7 +180,21 @@ func (a *API) result(ctx context.Context, r schemas.Record) (*schemas.Result, er
 	if err != nil {
 		return nil, fmt.Errorf("decode result of %s: %w", r.ID, err)
 	}
+	result.Spans = reported(result.Spans, r.EndedUS)
 	return &result, nil
+}
+
+// reported adds the stage that a result can't hold itself, because it ends
+// after the result was stored: from the end of the last one to the job's.
+func reported(spans []schemas.Span, endedUS int64) []schemas.Span {
+	last := int64(0)
+	for _, s := range spans {
+		last = max(last, s.EndUS)
+	}
+	if last == 0 || last >= endedUS { // of an executor whose clock is ahead
+		return spans
+	}
+	return append(spans, schemas.Span{Name: schemas.SpanReported, StartUS: last, EndUS: endedUS})
 }
 
 // accepted is the attempt whose result the record holds: always the last, as
