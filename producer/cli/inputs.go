@@ -37,7 +37,7 @@ func (a *app) addInputs(ctx context.Context, c *producer.Client, j *jobFlags, sp
 	if stdin != nil {
 		files = append(files, *stdin)
 	}
-	inputs, err := c.Upload(ctx, files, func(sent, total int64) { a.screen.doing(sendingWords(sent, total), sent > 0) })
+	inputs, err := c.Upload(ctx, files, func(sent, total int64) { a.screen.doing(phaseSending, sendingWords(sent, total)) })
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -37,7 +38,7 @@ func (a *app) wait(ctx context.Context, id string) error {
 		return err
 	}
 	a.screen.start(a.rewritable())
-	a.screen.doing("waiting", false)
+	a.screen.doing(phaseRunning, "waiting")
 	job, err := c.Wait(ctx, id)
 	if err != nil {
 		return err
@@ -224,12 +225,15 @@ func stateWords(job schemas.Job) string {
 	return words
 }
 
-// shortImage leaves out what is meant if nothing is said.
+// shortImage leaves out what is meant if nothing is said, and where a local image lies.
 func shortImage(ref string) string {
-	for _, prefix := range []string{"index.docker.io/library/", "docker.io/library/", "index.docker.io/", "docker.io/"} {
-		ref = strings.TrimPrefix(ref, prefix)
-	}
 	name, _, _ := strings.Cut(ref, "@")
+	for _, prefix := range []string{"index.docker.io/", "docker.io/", "library/"} {
+		name = strings.TrimPrefix(name, prefix)
+	}
+	if kind, file, ok := strings.Cut(name, ":"); ok && strings.HasPrefix(file, "/") {
+		name = kind + ":" + path.Base(file)
+	}
 	return printable(name)
 }
 

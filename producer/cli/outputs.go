@@ -37,7 +37,7 @@ func (a *app) fetchOutputs(ctx context.Context, c *producer.Client, job schemas.
 	if job.Result.OutputsTotal == 0 {
 		return nil
 	}
-	a.screen.doing("fetching outputs", false)
+	a.screen.doing(phaseFinishing, "fetching outputs")
 	if err := a.unpack(ctx, c, job.ID, o); err != nil {
 		return fmt.Errorf("%w; pe outputs %s -o DIR fetches them elsewhere", err, job.ID)
 	}
@@ -77,7 +77,7 @@ func (a *app) outputsCommand() *cobra.Command {
 			switch {
 			case o.dir != "":
 				a.screen.start(a.rewritable())
-				a.screen.doing("fetching outputs", false)
+				a.screen.doing(phaseFinishing, "fetching outputs")
 				return a.unpack(cmd.Context(), c, args[0], o)
 			case asTar:
 				return a.copyTar(cmd.Context(), c, args[0])

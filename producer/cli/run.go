@@ -64,7 +64,7 @@ func (a *app) submit(ctx context.Context, cmd *cobra.Command, j *jobFlags, args 
 	if err := a.addInputs(ctx, c, j, &spec); err != nil {
 		return nil, schemas.Job{}, err
 	}
-	a.screen.doing("submitting", false)
+	a.screen.doing(phaseSending, "submitting")
 	job, err := c.Submit(ctx, spec)
 	return c, job, err
 }
@@ -176,7 +176,7 @@ type stream struct {
 func (s *stream) show(e producer.Event) error {
 	switch e.Kind {
 	case schemas.StreamState, schemas.StreamEnd:
-		s.screen.doing(changeWords(e.Change), false)
+		s.screen.doing(changeWords(e.Change))
 		if e.Change.Attempt != s.attempt {
 			if len(s.shown) > 0 {
 				s.note("%s", noteAgain(e.Change.Attempt))
@@ -184,7 +184,7 @@ func (s *stream) show(e producer.Event) error {
 			s.attempt, s.shown = e.Change.Attempt, nil
 		}
 	case schemas.StreamStage:
-		s.screen.doing(stageWords(e.Stage), false)
+		s.screen.doing(stageWords(e.Stage))
 	case schemas.StreamStdout, schemas.StreamStderr:
 		if s.shown == nil {
 			s.shown = map[string]int64{}

@@ -10,6 +10,17 @@ import (
 // progressDelay is how long the progress line waits, so that a quick job shows none.
 const progressDelay = 500 * time.Millisecond
 
+// phase is a part of a job's life whose seconds the progress line counts.
+type phase int
+
+const (
+	phaseSending phase = iota
+	phaseQueued
+	phaseStarting
+	phaseRunning
+	phaseFinishing
+)
+
 // screen owns what is written while a job runs, so that the progress line and
 // the program's output never mix.
 type screen struct {
@@ -19,6 +30,7 @@ type screen struct {
 	shown  bool
 	broken bool // the last output did not end its line
 	what   string
+	phase  phase
 	since  time.Time
 	begun  time.Time
 	stop   chan struct{}
@@ -60,17 +72,15 @@ func (s *screen) end() {
 	s.clear()
 }
 
-// doing sets what the progress line says; its seconds begin anew with another stage.
-func (s *screen) doing(what string, again bool) {
+// doing sets what the progress line says. Its seconds are those of the phase: a
+// phase has stages that overlap and follow each other too quickly to be timed.
+func (s *screen) doing(in phase, what string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.what == what {
-		return
-	}
-	s.what = what
-	if !again {
+	if in != s.phase || s.what == "" {
 		s.since = time.Now()
 	}
+	s.phase, s.what = in, what
 }
 
 func (s *screen) draw() {

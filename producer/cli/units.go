@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"fmt"
+	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -16,14 +16,23 @@ func (b *bytesFlag) Type() string   { return "size" }
 
 func (b *bytesFlag) Set(s string) error {
 	number := strings.TrimRight(s, "kKmMgGtTiIbB")
-	unit := strings.ToLower(s[len(number):])
-	factor, ok := map[string]float64{"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}[strings.TrimSuffix(strings.TrimSuffix(unit, "b"), "i")]
+	factor, ok := unitFactor(strings.ToLower(s[len(number):]))
 	v, err := strconv.ParseFloat(number, 64)
 	if v *= factor; !ok || err != nil || !(v >= 1) || v > 1<<62 || v != math.Trunc(v) {
-		return fmt.Errorf("want a size such as 512M, 1.5G or 1048576")
+		return errors.New(wantSize)
 	}
 	*b = bytesFlag(v)
 	return nil
+}
+
+// unitFactor knows k, kb and kib as the same.
+func unitFactor(unit string) (float64, bool) {
+	if unit == "" || unit == "b" {
+		return 1, true
+	}
+	power := strings.IndexByte("kmgt", unit[0]) + 1
+	rest := unit[1:]
+	return math.Pow(1024, float64(power)), power > 0 && (rest == "" || rest == "b" || rest == "ib")
 }
 
 // durationFlag is a time of whole milliseconds: 90s, 5m, 1h30m, or plain seconds.
@@ -38,7 +47,7 @@ func (d *durationFlag) Set(s string) error {
 		v, err = time.ParseDuration(s + "s")
 	}
 	if err != nil || v < time.Millisecond || v%time.Millisecond != 0 {
-		return fmt.Errorf("want a duration such as 90s, 5m or 1h30m")
+		return errors.New(wantDuration)
 	}
 	*d = durationFlag(v)
 	return nil
@@ -67,26 +76,29 @@ func precision(v float64) int {
 	return 0
 }
 
-// formatSpan is a duration for people: 12ms, 1.2s, 3m10s.
+// formatSpan is a duration for people: 12ms, 1.2s, 3m10s, 2h5m, 3d.
 func formatSpan(d time.Duration) string {
 	switch {
 	case d < time.Second:
 		return strconv.FormatInt(d.Milliseconds(), 10) + "ms"
 	case d < 10*time.Second:
-		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + "s"
+		return strconv.FormatFloat(d.Round(100*time.Millisecond).Seconds(), 'f', -1, 64) + "s"
 	case d < time.Hour:
-		return strings.TrimSuffix(d.Round(time.Second).String(), "m0s") + minuteSuffix(d.Round(time.Second))
+		return withoutZero(d.Round(time.Second).String())
 	case d < 48*time.Hour:
-		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+		return withoutZero(d.Round(time.Minute).String())
 	}
 	return strconv.Itoa(int(d.Hours()/24)) + "d"
 }
 
-func minuteSuffix(d time.Duration) string {
-	if d >= time.Minute && d%time.Minute == 0 {
-		return "m"
+// withoutZero makes 5m of 5m0s, and 2h of 2h0m0s.
+func withoutZero(s string) string {
+	for _, zero := range []string{"0s", "0m"} {
+		if short, ok := strings.CutSuffix(s, zero); ok && strings.TrimRight(short, "hm") != short {
+			s = short
+		}
 	}
-	return ""
+	return s
 }
 
 // formatAge is how long ago an instant was.

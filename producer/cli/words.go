@@ -86,6 +86,9 @@ to stdout as a tar.`
 	helpHasLabel  = "only jobs with this label, `KEY=VALUE` (repeatable)"
 	helpLimit     = "`N` of them; 0 for all"
 
+	wantSize     = "want a size such as 512M, 1.5G or 1048576"
+	wantDuration = "want a duration such as 90s, 5m or 1h30m"
+
 	noStdin          = "there is no stdin"
 	titleClient      = "The command failed"
 	titleUnreachable = "The gateway cannot be reached"
@@ -201,33 +204,40 @@ func specProblems(problems []schemas.Problem) error {
 }
 
 // stageWords say what goes on, as the progress line has it.
-func stageWords(s schemas.Stage) string {
-	words := map[string]string{
-		schemas.SpanClaimed: "starting", schemas.SpanStaged: "staging", schemas.SpanBooted: "booting", schemas.SpanRestored: "restoring",
-		schemas.SpanPrepared: "preparing", schemas.SpanRunning: "running", schemas.SpanCollected: "collecting outputs",
-		schemas.SpanUploaded: "storing outputs", schemas.SpanReported: "reporting",
+func stageWords(s schemas.Stage) (phase, string) {
+	known := map[string]struct {
+		phase
+		words string
+	}{
+		schemas.SpanClaimed: {phaseStarting, "starting"}, schemas.SpanStaged: {phaseStarting, "staging"},
+		schemas.SpanBooted: {phaseStarting, "booting"}, schemas.SpanRestored: {phaseStarting, "starting"},
+		schemas.SpanPrepared: {phaseStarting, "preparing"}, schemas.SpanRunning: {phaseRunning, "running"},
+		schemas.SpanCollected: {phaseFinishing, "collecting outputs"}, schemas.SpanUploaded: {phaseFinishing, "storing outputs"},
+		schemas.SpanReported: {phaseFinishing, "storing outputs"},
 	}[s.Name]
-	if words == "" {
-		words = "working"
+	if known.words == "" {
+		known.phase, known.words = phaseStarting, "working"
 	}
 	if s.Detail != "" {
-		words += ": " + printable(s.Detail)
+		known.words += ": " + printable(s.Detail)
 	}
-	return words
+	return known.phase, known.words
 }
 
-func changeWords(c schemas.StreamChange) string {
+func changeWords(c schemas.StreamChange) (phase, string) {
 	switch {
 	case c.Cancelling:
-		return "cancelling"
+		return phaseFinishing, "cancelling"
 	case c.State == schemas.StateQueued && c.Waiting != "":
-		return "queued: " + printable(c.Waiting)
+		return phaseQueued, "queued: " + printable(c.Waiting)
+	case c.State == schemas.StateQueued:
+		return phaseQueued, "queued"
 	case c.State == schemas.StateRunning && c.Attempt > 1:
-		return fmt.Sprintf("starting again (attempt %d)", c.Attempt)
+		return phaseStarting, fmt.Sprintf("starting again (attempt %d)", c.Attempt)
 	case c.State == schemas.StateRunning:
-		return "starting"
+		return phaseStarting, "starting"
 	}
-	return string(c.State)
+	return phaseFinishing, string(c.State)
 }
 
 func sendingWords(sent, total int64) string {
