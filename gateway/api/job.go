@@ -7,21 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/program-explorer/pe/gateway/coordinator"
 	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
-)
-
-// Bounds of a page of jobs.
-const (
-	defaultPage = 50
-	maxPage     = 500
-	maxCursor   = 200 // bytes
 )
 
 // getJob answers with the whole job; ?wait= waits for its end first.
@@ -56,56 +46,6 @@ func (a *API) cancelJob(w http.ResponseWriter, r *http.Request, tenant string) e
 		return err
 	}
 	return writeJSON(w, statusOf(record), a.outline(record))
-}
-
-// listJobs answers from the coordinator's index alone, so a page costs no reads.
-func (a *API) listJobs(w http.ResponseWriter, r *http.Request, tenant string) error {
-	filter, after, limit, err := pageOf(r.URL.Query())
-	if err != nil {
-		return err
-	}
-	records, next, err := a.jobs.List(r.Context(), tenant, filter, after, limit)
-	if err != nil {
-		return err
-	}
-	list := schemas.JobList{Jobs: make([]schemas.Job, 0, len(records)), Next: next}
-	for _, record := range records {
-		list.Jobs = append(list.Jobs, a.outline(record))
-	}
-	return writeJSON(w, http.StatusOK, list)
-}
-
-// pageOf reads the query of a list: cursor, limit, and any number of state= and label=key=value.
-func pageOf(q url.Values) (f coordinator.Filter, after string, limit int, err error) {
-	limit = defaultPage
-	if text := q.Get("limit"); text != "" {
-		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxPage {
-			return f, "", 0, kindMalformed.problemf("limit=%.20q: want a number from 1 to %d", text, maxPage)
-		}
-	}
-	if after = q.Get("cursor"); len(after) > maxCursor {
-		return f, "", 0, kindMalformed.problem("cursor is none of this list", "pass next of the page before as it was")
-	}
-	for _, text := range q["state"] {
-		for name := range strings.SplitSeq(text, ",") {
-			state := schemas.State(name)
-			if !state.Valid() {
-				return f, "", 0, kindMalformed.problem(fmt.Sprintf("state=%.40q is none of %v", name, schemas.States), "")
-			}
-			f.States = append(f.States, state)
-		}
-	}
-	for _, text := range q["label"] {
-		key, value, ok := strings.Cut(text, "=")
-		if !ok || key == "" || len(q["label"]) > schemas.MaxLabels {
-			return f, "", 0, kindMalformed.problem(fmt.Sprintf("label=%.80q: want label=key=value, at most %d of them", text, schemas.MaxLabels), "")
-		}
-		if f.Labels == nil {
-			f.Labels = map[string]string{}
-		}
-		f.Labels[key] = value
-	}
-	return f, after, limit, nil
 }
 
 // record reads the record of the job in the path.

@@ -65,7 +65,7 @@ func invalid(problems []schemas.Problem) *schemas.ProblemDocument {
 	if more := len(problems) - 1; more > 0 {
 		detail += fmt.Sprintf(" (and %d more)", more)
 	}
-	p := kindInvalid.problem(detail, "the fields of a job are described in docs/job.md and in /openapi.json")
+	p := kindInvalid.problem(detail, "the fields of a job are described in docs/job-spec.md and in /openapi.json")
 	p.Problems = problems
 	return p
 }

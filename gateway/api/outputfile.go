@@ -1,0 +1,173 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/program-explorer/pe/internal/archive/atrest"
+	"github.com/program-explorer/pe/internal/objstore"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// outputFile sends one file, or a part of it.
+func (a *API) outputFile(w http.ResponseWriter, r *http.Request, tenant string) error {
+	record, err := a.record(r, tenant)
+	if err != nil {
+		return err
+	}
+	outputs, err := a.archive(r.Context(), record)
+	if err != nil {
+		return err
+	}
+	name := r.PathValue("path")
+	entry, err := outputs.file(record.ID, name)
+	if err != nil {
+		return err
+	}
+	markHostile(w.Header(), path.Base(name), entry.MediaType)
+	w.Header().Set("Cache-Control", "private, no-cache")
+	w.Header().Set("ETag", `"`+strings.TrimPrefix(entry.SHA256, schemas.DigestPrefix)+`"`)
+	content := &entryContent{size: entry.Size, open: func() (io.ReadCloser, error) { return a.openEntry(r, outputs.key, entry) }}
+	defer content.Close()
+	answer := &rangeAnswer{steadyWriter: newSteadyWriter(w, a.StallTimeout)}
+	http.ServeContent(answer, r, "", time.Time{}, content)
+	if answer.refused {
+		return kindRange.problem("Range "+strconv.QuoteToASCII(clip(r.Header.Get("Range")))+" selects nothing of "+
+			strconv.FormatInt(entry.Size, 10)+" bytes", "")
+	}
+	if r.Context().Err() != nil {
+		return r.Context().Err()
+	}
+	return content.err
+}
+
+// file finds a regular file, and says of anything else what it is.
+func (o *outputArchive) file(job, name string) (atrest.Entry, error) {
+	list := "GET /v1/jobs/" + job + "/outputs with Accept: application/json lists them"
+	if o == nil {
+		return atrest.Entry{}, kindNotFound.problem("the job left no outputs", "")
+	}
+	shown := strconv.QuoteToASCII(clip(name))
+	e, ok := o.index.find(strings.TrimSuffix(name, "/"))
+	switch {
+	case !ok:
+		return e, kindNotFound.problem("the job left no output "+shown, list)
+	case e.Type == atrest.TypeDir:
+		return e, kindNotAFile.problem("output "+shown+" is a folder", list)
+	case e.Type == atrest.TypeSymlink:
+		return e, kindNotAFile.problem("output "+shown+" is a symbolic link to "+strconv.QuoteToASCII(clip(e.Link)), "ask for what it links to")
+	case e.Type != atrest.TypeFile:
+		return e, kindNotAFile.problem("output "+shown+" is a "+e.Type, list)
+	}
+	return e, nil
+}
+
+// openEntry reads one file's frame from the store; its content is held to its digest.
+func (a *API) openEntry(r *http.Request, key string, e atrest.Entry) (io.ReadCloser, error) {
+	frame, _, err := a.store.Get(r.Context(), key, objstore.Range{Offset: e.Offset, Length: e.Length})
+	if err != nil {
+		return nil, fmt.Errorf("read output: %w", err)
+	}
+	content, err := atrest.OpenEntry(frame, e)
+	if err != nil {
+		frame.Close()
+		return nil, fmt.Errorf("read output: %w", err)
+	}
+	return &twoClosers{ReadCloser: content, below: frame}, nil
+}
+
+type twoClosers struct {
+	io.ReadCloser
+	below io.Closer
+}
+
+func (t *twoClosers) Close() error { return errors.Join(t.ReadCloser.Close(), t.below.Close()) }
+
+// entryContent lets http.ServeContent seek in a compressed file: forwards by
+// reading, backwards by beginning again.
+type entryContent struct {
+	open func() (io.ReadCloser, error)
+	size int64
+	from io.ReadCloser // nil before the first read
+	at   int64         // of from
+	want int64         // where the next read shall be
+	err  error
+}
+
+func (c *entryContent) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += c.want
+	case io.SeekEnd:
+		offset += c.size
+	}
+	if offset < 0 || offset > c.size {
+		return 0, fmt.Errorf("seek to %d of %d", offset, c.size)
+	}
+	c.want = offset
+	return offset, nil
+}
+
+func (c *entryContent) Read(p []byte) (n int, err error) {
+	if c.err != nil {
+		return 0, c.err
+	}
+	defer func() {
+		if err != nil && !errors.Is(err, io.EOF) {
+			c.err = err
+		}
+	}()
+	if c.from == nil || c.at > c.want {
+		c.Close()
+		if c.from, err = c.open(); err != nil {
+			c.from = nil
+			return 0, err
+		}
+		c.at = 0
+	}
+	if skip := c.want - c.at; skip > 0 {
+		skipped, err := io.CopyN(io.Discard, c.from, skip)
+		if c.at += skipped; err != nil {
+			return 0, fmt.Errorf("skip to %d: %w", c.want, err)
+		}
+	}
+	n, err = c.from.Read(p)
+	c.at += int64(n)
+	c.want = c.at
+	return n, err
+}
+
+// Close lets go of what is open; a later read opens it again.
+func (c *entryContent) Close() error {
+	if c.from == nil {
+		return nil
+	}
+	err := c.from.Close()
+	c.from = nil
+	return err
+}
+
+// rangeAnswer holds back the plain text with which http.ServeContent refuses a range.
+type rangeAnswer struct {
+	*steadyWriter
+	refused bool
+}
+
+func (a *rangeAnswer) WriteHeader(status int) {
+	if a.refused = status == http.StatusRequestedRangeNotSatisfiable; !a.refused {
+		a.steadyWriter.WriteHeader(status)
+	}
+}
+
+func (a *rangeAnswer) Write(p []byte) (int, error) {
+	if a.refused {
+		return len(p), nil
+	}
+	return a.steadyWriter.Write(p)
+}
