@@ -72,6 +72,9 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	case errors.As(err, &usage) || !a.started:
 		fmt.Fprintf(stderr, "ped: %v\n", err)
 		return exitUsage
+	case errors.Is(err, syscall.EADDRINUSE):
+		fmt.Fprintf(stderr, "ped: %v: stop what uses it (ss -ltnp shows), or choose another address with --listen\n", err)
+		return exitFailed
 	default:
 		fmt.Fprintf(stderr, "ped: %v\n", err)
 		return exitFailed
