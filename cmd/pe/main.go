@@ -13,7 +13,12 @@ import (
 
 func main() {
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, syscall.SIGTERM)
+	if !signal.Ignored(os.Interrupt) { // a shell's background job
+		signal.Notify(signals, os.Interrupt)
+	}
+	// A closed stdout is an error of the write, so that the job can be cancelled.
+	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(cli.Main(context.Background(), cli.Process{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Getenv: os.Getenv, Signals: signals, Version: version(),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/program-explorer/pe/producer"
 	"github.com/program-explorer/pe/schemas"
@@ -21,6 +22,7 @@ const (
 	exitPlatform = 125 // run, wait: there is no exit code of the program; as docker run has it
 	exitSignal   = 128 // plus the number of the signal
 	exitCancel   = 130 // run, wait: cancelled; 128 + SIGINT
+	exitPipe     = 141 // nobody reads our stdout any more; 128 + SIGPIPE
 )
 
 // codedError carries the code with which to exit. A nil err has been reported.
@@ -52,6 +54,8 @@ func codeOf(err error) int {
 		return 0
 	case errors.As(err, &coded):
 		return coded.code
+	case errors.Is(err, syscall.EPIPE):
+		return exitPipe
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
 		return exitCancel
 	case errors.As(err, &unreachable), errors.As(err, &problem):
@@ -66,8 +70,8 @@ func asRun(err error) error {
 	if err == nil || errors.As(err, &coded) && coded.err == nil {
 		return err
 	}
-	if errors.Is(err, errInterrupted) {
-		return &codedError{exitCancel, err}
+	if code := codeOf(err); code == exitCancel || code == exitPipe {
+		return &codedError{code, err}
 	}
 	return &codedError{exitPlatform, err}
 }

@@ -77,7 +77,7 @@ func (a *app) note(format string, args ...any) {
 func (a *app) report(err error) int {
 	code := codeOf(err)
 	var coded *codedError
-	if err == nil || errors.As(err, &coded) && coded.err == nil {
+	if err == nil || code == exitPipe || errors.As(err, &coded) && coded.err == nil {
 		return code
 	}
 	if !a.json {

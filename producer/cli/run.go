@@ -89,6 +89,9 @@ func (a *app) run(cmd *cobra.Command, j *jobFlags, o outputFlags, args []string)
 	}
 	if !a.json {
 		if err := a.showOutput(ctx, c, job.ID); err != nil {
+			if errors.As(err, new(*writeError)) {
+				a.cancelJob(ctx, c, job.ID) // nobody reads what it writes: pe run … | head
+			}
 			return err
 		}
 	}
@@ -166,6 +169,12 @@ func (a *app) showOutput(ctx context.Context, c *producer.Client, id string) err
 	return nil
 }
 
+// writeError says that what a job wrote could not be passed on.
+type writeError struct{ err error }
+
+func (e *writeError) Error() string { return e.err.Error() }
+func (e *writeError) Unwrap() error { return e.err }
+
 // stream is how far the output of a job has been shown.
 type stream struct {
 	*app
@@ -193,7 +202,9 @@ func (s *stream) show(e producer.Event) error {
 			s.note("%s", noteLost(lost, e.Kind))
 		}
 		s.shown[e.Kind] = e.Offset + int64(len(e.Data))
-		return s.screen.output(e.Kind == schemas.StreamStderr, e.Data)
+		if err := s.screen.output(e.Kind == schemas.StreamStderr, e.Data); err != nil {
+			return &writeError{err}
+		}
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ Exit codes of run and wait:
   125        there is no exit code: wrong usage, no gateway, or the platform failed
   128+n      signal n ended it (139: SIGSEGV)
   130        the job was cancelled
+  141        nobody reads our stdout any more
 A program may use any of these itself; --json tells for certain.
 
 Exit codes of all other commands:

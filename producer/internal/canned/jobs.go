@@ -167,8 +167,12 @@ func selected(r *http.Request, j schemas.Job) bool {
 // run plays the script to its end.
 func (g *Gateway) run(r *http.Request, j *job) {
 	if j.endless {
+		cancelled := j.cancelled
+		if j.deaf {
+			cancelled = nil
+		}
 		select {
-		case <-j.cancelled:
+		case <-cancelled:
 		case <-r.Context().Done():
 			return
 		case <-time.After(j.patience):

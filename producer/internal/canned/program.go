@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -23,6 +24,8 @@ type script struct {
 	// endless jobs run until they are cancelled, or for this long.
 	endless  bool
 	patience time.Duration
+	// deaf jobs are not ended by cancelling them.
+	deaf bool
 	// flaky streams break off after each output.
 	flaky bool
 	// again runs a second attempt; gap loses bytes.
@@ -47,6 +50,8 @@ type script struct {
 //	again       is run twice
 //	gap         loses output
 //	slow        runs until it is cancelled
+//	chatty      writes a megabyte, and runs until it is cancelled
+//	stuck       runs on though it is cancelled
 func write(spec schemas.JobSpec) script {
 	zero := 0
 	s := script{outcome: schemas.Outcome{ExitCode: &zero}, patience: 20 * time.Second}
@@ -84,6 +89,10 @@ func write(spec schemas.JobSpec) script {
 		s.stdout, s.gap = []string{"after the gap\n"}, 1000
 	case "slow":
 		s.stdout, s.endless = []string{"started\n"}, true
+	case "stuck":
+		s.stdout, s.endless, s.deaf = []string{"started\n"}, true, true
+	case "chatty":
+		s.stdout, s.endless = slices.Repeat([]string{strings.Repeat("x", 9999) + "\n"}, 100), true
 	}
 	return s
 }
