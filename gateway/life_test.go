@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -102,7 +103,12 @@ func (l *life) run() {
 	var hello schemas.HelloReply
 	facts := schemas.Facts{Executor: "box", Instance: rand.Text(), Version: "test", Slots: 1, HostArch: "amd64", HostOS: "linux", CPUs: 1,
 		Offers: []schemas.Offering{{Arch: "amd64", Isolation: schemas.IsolationVM, Accel: "tcg"}}}
-	if err := l.queue.Ask(ctx, schemas.VerbHello, facts, &hello); err != nil || hello.Refused != "" {
+	err := l.queue.Ask(ctx, schemas.VerbHello, facts, &hello)
+	for errors.Is(err, jobqueue.ErrNobody) { // it is ready for requests a moment before it serves executors
+		time.Sleep(time.Millisecond)
+		err = l.queue.Ask(ctx, schemas.VerbHello, facts, &hello)
+	}
+	if err != nil || hello.Refused != "" {
 		l.Fatalf("hello: %v %s", err, hello.Refused)
 	}
 	puller.SetPools(hello.Pools)

@@ -54,6 +54,9 @@ func (a *API) ready(w http.ResponseWriter, r *http.Request, _ string) error {
 		}
 	}
 	check("coordinator", a.jobs.Ready())
+	if store, ok := a.store.(interface{ Check(context.Context) error }); ok {
+		check("store", store.Check(ctx))
+	}
 	for _, name := range sortedKeys(a.Checks) {
 		check(name, a.Checks[name](ctx))
 	}

@@ -152,9 +152,9 @@ func TestInternalErrorsAreBland(t *testing.T) {
 func TestReadinessNamesWhatIsNotReady(t *testing.T) {
 	t.Parallel()
 	h := start(t, func(c *Config) {
-		c.Checks = map[string]func(context.Context) error{"store": func(context.Context) error { return nil }}
+		c.Checks = map[string]func(context.Context) error{"image registry": func(context.Context) error { return nil }}
 	})
-	if got := ask[health](t, h, http.StatusOK, "GET", "/readyz", ""); got.Parts["store"] != "ok" || got.Status != "ok" {
+	if got := ask[health](t, h, http.StatusOK, "GET", "/readyz", ""); got.Parts["store"] != "ok" || got.Parts["image registry"] != "ok" || got.Status != "ok" {
 		t.Errorf("%+v", got)
 	}
 	h.jobs.down = errNotReady

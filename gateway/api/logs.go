@@ -18,7 +18,7 @@ func (a *API) logs(w http.ResponseWriter, r *http.Request, tenant string) error 
 	if err != nil {
 		return err
 	}
-	if wantsEvents(r) {
+	if wantsEvents(r) && r.Method != http.MethodHead {
 		return a.follow(w, r, record)
 	}
 	stream := r.URL.Query().Get("stream")

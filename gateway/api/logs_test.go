@@ -177,6 +177,9 @@ func TestPlainLogs(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	h.refused(t, kindMalformed, "GET", at+"?stream=stdin", "")
+	if resp := h.request(t, "HEAD", at+"?follow=1", ""); resp.StatusCode != http.StatusOK {
+		t.Errorf("HEAD: %d", resp.StatusCode)
+	}
 
 	var packed bytes.Buffer
 	w, err := zstd.NewWriter(&packed)

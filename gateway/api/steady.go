@@ -50,10 +50,19 @@ func (s *steadyWriter) Header() http.Header         { return s.w.Header() }
 func (s *steadyWriter) WriteHeader(status int)      { s.w.WriteHeader(status) }
 func (s *steadyWriter) Unwrap() http.ResponseWriter { return s.w }
 
-func (s *steadyWriter) Write(p []byte) (int, error) {
-	s.step()
-	return s.w.Write(p)
+// Write sends p in pieces, as one deadline would not do for all of a large answer.
+func (s *steadyWriter) Write(p []byte) (sent int, err error) {
+	for {
+		s.step()
+		piece := p[sent:min(len(p), sent+steadyPiece)]
+		n, err := s.w.Write(piece)
+		if sent += n; err != nil || sent == len(p) {
+			return sent, err
+		}
+	}
 }
+
+const steadyPiece = 256 << 10
 
 // signedObjects serves the directory store's signed URLs. The signature in the
 // URL is their whole authority: an executor has no token, and no browser has a

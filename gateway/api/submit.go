@@ -21,6 +21,7 @@ func (a *API) submit(w http.ResponseWriter, r *http.Request, tenant string) erro
 	if err != nil {
 		return err
 	}
+	stretch(w, a.ResolveTimeout+a.StallTimeout) // a registry may be slow
 	s, err := a.admit(r, tenant)
 	if err != nil {
 		return err
