@@ -17,7 +17,6 @@ type inbox struct {
 	ended  bool
 	closed bool
 	total  int64
-	pipe   *os.File
 }
 
 func newInbox(taken func(int64)) *inbox {

@@ -86,7 +86,7 @@ func (c *child) prepare() (*Prepared, error) {
 	if err := makeRoot(c.fds[FDRoot], c.setup); err != nil {
 		return nil, err
 	}
-	user, err := lookupUser(c.setup.User)
+	user, err := lookupUser("/etc", c.setup.User)
 	if err != nil {
 		return nil, refuse(notExecutable, "%v", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // maxPasswd bounds how much of the image's /etc/passwd or /etc/group is read, in bytes.
@@ -22,8 +23,8 @@ type credentials struct {
 	home     string
 }
 
-// lookupUser resolves OCI's user[:group] against the image's /etc/passwd and /etc/group.
-func lookupUser(spec string) (credentials, error) {
+// lookupUser resolves OCI's user[:group] against passwd and group in the folder etc of the image.
+func lookupUser(etc, spec string) (credentials, error) {
 	user, group, hasGroup := strings.Cut(spec, ":")
 	if user == "" {
 		user = "0"
@@ -31,7 +32,7 @@ func lookupUser(spec string) (credentials, error) {
 	c := credentials{home: "/"}
 	uid, numeric := number(user)
 	name := user
-	line, err := find("/etc/passwd", func(f []string) bool {
+	line, err := find(etc+"/passwd", func(f []string) bool {
 		id, ok := number(f[2])
 		return ok && len(f) >= 7 && (f[0] == user || numeric && id == uid)
 	})
@@ -48,18 +49,18 @@ func lookupUser(spec string) (credentials, error) {
 		return c, fmt.Errorf("user %q: not in the image's /etc/passwd", user)
 	}
 	if hasGroup {
-		return c, c.setGroup(group)
+		return c, c.setGroup(etc, group)
 	}
-	return c, c.addGroups(name)
+	return c, c.addGroups(etc, name)
 }
 
-func (c *credentials) setGroup(group string) error {
+func (c *credentials) setGroup(etc, group string) error {
 	gid, numeric := number(group)
 	if numeric {
 		c.gid = gid
 		return nil
 	}
-	line, err := find("/etc/group", func(f []string) bool { return f[0] == group })
+	line, err := find(etc+"/group", func(f []string) bool { return f[0] == group })
 	if err != nil {
 		return err
 	}
@@ -75,8 +76,8 @@ func (c *credentials) setGroup(group string) error {
 }
 
 // addGroups collects the groups that list the user as a member.
-func (c *credentials) addGroups(name string) error {
-	_, err := find("/etc/group", func(f []string) bool {
+func (c *credentials) addGroups(etc, name string) error {
+	_, err := find(etc+"/group", func(f []string) bool {
 		for _, member := range strings.Split(f[len(f)-1], ",") {
 			if gid, ok := number(f[2]); ok && len(f) >= 4 && member == name && len(c.groups) < 64 {
 				c.groups = append(c.groups, gid)
@@ -89,7 +90,7 @@ func (c *credentials) addGroups(name string) error {
 
 // find returns the fields of the first line that match accepts, or nil. A missing file has no lines.
 func find(path string, match func([]string) bool) ([]string, error) {
-	file, err := os.Open(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO must not block
 	if err != nil {
 		return nil, nil
 	}

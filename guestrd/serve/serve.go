@@ -82,10 +82,10 @@ type server struct {
 // active is the current run and what the host has sent for it.
 type active struct {
 	Run
-	n                                   uint16
-	job                                 *guestproto.Job
-	inputEnded, stdinEnded, went, ended bool
-	input                               int64
+	n                            uint16
+	job                          *guestproto.Job
+	inputEnded, stdinEnded, went bool
+	input                        int64
 }
 
 type incoming struct {
