@@ -49,6 +49,10 @@ func (a *API) exchange(rt route, w http.ResponseWriter, r *http.Request) {
 
 // fail sends err as a problem, and logs it once if it is our fault.
 func (a *API) fail(rt route, w *answer, r *http.Request, err error) {
+	if w.broken {
+		a.log.Debug("client dropped", "route", rt.pattern, "err", err) // it left, or takes nothing
+		panic(http.ErrAbortHandler)
+	}
 	p := problemOf(err)
 	if p.Status == http.StatusInternalServerError && a.jobs.Ready() != nil {
 		// Whatever it was, it is for the time being.
@@ -150,6 +154,7 @@ type answer struct {
 	http.ResponseWriter
 	status int
 	bytes  int64
+	broken bool // the connection takes no more
 }
 
 func (w *answer) WriteHeader(status int) {
@@ -165,6 +170,7 @@ func (w *answer) Write(b []byte) (int, error) {
 	}
 	n, err := w.ResponseWriter.Write(b)
 	w.bytes += int64(n)
+	w.broken = w.broken || err != nil && !errors.Is(err, http.ErrContentLength)
 	return n, err
 }
 

@@ -2,12 +2,14 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 
 	"github.com/program-explorer/pe/gateway/coordinator"
+	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -66,6 +68,10 @@ func copyOut(w http.ResponseWriter, r *http.Request, from io.Reader) error {
 	_, err := io.Copy(struct{ io.Writer }{w}, from)
 	if err != nil && r.Context().Err() != nil {
 		return r.Context().Err()
+	}
+	if errors.Is(err, objstore.ErrDigest) || errors.Is(err, objstore.ErrSize) {
+		// Of a body that is sent to us these are the client's fault; here they are not.
+		return fmt.Errorf("send: %w: %v", errCorrupt, err)
 	}
 	if err != nil {
 		return fmt.Errorf("send: %w", err)

@@ -165,6 +165,9 @@ func TestStuckReaderIsDropped(t *testing.T) {
 			t.Fatal("a reader that reads nothing is still served")
 		}
 	}
+	if strings.Contains(h.logged(), "level=ERROR") {
+		t.Error("a stuck client counts as an error of ours")
+	}
 }
 
 func TestPlainLogs(t *testing.T) {

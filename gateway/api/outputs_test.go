@@ -213,6 +213,9 @@ func TestTamperedObjectsBreakTheAnswer(t *testing.T) {
 			t.Errorf("%s: a tampered archive came to a good end", coding)
 		}
 	}
+	if n := strings.Count(h.logged(), "level=ERROR"); n != 2 {
+		t.Errorf("two tampered answers left %d errors in the log", n)
+	}
 	result := schemas.AttemptKey("local", id, 1, schemas.ObjectResult)
 	h.api.objects.kept.Purge()
 	if _, err := h.store.Put(t.Context(), result, strings.NewReader("{}"), objstore.PutOptions{Size: 2}); err != nil {

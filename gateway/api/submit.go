@@ -75,6 +75,10 @@ func (a *API) admit(r *http.Request, tenant string) (s coordinator.Submission, e
 		return s, err
 	}
 	spec = spec.WithDefaults()
+	// Sizes are known now, so what does not fit may show only here.
+	if problems := spec.Validate(); len(problems) > 0 {
+		return s, invalid(problems)
+	}
 	image, err := a.resolve(r.Context(), spec.Image)
 	if err != nil {
 		return s, err
@@ -85,10 +89,6 @@ func (a *API) admit(r *http.Request, tenant string) (s coordinator.Submission, e
 	}
 	if err := somebodyCan(spec.Requires, fleet); err != nil {
 		return s, err
-	}
-	// Sizes are known now, so what did not fit before may show only here.
-	if problems := spec.Validate(); len(problems) > 0 {
-		return s, invalid(problems)
 	}
 	ref := schemas.ImageRef{Reference: image.Reference, Digest: image.Digest}
 	return coordinator.Submission{Tenant: tenant, Spec: spec, Image: ref, Request: request}, nil
