@@ -98,7 +98,9 @@ func (a *app) run(cmd *cobra.Command, j *jobFlags, o outputFlags, args []string)
 	if job, err = c.Wait(ctx, job.ID); err != nil {
 		return err
 	}
+	// How it ended is told even if its files could not be had.
 	if err := a.fetchOutputs(ctx, c, job, o); err != nil {
+		_ = a.finish(job)
 		return err
 	}
 	return a.finish(job)
