@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/schemas"
@@ -77,6 +78,18 @@ func (c *Coordinator) watchExecutors(ctx context.Context) error {
 		c.register(facts, e.Revision)
 	}
 	return c.queue.Execs.Watch(ctx, each, nil)
+}
+
+// forgetAfter is how long a lost executor stays in lists.
+const forgetAfter = 7 * 24 * time.Hour
+
+// forget removes executors that will hardly come back; they need only register again.
+func (c *Coordinator) forget(ctx context.Context) {
+	for executor, rev := range c.fleet.forgotten(forgetAfter) {
+		if err := c.queue.Execs.Delete(ctx, executor, rev); err != nil {
+			c.log.Debug("executor not forgotten", "executor", executor, "err", err)
+		}
+	}
 }
 
 // known returns an executor's facts, also those that another gateway has just registered.

@@ -103,6 +103,19 @@ func (f *fleet) expire(expired func(seen time.Time) bool) []string {
 	return lost
 }
 
+// forgotten lists the executors that have been lost for so long, with their revisions.
+func (f *fleet) forgotten(long time.Duration) map[string]uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := map[string]uint64{}
+	for id, m := range f.members {
+		if m.lost && f.now().Sub(m.seen) > long {
+			all[id] = m.rev
+		}
+	}
+	return all
+}
+
 // silent reports whether an executor is lost or not known at all.
 func (f *fleet) silent(executor string) bool {
 	f.mu.Lock()

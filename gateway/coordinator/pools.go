@@ -121,6 +121,7 @@ func (c *Coordinator) reconcileEvery(ctx context.Context) error {
 		}
 		c.fleetChanged()
 		c.retire(ctx)
+		c.forget(ctx)
 	}
 	return nil
 }

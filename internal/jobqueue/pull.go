@@ -86,8 +86,11 @@ func (p *Puller) Next(ctx context.Context) (*Offer, error) {
 	for {
 		pools, changed := p.snapshot()
 		offer, err := p.round(ctx, pools, changed)
-		if offer != nil || ctx.Err() != nil {
-			return offer, ctx.Err()
+		if offer != nil {
+			return offer, nil // also if ctx has just ended: it would be lost
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
 		}
 		if err != nil {
 			p.q.log.Debug("pull", "err", err)
