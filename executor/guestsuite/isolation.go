@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// isolation is what a job must not be able to do, as root in its image.
-func isolation() []Case {
+// Isolation is what a job must not be able to do, as root in its image.
+func Isolation() []Case {
 	return []Case{
 		{Name: "no capabilities", Sh: "grep -E '^(Cap|NoNewPrivs)' /proc/self/status", Check: func(t *testing.T, r Result) {
 			for line := range strings.Lines(r.Stdout) {

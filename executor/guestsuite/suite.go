@@ -81,9 +81,12 @@ func (r Result) Files(t *testing.T) map[string]*tar.Header {
 
 // Run runs all cases. Those that do not ask for a machine of their own share one, run after
 // run: that is what warm-ups do, and nothing of a run may reach the next.
-func Run(t *testing.T, open Open) {
+func Run(t *testing.T, open Open) { RunCases(t, open, All()) }
+
+// RunCases runs a part of the table in the same way.
+func RunCases(t *testing.T, open Open, cases []Case) {
 	var shared Runner
-	for _, c := range All() {
+	for _, c := range cases {
 		ok := t.Run(c.Name, func(st *testing.T) {
 			m := shared
 			if c.Alone {
@@ -103,7 +106,7 @@ func Run(t *testing.T, open Open) {
 // All is the whole table.
 func All() []Case {
 	var all []Case
-	for _, part := range [][]Case{endings(), surroundings(), isolation(), inputs(), outputs(), limits()} {
+	for _, part := range [][]Case{endings(), Surroundings(), Isolation(), inputs(), outputs(), limits()} {
 		all = append(all, part...)
 	}
 	return all

@@ -9,8 +9,8 @@ import (
 	"github.com/program-explorer/pe/schemas/guestproto"
 )
 
-// surroundings are what a job is given: environment, folder, user, stdin, names, clock.
-func surroundings() []Case {
+// Surroundings are what a job is given: environment, folder, user, stdin, names, clock.
+func Surroundings() []Case {
 	return []Case{
 		{Name: "env is complete", Job: func(j *job) { j.Argv = []string{"env"}; j.Env = []string{"A=1", "PATH=/bin", "HOME=/x"} }, Stdout: "A=1\nPATH=/bin\nHOME=/x\n"},
 		{Name: "home of the user", Job: func(j *job) { j.Argv = []string{"/bin/env"}; j.Env = nil }, Contains: "HOME=/root\n"},

@@ -2,6 +2,7 @@ package guesttest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -43,7 +44,8 @@ func TestMain(m *testing.M) {
 
 var built = sync.OnceValues(func() (fixture, error) { return makeFixture(workDir) })
 
-const arch = "amd64"
+// arch is the guest's architecture: PE_GUEST_ARCH, or amd64.
+var arch = cmp.Or(os.Getenv("PE_GUEST_ARCH"), "amd64")
 
 func cacheDir() string {
 	if dir := os.Getenv("PE_CACHE"); dir != "" {
@@ -185,7 +187,8 @@ func TestSuite(t *testing.T) {
 
 // TestSuiteWithPlainIDs is for kernels that can't map an image's owners.
 func TestSuiteWithPlainIDs(t *testing.T) {
-	guestsuite.Run(t, func(t *testing.T) guestsuite.Runner { return mount(t, boot(t, "pe_plain_ids=1")) })
+	cases := append(guestsuite.Surroundings(), guestsuite.Isolation()...)
+	guestsuite.RunCases(t, func(t *testing.T) guestsuite.Runner { return mount(t, boot(t, "pe_plain_ids=1")) }, cases)
 }
 
 // The job's root is the machine's root only where there is no other way.
