@@ -56,7 +56,9 @@ func TestWatchOutlivesTheServer(t *testing.T) {
 		t.Helper()
 		deadline := time.Now().Add(30 * time.Second)
 		for {
-			_, err := q.Jobs.Put(t.Context(), fmt.Sprintf("a.%d", i), nil)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			_, err := q.Jobs.Put(ctx, fmt.Sprintf("a.%d", i), nil)
+			cancel()
 			if err == nil {
 				return
 			}
