@@ -23,59 +23,75 @@ type attempt struct {
 	stderr   *spool
 	// dir holds all its files and is removed with it.
 	dir string
-	// stop ends it with a reason; see [stopped].
+	// stop ends it with a reason, *stopped or *schemas.Failure; set before others see the attempt.
 	stop context.CancelCauseFunc
 	// ended is closed when nothing of it is left on this host.
 	ended chan struct{}
 }
 
-// stopped is the cause of a cancelled attempt.
-type stopped struct {
-	reason string
-	// silent attempts are not reported: the gateway asked, and knows.
-	silent bool
-}
+// stopped is the cause of an attempt that a gateway ended. It is not reported:
+// the gateway asked, and knows.
+type stopped struct{ reason string }
 
-func (s *stopped) Error() string { return s.reason }
+func (s *stopped) Error() string { return "stopped: " + s.reason }
 
-// openAttempt makes the attempt's folder and log spools. The spans queued and
-// claimed end with the grant, so they are known now.
-func (e *Executor) openAttempt(held schemas.Held, nonce string, grant schemas.Grant, received time.Time) (*attempt, error) {
+// newAttempt notes what was granted. The spans queued and claimed end with the
+// grant, so they are known now.
+func (e *Executor) newAttempt(held schemas.Held, nonce string, grant schemas.Grant, received time.Time) *attempt {
 	a := &attempt{held: held, nonce: nonce, grant: grant, ended: make(chan struct{})}
-	a.runner = e.runnerFor(grant.Needs)
-	if a.runner == nil {
-		return nil, fmt.Errorf("no runner for %+v", grant.Needs)
-	}
-	a.timeline = &timeline{stage: func(name string) { e.live.stage(held, name) }}
-	a.timeline.addSpans(schemas.Span{Name: schemas.SpanQueued, StartUS: grant.QueuedUS, EndUS: received.UnixMicro()})
-	a.timeline.add(schemas.SpanClaimed, received, time.Now())
 	a.dir = filepath.Join(e.cfg.Dir, "attempts", fmt.Sprintf("%s-%d", held.Job, held.Attempt))
-	if err := os.MkdirAll(a.dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make attempt folder: %w", err)
-	}
-	if err := a.openSpools(e); err != nil {
-		return nil, errors.Join(err, a.close())
-	}
-	return a, nil
+	a.timeline = &timeline{stage: func(name string) { e.live.stage(held, name) }}
+	at := received.UnixMicro()
+	a.timeline.add(
+		// The gateway's clock may be ahead of ours.
+		schemas.Span{Name: schemas.SpanQueued, StartUS: min(grant.QueuedUS, at), EndUS: at},
+		schemas.Span{Name: schemas.SpanClaimed, StartUS: at, EndUS: time.Now().UnixMicro()})
+	return a
 }
 
-func (a *attempt) openSpools(e *Executor) (err error) {
-	out := func(offset int64, p []byte) { e.live.chunk(a.held, schemas.LiveStdout, offset, p) }
-	if a.stdout, err = newSpool(filepath.Join(a.dir, "stdout"), out); err != nil {
-		return err
+// open picks the runner, and makes the attempt's folder and log spools.
+func (a *attempt) open(e *Executor) error {
+	a.runner = e.runnerFor(a.grant.Needs)
+	if a.runner == nil {
+		return fail(schemas.FailInternal, fmt.Errorf("no runner of %s fits the job that it was granted", e.cfg.ID))
 	}
-	errs := func(offset int64, p []byte) { e.live.chunk(a.held, schemas.LiveStderr, offset, p) }
-	a.stderr, err = newSpool(filepath.Join(a.dir, "stderr"), errs)
-	return err
+	if err := os.MkdirAll(a.dir, 0o700); err != nil {
+		return fail(schemas.FailInternal, fmt.Errorf("make attempt folder: %w", err))
+	}
+	var err error
+	if a.stdout, err = a.newSpool(e, schemas.LiveStdout); err == nil {
+		a.stderr, err = a.newSpool(e, schemas.LiveStderr)
+	}
+	if err != nil {
+		return fail(schemas.FailInternal, err)
+	}
+	return nil
+}
+
+func (a *attempt) newSpool(e *Executor, stream string) (*spool, error) {
+	live := func(offset int64, p []byte) { e.live.chunk(a.held, stream, offset, p) }
+	return newSpool(filepath.Join(a.dir, stream), live)
+}
+
+// spool of a stream; nil if the attempt could not be opened.
+func (a *attempt) spool(stream string) *spool {
+	if stream == schemas.LiveStderr {
+		return a.stderr
+	}
+	return a.stdout
 }
 
 // close removes everything of the attempt from this host.
 func (a *attempt) close() error {
 	defer close(a.ended)
+	var errs []error
 	for _, s := range []*spool{a.stdout, a.stderr} {
 		if s != nil {
-			s.close()
+			errs = append(errs, s.close())
 		}
 	}
-	return os.RemoveAll(a.dir)
+	if err := errors.Join(append(errs, os.RemoveAll(a.dir))...); err != nil {
+		return fmt.Errorf("remove attempt: %w", err)
+	}
+	return nil
 }

@@ -1,16 +1,12 @@
 package executor
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-
-	"github.com/klauspost/compress/zstd"
-	"golang.org/x/sys/unix"
 
 	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/internal/archive"
@@ -25,12 +21,6 @@ type collected struct {
 	objects []localObject
 }
 
-// localObject is a file on this host that becomes an object of the attempt.
-type localObject struct {
-	schemas.Object
-	path string
-}
-
 // collect turns what the guest left, which is hostile, into the archive at rest
 // and a result.
 func (e *Executor) collect(ctx context.Context, a *attempt, image *imagesync.Image, ended Ended) (*collected, error) {
@@ -38,7 +28,7 @@ func (e *Executor) collect(ctx context.Context, a *attempt, image *imagesync.Ima
 	c := &collected{result: e.newResult(a, image, ended)}
 	c.skippedByGuest(ended.Collected)
 	if err := c.addOutputs(ctx, a, ended); err != nil {
-		return nil, fail(schemas.FailGuest, fmt.Errorf("outputs: %w", err))
+		return nil, err
 	}
 	if err := c.addLogs(a, ended.Exit); err != nil {
 		return nil, fail(schemas.FailInternal, err)
@@ -67,8 +57,8 @@ func (e *Executor) newResult(a *attempt, image *imagesync.Image, ended Ended) sc
 			Arch:         offer.Arch,
 			Isolation:    offer.Isolation,
 			Accel:        offer.Accel,
-			CPUModel:     ended.Guest.CPUModel,
-			Kernel:       ended.Guest.Kernel,
+			CPUModel:     oneLine(ended.Guest.CPUModel, maxName),
+			Kernel:       oneLine(ended.Guest.Kernel, maxName),
 			ImageDigest:  image.Digest,
 			GuestDigest:  ended.GuestDigest,
 			MachineBytes: ended.MachineBytes,
@@ -76,84 +66,75 @@ func (e *Executor) newResult(a *attempt, image *imagesync.Image, ended Ended) sc
 	}
 }
 
-// outcome says in the API's words how the program ended.
-func outcome(exit guestproto.Exit, packed guestproto.Collected) schemas.Outcome {
-	o := schemas.Outcome{Limit: exit.Limit, LimitsHit: exit.LimitsHit, Message: exit.Message}
-	switch {
-	case exit.Signal != 0:
-		o.Signal = unix.SignalName(unix.Signal(exit.Signal))
-		if o.Signal == "" {
-			o.Signal = fmt.Sprintf("SIG%d", exit.Signal)
-		}
-	default:
-		code := exit.Code
-		o.ExitCode = &code
-	}
-	if packed.Limit != "" {
-		if o.Limit == "" {
-			o.Limit = packed.Limit
-		}
-		o.LimitsHit = append(o.LimitsHit, packed.Limit)
-	}
-	return o
-}
-
 // addOutputs packs the guest's tar into the archive at rest, entry by entry.
 func (c *collected) addOutputs(ctx context.Context, a *attempt, ended Ended) error {
 	if ended.Outputs == nil {
 		return nil
 	}
-	path := filepath.Join(a.dir, schemas.ObjectArchive)
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
+	packed, index, err := a.repack(ctx, ended.Outputs)
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF) && ended.Collected.Limit != "":
+		return c.dropOutputs("the outputs did not fit on their disk") // cut in the middle of an entry
+	case err != nil:
+		return fail(schemas.FailGuest, fmt.Errorf("outputs: %w", err))
+	case packed.Size > a.spec.Limits.OutputBytes+a.spec.Limits.OutputBytes/32+packingSlack:
+		return c.dropOutputs("the outputs are too large when they are packed")
 	}
-	defer file.Close()
-	index, err := atrest.Repack(&untilDone{ctx, ended.Outputs}, file, archive.Limits{MaxBytes: a.spec.Limits.OutputBytes})
-	if err != nil {
-		return err
+	if err := c.list(index); err != nil {
+		return fail(schemas.FailInternal, err)
 	}
-	c.list(index)
 	if len(index.Entries) == 0 {
 		return nil
 	}
-	packed := localObject{schemas.Object{Name: schemas.ObjectArchive, Size: index.ArchiveSize, SHA256: index.ArchiveSHA256}, path}
-	c.result.Archive = &packed.Object
-	var encoded bytes.Buffer
-	if err := index.Encode(&encoded); err != nil {
-		return err
-	}
-	listing, err := a.keep(schemas.ObjectIndex, encoded.Bytes())
+	listing, err := a.keepIndex(index)
 	if err != nil {
-		return err
+		return fail(schemas.FailInternal, fmt.Errorf("index of outputs: %w", err))
 	}
-	c.result.Index = &listing.Object
+	if listing.Size > maxIndex {
+		return c.dropOutputs("the names of the outputs are too long")
+	}
+	c.result.Archive, c.result.Index = &packed.Object, &listing.Object
 	c.objects = append(c.objects, packed, listing)
 	return nil
 }
 
-// skippedByGuest notes what the guest found under /output and can't be an output.
-func (c *collected) skippedByGuest(packed guestproto.Collected) {
-	c.result.SkippedTotal += int(packed.Skipped)
-	for _, path := range packed.SkippedPaths {
-		c.result.Skipped = append(c.result.Skipped, schemas.Skipped{Path: path, Reason: "neither file, folder nor link"})
+// What a gateway takes, in bytes: an archive that packing has made larger than
+// the limit by a part of 32 and this much, and an index.
+const (
+	packingSlack = 1 << 20
+	maxIndex     = 64 << 20
+)
+
+// dropOutputs gives up outputs that can't be stored: the limit that they hit is
+// the job's, and would be hit again.
+func (c *collected) dropOutputs(why string) error {
+	overOutput(&c.result.Outcome)
+	if c.result.Outcome.Message == "" {
+		c.result.Outcome.Message = why
 	}
+	c.result.Outputs, c.result.OutputsTotal, c.result.OutputsBytes = []schemas.Output{}, 0, 0
+	return nil
 }
 
-// list copies the beginning of the index into the result.
-func (c *collected) list(index atrest.Index) {
-	r := &c.result
-	r.OutputsTotal, r.OutputsBytes = len(index.Entries), index.Bytes
-	for _, e := range index.Entries[:min(len(index.Entries), schemas.MaxListedOutputs)] {
-		r.Outputs = append(r.Outputs, schemas.Output{
-			Path: e.Path, PathBase64: e.PathBase64, Type: e.Type, Size: e.Size, Mode: fmt.Sprintf("%04o", e.Mode),
-			SHA256: e.SHA256, MediaType: e.MediaType, Link: e.Link,
-		})
+// repack reads the guest's tar once, and only as far as the limits go.
+func (a *attempt) repack(ctx context.Context, outputs io.Reader) (localObject, atrest.Index, error) {
+	path := filepath.Join(a.dir, schemas.ObjectArchive)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return localObject{}, atrest.Index{}, err
 	}
-	r.SkippedTotal += index.SkippedTotal
-	for _, s := range index.Skipped {
-		r.Skipped = append(r.Skipped, schemas.Skipped{Path: s.Path, Reason: s.Reason})
+	defer file.Close()
+	index, err := atrest.Repack(&untilDone{ctx, outputs}, file, archive.Limits{MaxBytes: a.spec.Limits.OutputBytes})
+	if err != nil {
+		return localObject{}, atrest.Index{}, err
 	}
+	object := schemas.Object{Name: schemas.ObjectArchive, Size: index.ArchiveSize, SHA256: index.ArchiveSHA256}
+	return localObject{object, path}, index, file.Close()
+}
+
+// keepIndex writes the index to the attempt's folder: it may be too large for memory.
+func (a *attempt) keepIndex(index atrest.Index) (localObject, error) {
+	return a.write(schemas.ObjectIndex, index.Encode)
 }
 
 // addLogs fills in stdout and stderr; what is longer than a head becomes an object.
@@ -175,57 +156,12 @@ func (c *collected) addLog(a *attempt, s *spool, name string) (*schemas.Object, 
 	if !s.long() {
 		return nil, nil
 	}
-	path := filepath.Join(a.dir, name)
-	object, err := compressTo(path, s.whole())
-	if err != nil {
-		return nil, fmt.Errorf("keep %s: %w", name, err)
-	}
-	object.Name = name
-	c.objects = append(c.objects, localObject{*object, path})
-	return object, nil
-}
-
-// compressTo writes r to path as zstd and returns size and digest of the file.
-func compressTo(path string, r io.Reader) (*schemas.Object, error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	object, err := a.write(name, func(w io.Writer) error { return compress(w, s.whole()) })
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	hash := sha256.New()
-	count := &counter{w: io.MultiWriter(file, hash)}
-	enc, err := zstd.NewWriter(count, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		return nil, err
-	}
-	if _, err := io.Copy(enc, r); err != nil {
-		return nil, err
-	}
-	if err := enc.Close(); err != nil {
-		return nil, err
-	}
-	return &schemas.Object{Size: count.n, SHA256: schemas.Digest(hash.Sum(nil))}, file.Close()
-}
-
-type counter struct {
-	w io.Writer
-	n int64
-}
-
-func (c *counter) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.n += int64(n)
-	return n, err
-}
-
-// keep writes one small object of the attempt to its folder.
-func (a *attempt) keep(name string, content []byte) (localObject, error) {
-	path := filepath.Join(a.dir, name)
-	if err := os.WriteFile(path, content, 0o600); err != nil {
-		return localObject{}, err
-	}
-	sum := sha256.Sum256(content)
-	return localObject{schemas.Object{Name: name, Size: int64(len(content)), SHA256: schemas.Digest(sum[:])}, path}, nil
+	c.objects = append(c.objects, object)
+	return &object.Object, nil
 }
 
 // untilDone ends a long copy when the attempt is stopped.

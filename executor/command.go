@@ -45,8 +45,10 @@ func command(spec schemas.JobSpec, image imagesync.ImageConfig) []string {
 	return slices.Concat(image.Entrypoint, image.Cmd)
 }
 
+// environment is the image's with the job's over it. HOME, where neither has
+// it, is set in the guest: it depends on the user, whom only the image knows.
 func environment(spec schemas.JobSpec, image imagesync.ImageConfig) []string {
-	env := map[string]string{"PATH": defaultPath, "HOME": "/root"}
+	env := map[string]string{"PATH": defaultPath}
 	for _, pair := range image.Env {
 		if name, value, ok := strings.Cut(pair, "="); ok && name != "" {
 			env[name] = value

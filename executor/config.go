@@ -38,7 +38,7 @@ type Config struct {
 	Images Images
 	// Runners make machines, each of one kind; the first that fits a job runs it. Required.
 	Runners []Runner
-	// HTTP reaches the object store. Default: a client of its own.
+	// HTTP reaches the object store; its redirects are not followed. Default: a client of its own.
 	HTTP *http.Client
 	// Grace is how long running jobs may go on after a request to shut down,
 	// before they are handed back. Default 20 s.
@@ -76,14 +76,10 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// newHTTPClient follows no redirects: a signed request is for one address.
 func newHTTPClient(slots int) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = 4 * slots
+	transport.MaxIdleConnsPerHost = fetchedAtOnce * slots
 	transport.ResponseHeaderTimeout = time.Minute
 	transport.DisableCompression = true
-	return &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	return &http.Client{Transport: transport}
 }

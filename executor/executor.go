@@ -28,10 +28,13 @@ type Executor struct {
 	slots    *slots
 	puller   *jobqueue.Puller
 
+	// registered is closed when a gateway knows of this executor.
+	registered chan struct{}
+
 	mu   sync.Mutex
 	held map[schemas.Held]*attempt
-	// draining executors take no more jobs.
-	draining bool
+	// draining executors take no more jobs; those that are handing back run none.
+	draining, handingBack bool
 }
 
 // New returns an executor that does nothing until Run. What an earlier run left in Dir is removed.
@@ -47,16 +50,21 @@ func New(c Config) (*Executor, error) {
 	e := &Executor{
 		cfg:      c,
 		log:      c.Log.With("executor", c.ID),
-		transfer: &transfer{client: c.HTTP},
+		transfer: newTransfer(c.HTTP),
 		metrics:  newMetrics(c.Metrics),
 		slots:    newSlots(c.Slots),
 		held:     map[schemas.Held]*attempt{},
+
+		registered: make(chan struct{}),
 	}
 	e.facts = hostFacts(c, rand.Text())
 	e.live = &liveFeed{queue: c.Queue, executor: c.ID, log: e.log}
 	e.puller = c.Queue.NewPuller()
 	return e, nil
 }
+
+// Registered is closed once a gateway knows of this executor: jobs can come.
+func (e *Executor) Registered() <-chan struct{} { return e.registered }
 
 // Facts are what the executor registers with.
 func (e *Executor) Facts() schemas.Facts { return e.facts }
@@ -72,19 +80,25 @@ func (e *Executor) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	close(e.registered)
 	group, serving := errgroup.WithContext(serving)
 	group.Go(func() error { return e.cfg.Queue.ServeCommands(serving, e.command) })
 	group.Go(func() error { return e.beatUntil(serving, beat) })
 	group.Go(func() error {
 		defer stopServing()
-		return e.takeUntil(ctx)
+		// What serves the jobs may fail: then none can be run.
+		taking, stop := context.WithCancel(ctx)
+		defer stop()
+		defer context.AfterFunc(serving, stop)()
+		e.takeUntil(taking)
+		return nil
 	})
 	return group.Wait()
 }
 
 // takeUntil takes jobs until ctx ends and returns when the last one has ended.
-func (e *Executor) takeUntil(ctx context.Context) error {
-	err := e.takeOffers(ctx)
+func (e *Executor) takeUntil(ctx context.Context) {
+	e.takeOffers(ctx)
 	e.mu.Lock()
 	e.draining = true
 	running := len(e.held)
@@ -95,17 +109,20 @@ func (e *Executor) takeUntil(ctx context.Context) error {
 	grace := time.AfterFunc(e.cfg.Grace, e.handBack)
 	defer grace.Stop()
 	e.slots.waitAll()
-	return err
 }
 
-// handBack ends every running attempt so that another executor can have the job.
+// handBack ends every attempt so that another executor can have the job.
 func (e *Executor) handBack() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for held, a := range e.held {
-		e.log.Info("job handed back", "job", held.Job, "attempt", held.Attempt)
-		a.stop(schemas.NewFailure(schemas.FailHandback, "the executor shut down before the job ended"))
+	e.handingBack = true
+	for _, a := range e.held {
+		a.handBack()
 	}
+}
+
+func (a *attempt) handBack() {
+	a.stop(newFailure(schemas.FailHandback, "the executor shut down before the job ended"))
 }
 
 // runnerFor picks the first runner that fits, in the order of the configuration.
@@ -120,11 +137,15 @@ func (e *Executor) runnerFor(needs schemas.Requires) Runner {
 	return nil
 }
 
+// hold makes the attempt known to heartbeats, commands and handBack.
 func (e *Executor) hold(a *attempt) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.held[a.held] = a
 	e.metrics.running.Set(float64(len(e.held)))
+	if e.handingBack { // granted too late
+		a.handBack()
+	}
 }
 
 func (e *Executor) release(a *attempt) {

@@ -2,6 +2,7 @@ package executor
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/program-explorer/pe/internal/jobqueue"
@@ -21,7 +22,10 @@ func (l *liveFeed) stage(h schemas.Held, name string) {
 }
 
 func (l *liveFeed) chunk(h schemas.Held, kind string, offset int64, p []byte) {
-	l.publish(h, kind, schemas.LogChunk{Offset: offset, Data: p})
+	for piece := range slices.Chunk(p, schemas.MaxLogChunk) {
+		l.publish(h, kind, schemas.LogChunk{Offset: offset, Data: piece})
+		offset += int64(len(piece))
+	}
 }
 
 func (l *liveFeed) publish(h schemas.Held, kind string, body any) {

@@ -2,7 +2,7 @@ package executor
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"math"
 
 	"github.com/program-explorer/pe/imagesync"
@@ -22,14 +22,14 @@ func (e *Executor) start(ctx context.Context, a *attempt, image *imagesync.Image
 	ctx, cancel := context.WithCancel(ctx)
 	p := &pendingMachine{done: make(chan struct{}), cancel: cancel}
 	shape := Shape{
-		Name:        a.held.Job,
+		// An earlier attempt may still be ending here.
+		Name:        fmt.Sprintf("%s-%d", a.held.Job, a.held.Attempt),
 		Rootfs:      image.ErofsPath,
 		CPUs:        int(math.Ceil(a.spec.Limits.CPUs)),
 		MemoryBytes: a.spec.Limits.MemoryBytes + a.spec.Limits.ScratchBytes,
 		Input:       d.input,
 		Output:      d.output,
 	}
-	a.timeline.announce(schemas.SpanBooted)
 	go func() {
 		defer close(p.done)
 		p.machine, p.err = a.runner.Start(ctx, shape)
@@ -37,7 +37,14 @@ func (e *Executor) start(ctx context.Context, a *attempt, image *imagesync.Image
 	return p
 }
 
-func (p *pendingMachine) wait(ctx context.Context) (Machine, error) {
+// wait returns the machine when it has started; until then that is the attempt's stage.
+func (p *pendingMachine) wait(ctx context.Context, t *timeline) (Machine, error) {
+	select {
+	case <-p.done:
+		return p.machine, p.err
+	default:
+		t.announce(schemas.SpanBooted)
+	}
 	select {
 	case <-p.done:
 		return p.machine, p.err
@@ -53,16 +60,8 @@ func (p *pendingMachine) close() error {
 	if p.machine == nil {
 		return nil
 	}
-	return p.machine.Close()
-}
-
-// fail gives an error the code under which it is reported, unless it has one
-// or is the attempt's own cancellation.
-func fail(code schemas.FailureCode, err error) error {
-	var known *schemas.Failure
-	var stop *stopped
-	if errors.As(err, &known) || errors.As(err, &stop) {
-		return err
+	if err := p.machine.Close(); err != nil {
+		return fmt.Errorf("close machine: %w", err)
 	}
-	return schemas.NewFailure(code, err.Error())
+	return nil
 }

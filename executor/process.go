@@ -2,9 +2,6 @@ package executor
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/schemas"
@@ -14,10 +11,7 @@ import (
 // process runs a granted attempt from its specification to its objects in the
 // store. The event that it returns says so; an error is the platform's failure.
 func (e *Executor) process(ctx context.Context, a *attempt) (schemas.Event, error) {
-	if err := e.loadSpec(ctx, a); err != nil {
-		return schemas.Event{}, err
-	}
-	image, err := e.image(ctx, a)
+	image, err := e.prepare(ctx, a)
 	if err != nil {
 		return schemas.Event{}, err
 	}
@@ -28,7 +22,7 @@ func (e *Executor) process(ctx context.Context, a *attempt) (schemas.Event, erro
 	}
 	defer disks.close()
 	machine := e.start(ctx, a, image, disks)
-	defer machine.close()
+	defer e.closeMachine(a, machine)
 	inputBytes, err := e.stage(ctx, a, disks)
 	if err != nil {
 		return schemas.Event{}, err
@@ -44,9 +38,12 @@ func (e *Executor) process(ctx context.Context, a *attempt) (schemas.Event, erro
 	return e.upload(ctx, a, result)
 }
 
-// image gets the image's EROFS file, pulling and building it if need be.
-func (e *Executor) image(ctx context.Context, a *attempt) (*imagesync.Image, error) {
+// prepare gets the specification, and the image's EROFS file, pulling and building it if need be.
+func (e *Executor) prepare(ctx context.Context, a *attempt) (*imagesync.Image, error) {
 	defer a.timeline.begin(schemas.SpanStaged)()
+	if err := e.loadSpec(ctx, a); err != nil {
+		return nil, err
+	}
 	image, err := e.cfg.Images.Get(ctx, a.grant.Image.Reference, a.grant.Image.Digest, a.grant.Needs.Arch)
 	if err != nil {
 		return nil, imageFailure(err)
@@ -63,14 +60,14 @@ func (e *Executor) stage(ctx context.Context, a *attempt, disks *disks) (int64, 
 	}
 	n, err := e.transfer.writeInputs(ctx, disks.input, a.spec, sign)
 	if err != nil {
-		return 0, fail(schemas.FailStage, err)
+		return 0, stageFailure(err)
 	}
 	return n, nil
 }
 
 // run hands the job to its machine.
 func (e *Executor) run(ctx context.Context, a *attempt, pending *pendingMachine, job guestproto.Job, inputBytes int64) (Ended, error) {
-	machine, err := pending.wait(ctx)
+	machine, err := pending.wait(ctx, a.timeline)
 	if err != nil {
 		return Ended{}, fail(schemas.FailMachine, err)
 	}
@@ -82,49 +79,16 @@ func (e *Executor) run(ctx context.Context, a *attempt, pending *pendingMachine,
 		Stderr:     a.stderr.write,
 		Stage:      a.timeline.announce,
 	})
-	a.timeline.addSpans(ended.Spans...)
+	a.timeline.add(ended.Spans...)
 	if err != nil {
 		return Ended{}, fail(schemas.FailGuest, err)
 	}
 	return ended, nil
 }
 
-// outputHeaders is the room on an output disk for names and headers beyond the
-// limit, which counts content, in bytes.
-const outputHeaders = 64 << 20
-
-// disks are the files behind a machine's input and output devices.
-type disks struct{ input, output *os.File }
-
-func makeDisks(a *attempt) (*disks, error) {
-	input, err := makeDisk(filepath.Join(a.dir, "input"), diskBlock)
-	if err != nil {
-		return nil, err
+// closeMachine ends the machine before its disks and its image are let go.
+func (e *Executor) closeMachine(a *attempt, machine *pendingMachine) {
+	if err := machine.close(); err != nil {
+		e.log.Error("machine left something behind", "job", a.held.Job, "attempt", a.held.Attempt, "err", err)
 	}
-	size := a.spec.Limits.OutputBytes + a.spec.Limits.OutputBytes/8 + outputHeaders
-	size = (size + diskBlock - 1) / diskBlock * diskBlock
-	output, err := makeDisk(filepath.Join(a.dir, "output"), size)
-	if err != nil {
-		input.Close()
-		return nil, err
-	}
-	return &disks{input, output}, nil
-}
-
-// makeDisk makes a sparse file: it takes only the room that is written.
-func makeDisk(path string, size int64) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("make disk: %w", err)
-	}
-	if err := f.Truncate(size); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("make disk: %w", err)
-	}
-	return f, nil
-}
-
-func (d *disks) close() {
-	d.input.Close()
-	d.output.Close()
 }

@@ -2,7 +2,6 @@ package executor
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -100,64 +99,4 @@ func (e *Executor) heartbeat() schemas.Beat {
 		b.Held = append(b.Held, held)
 	}
 	return b
-}
-
-// stopAttempt ends an attempt because a gateway said so, and returns it, or nil
-// if it isn't held. Nothing is reported of it.
-func (e *Executor) stopAttempt(s schemas.Stop) *attempt {
-	a := e.holding(s.Held)
-	if a == nil {
-		return nil
-	}
-	e.log.Info("job stopped", "job", s.Job, "attempt", s.Attempt, "reason", s.Reason)
-	a.stop(&stopped{reason: s.Reason, silent: true})
-	return a
-}
-
-// command answers a gateway's request.
-func (e *Executor) command(ctx context.Context, verb string, body []byte) (any, error) {
-	switch verb {
-	case schemas.CommandStop:
-		return answer(body, func(s schemas.Stop) (any, error) { return e.stopAndWait(ctx, s), nil })
-	case schemas.CommandLogs:
-		return answer(body, func(r schemas.LogsRequest) (any, error) { return e.readLogs(r) })
-	case schemas.CommandPools:
-		return answer(body, func(p schemas.Pools) (any, error) { e.puller.SetPools(p.Pools); return nil, nil })
-	}
-	return nil, fmt.Errorf("unknown command %.40q", verb)
-}
-
-func answer[T any](body []byte, act func(T) (any, error)) (any, error) {
-	var request T
-	if err := json.Unmarshal(body, &request); err != nil {
-		return nil, fmt.Errorf("decode command: %w", err)
-	}
-	return act(request)
-}
-
-func (e *Executor) stopAndWait(ctx context.Context, s schemas.Stop) schemas.StopReply {
-	a := e.stopAttempt(s)
-	if a == nil {
-		return schemas.StopReply{Ended: true}
-	}
-	select {
-	case <-a.ended:
-		return schemas.StopReply{Ended: true}
-	case <-ctx.Done():
-		return schemas.StopReply{}
-	}
-}
-
-// readLogs gives a late reader what it missed.
-func (e *Executor) readLogs(r schemas.LogsRequest) (schemas.LogsReply, error) {
-	a := e.holding(r.Held)
-	if a == nil {
-		return schemas.LogsReply{Gone: true}, nil
-	}
-	s := a.stdout
-	if r.Stream == schemas.LiveStderr {
-		s = a.stderr
-	}
-	data, end, err := s.read(r.Offset, schemas.MaxLogChunk)
-	return schemas.LogsReply{Data: data, End: end}, err
 }

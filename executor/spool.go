@@ -49,7 +49,8 @@ func (s *spool) write(p []byte) {
 	s.live(offset, p)
 }
 
-// read returns up to limit bytes from offset, and how much there is so far.
+// read returns up to limit bytes from offset, and how much there is so far. It
+// may be called at any time; after close its error is os.ErrClosed.
 func (s *spool) read(offset int64, limit int) ([]byte, int64, error) {
 	s.mu.Lock()
 	size := s.size
@@ -73,21 +74,32 @@ func (s *spool) stdio(truncated bool) (schemas.Stdio, error) {
 		return schemas.Stdio{}, fmt.Errorf("keep log: %w", s.err)
 	}
 	head := string(s.head)
+	if s.size > int64(len(head)) {
+		head = wholeRunes(head)
+	}
 	out := schemas.Stdio{
 		Text:      strings.ToValidUTF8(head, "\uFFFD"),
 		Bytes:     s.size,
-		Truncated: truncated || s.size > int64(len(s.head)),
+		Truncated: truncated || s.size > int64(len(head)),
 	}
 	if out.Text != head {
-		out.Base64 = base64.StdEncoding.EncodeToString(s.head)
+		out.Base64 = base64.StdEncoding.EncodeToString([]byte(head))
 	}
 	return out, nil
 }
 
 // whole reads the log from its beginning.
-func (s *spool) whole() io.Reader { return io.NewSectionReader(s.file, 0, s.size) }
+func (s *spool) whole() io.Reader {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return io.NewSectionReader(s.file, 0, s.size)
+}
 
 // long reports whether the head is not all that was kept.
-func (s *spool) long() bool { return s.size > int64(len(s.head)) }
+func (s *spool) long() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.size > int64(len(s.head))
+}
 
 func (s *spool) close() error { return s.file.Close() }

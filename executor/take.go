@@ -3,68 +3,91 @@ package executor
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/schemas"
 )
 
-// Tries to get an answer to one claim; the nonce makes repeating it harmless.
 const (
-	claimTries   = 3
+	// claimTimeout bounds one try at an answer to a claim; the nonce makes
+	// repeating it harmless. All tries together are shorter than jobqueue.AckWait.
 	claimTimeout = 5 * time.Second
 	// nakDelay is how long an offer rests after a claim that nobody answered.
 	nakDelay = 2 * time.Second
 )
 
+// claimTries are the tries to get an answer to one claim.
+var claimTries = patience{tries: 3, pause: 200 * time.Millisecond}
+
 // takeOffers takes one offer for every free slot until ctx ends.
-func (e *Executor) takeOffers(ctx context.Context) error {
+func (e *Executor) takeOffers(ctx context.Context) {
 	for {
 		if err := e.slots.take(ctx); err != nil {
-			return nil
+			return
 		}
 		offer, err := e.puller.Next(ctx)
-		if err != nil {
+		if err != nil { // ctx has ended
+			if offer != nil {
+				e.giveBack(offer)
+			}
 			e.slots.give()
-			return nil // Next fails only when ctx has ended
+			return
 		}
 		go func() {
 			defer e.slots.give()
-			e.handle(context.WithoutCancel(ctx), offer)
+			e.handle(ctx, offer)
 		}()
 	}
 }
 
-// handle leads one offer to its end: claimed by somebody else, or run and reported.
+// giveBack lets another executor have an offer that came too late.
+func (e *Executor) giveBack(offer *jobqueue.Offer) {
+	if err := offer.Nak(0); err != nil {
+		e.log.Warn("offer not given back", "job", offer.Job, "err", err)
+	}
+}
+
+// handle leads one offer to its end: claimed by somebody else, or run and
+// reported. ctx's end stops none of it: that is for Executor.handBack.
 func (e *Executor) handle(ctx context.Context, offer *jobqueue.Offer) {
+	ctx = context.WithoutCancel(ctx)
 	a, err := e.claim(ctx, offer)
 	if err != nil {
-		e.log.Error("claim", "job", offer.Job, "err", err)
+		e.log.Error("offer not taken", "job", offer.Job, "err", err)
 	}
 	if a == nil {
 		return
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	a.stop = cancel
-	e.hold(a)
+	ctx, a.stop = context.WithCancelCause(ctx)
+	defer a.stop(nil)
 	log := e.log.With("job", a.held.Job, "attempt", a.held.Attempt)
 	log.Info("job claimed", "pool", offer.Pool)
-	event, err := e.process(ctx, a)
-	if cause := context.Cause(ctx); err != nil && cause != nil {
-		err = cause // whatever broke, it broke because the attempt was stopped
+	err = a.open(e)
+	e.hold(a)
+	var event schemas.Event
+	if err == nil {
+		event, err = e.process(ctx, a)
 	}
-	e.report(context.WithoutCancel(ctx), a, event, err)
+	e.report(context.WithoutCancel(ctx), a, event, becauseOf(context.Cause(ctx), err))
 	// Held until reported: a heartbeat in between must not make it look lost.
 	e.release(a)
-	cancel(nil)
 	if err := a.close(); err != nil {
-		log.Warn("remove attempt", "err", err)
+		log.Warn("attempt left something behind", "err", err)
 	}
+}
+
+// becauseOf is what to report: whatever broke, it broke because the attempt was
+// stopped, if it was. One that a gateway stopped is not reported even if it
+// came to its end meanwhile; one that was to be handed back then is.
+func becauseOf(cause, err error) error {
+	var stop *stopped
+	if cause != nil && (err != nil || errors.As(cause, &stop)) {
+		return cause
+	}
+	return err
 }
 
 // claim asks a gateway for the offered job. Without an attempt and without an
@@ -78,60 +101,29 @@ func (e *Executor) claim(ctx context.Context, offer *jobqueue.Offer) (*attempt, 
 	}
 	e.metrics.claims.WithLabelValues(string(reply.Answer)).Inc()
 	if err := offer.Ack(); err != nil {
+		// It will be offered again, and then the answer is busy or gone.
 		e.log.Warn("acknowledge offer", "job", offer.Job, "err", err)
 	}
-	if reply.Answer == schemas.AnswerNotYou {
+	switch {
+	case reply.Answer == schemas.AnswerNotYou:
 		return nil, errors.New("the gateway says that this executor must not run it")
-	}
-	if reply.Answer != schemas.AnswerGranted || reply.Grant == nil {
+	case reply.Answer != schemas.AnswerGranted:
 		return nil, nil
+	case reply.Grant == nil:
+		return nil, errors.New("the gateway granted it without saying what")
 	}
 	held := schemas.Held{Tenant: offer.Tenant, Job: offer.Job, Attempt: reply.Grant.Attempt}
-	a, err := e.openAttempt(held, claim.Nonce, *reply.Grant, offer.Received)
-	if err != nil {
-		e.report(ctx, &attempt{held: held, nonce: claim.Nonce}, schemas.Event{}, fail(schemas.FailInternal, err))
-		return nil, err
-	}
-	return a, nil
+	return e.newAttempt(held, claim.Nonce, *reply.Grant, offer.Received), nil
 }
 
 func (e *Executor) askClaim(ctx context.Context, claim schemas.Claim) (reply schemas.ClaimReply, err error) {
-	for range claimTries {
+	err = claimTries.retry(ctx, func() error {
 		ask, cancel := context.WithTimeout(ctx, claimTimeout)
-		err = e.ask(ask, schemas.VerbClaim, claim, &reply)
-		cancel()
-		if err == nil {
-			return reply, nil
-		}
-	}
-	return reply, fmt.Errorf("claim not answered: %w", err)
-}
-
-// loadSpec takes the specification from the grant, or fetches one that was too large for it.
-func (e *Executor) loadSpec(ctx context.Context, a *attempt) error {
-	switch {
-	case a.grant.Spec != nil:
-		a.spec = *a.grant.Spec
-		return nil
-	case a.grant.SpecURL == nil || a.grant.SpecObject.Size > 2*schemas.MaxSpecBytes:
-		return schemas.NewFailure(schemas.FailInternal, "the grant has no specification")
-	}
-	path := filepath.Join(a.dir, "spec.json")
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+		defer cancel()
+		return e.ask(ask, schemas.VerbClaim, claim, &reply)
+	})
 	if err != nil {
-		return fail(schemas.FailStage, err)
+		return reply, fmt.Errorf("claim not answered: %w", err)
 	}
-	defer file.Close()
-	object := a.grant.SpecObject
-	if err := e.transfer.get(ctx, *a.grant.SpecURL, object.Size, object.SHA256, file); err != nil {
-		return fail(schemas.FailStage, fmt.Errorf("specification: %w", err))
-	}
-	text, err := os.ReadFile(path)
-	if err == nil {
-		err = json.Unmarshal(text, &a.spec)
-	}
-	if err != nil {
-		return fail(schemas.FailInternal, fmt.Errorf("specification: %w", err))
-	}
-	return nil
+	return reply, nil
 }

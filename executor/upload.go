@@ -3,14 +3,13 @@ package executor
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -27,7 +26,7 @@ func (e *Executor) upload(ctx context.Context, a *attempt, c *collected) (schema
 	if err != nil {
 		return schemas.Event{}, fail(schemas.FailInternal, err)
 	}
-	result, err := a.keep(schemas.ObjectResult, text)
+	result, err := a.write(schemas.ObjectResult, func(w io.Writer) error { _, err := w.Write(text); return err })
 	if err != nil {
 		return schemas.Event{}, fail(schemas.FailUpload, err)
 	}
@@ -50,60 +49,45 @@ func (e *Executor) store(ctx context.Context, a *attempt, objects ...localObject
 	if len(objects) == 0 {
 		return nil
 	}
-	ask := schemas.Sign{}
-	for _, o := range objects {
-		ask.Put = append(ask.Put, o.Object)
-	}
-	reply, err := e.sign(ctx, a, ask)
+	requests, err := e.signPuts(ctx, a, objects)
 	if err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for i, o := range objects {
-		group.Go(func() error { return e.storeOne(ctx, reply.Put[i], o) })
+		group.Go(func() error {
+			if err := e.storeOne(ctx, a, requests[i], o); err != nil {
+				return fmt.Errorf("store %s: %w", o.Name, err)
+			}
+			return nil
+		})
 	}
 	return group.Wait()
 }
 
-func (e *Executor) storeOne(ctx context.Context, req schemas.SignedRequest, o localObject) error {
+func (e *Executor) signPuts(ctx context.Context, a *attempt, objects []localObject) ([]schemas.SignedRequest, error) {
+	ask := schemas.Sign{}
+	for _, o := range objects {
+		ask.Put = append(ask.Put, o.Object)
+	}
+	reply, err := e.sign(ctx, a, ask)
+	return reply.Put, err
+}
+
+func (e *Executor) storeOne(ctx context.Context, a *attempt, req schemas.SignedRequest, o localObject) error {
 	file, err := os.Open(o.path)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	if err := e.transfer.put(ctx, req, file, o.Size); err != nil {
-		return fmt.Errorf("store %s: %w", o.Name, err)
+	again := func(ctx context.Context) (req schemas.SignedRequest, err error) {
+		requests, err := e.signPuts(ctx, a, []localObject{o})
+		if err == nil {
+			req = requests[0]
+		}
+		return req, err
 	}
-	return nil
-}
-
-// sign asks for signed requests; the answer holds exactly as many as were asked for.
-func (e *Executor) sign(ctx context.Context, a *attempt, ask schemas.Sign) (schemas.SignReply, error) {
-	ask.Tenant, ask.Job, ask.Attempt = a.held.Tenant, a.held.Job, a.held.Attempt
-	var reply schemas.SignReply
-	if err := e.ask(ctx, schemas.VerbSign, ask, &reply); err != nil {
-		return reply, fmt.Errorf("get signed requests: %w", err)
-	}
-	switch {
-	case reply.Stop:
-		return reply, &stopped{reason: "no longer this executor's", silent: true}
-	case reply.Refused != "":
-		return reply, errors.New("gateway signs nothing: " + reply.Refused)
-	case len(reply.Get) != len(ask.Get) || len(reply.Put) != len(ask.Put):
-		return reply, errors.New("gateway signed another number of requests than asked for")
-	}
-	return reply, nil
-}
-
-// imageFailure tells what trying again may mend from what it can't.
-func imageFailure(err error) error {
-	var image *imagesync.Error
-	switch {
-	case !errors.As(err, &image):
-		return fail(schemas.FailStage, err) // a fault of this host
-	case image.Retryable():
-		return fail(schemas.FailImagePull, err)
-	default:
-		return fail(schemas.FailImage, err)
-	}
+	return resigned(ctx, req, again, func(req schemas.SignedRequest) error {
+		return e.transfer.put(ctx, req, file, o.Size)
+	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"time"
 
@@ -19,27 +18,42 @@ import (
 const seedBytes = 64
 
 // boot starts QEMU and leads the guest to where it can take a job.
-func (r *Runner) boot(ctx context.Context, shape executor.Shape, user int) (*machine, error) {
+func (r *Runner) boot(ctx context.Context, shape executor.Shape) (*machine, error) {
+	m := &machine{runner: r, bytes: machineBytes(shape.MemoryBytes), shape: shape}
 	started := time.Now()
-	// The machine outlives the start's own deadline: it ends with Close.
-	vm, err := qemu.Boot(context.WithoutCancel(ctx), r.describe(shape, user))
-	if err != nil {
+	if err := m.power(ctx); err != nil {
 		return nil, err
 	}
-	m := &machine{runner: r, user: user, qemu: vm, bytes: machineBytes(shape.MemoryBytes), shape: shape}
-	ctx, cancel := context.WithTimeout(ctx, r.cfg.BootTimeout)
-	defer cancel()
 	if err := m.greet(ctx, started); err != nil {
 		err = m.explain(err)
-		return nil, errors.Join(err, m.destroy())
+		if closing := m.Close(); closing != nil {
+			err = fmt.Errorf("%w; %w", err, closing)
+		}
+		return nil, err
 	}
 	return m, nil
+}
+
+// power starts QEMU. It can be cancelled; once it has started, the machine
+// lives until it is closed.
+func (m *machine) power(ctx context.Context) (err error) {
+	living, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer context.AfterFunc(ctx, func() { end(context.Cause(ctx)) })()
+	users := m.runner.cfg.Users
+	m.user = users.take()
+	if m.qemu, err = qemu.Boot(living, m.runner.describe(m.shape, m.user)); err != nil {
+		end(nil)
+		users.give(m.user)
+		return err
+	}
+	m.end = end
+	return nil
 }
 
 // greet waits for the guest, and gives it its identity and root filesystem.
 func (m *machine) greet(ctx context.Context, started time.Time) error {
 	var err error
-	if m.session, m.ready, err = session.Open(ctx, m.qemu.Channel(), session.Options{}); err != nil {
+	if m.session, m.ready, err = session.Open(ctx, m.qemu.Channel(), session.Options{Ready: m.runner.cfg.BootTimeout}); err != nil {
 		return fmt.Errorf("wait for the guest: %w", err)
 	}
 	m.since = time.Now()

@@ -49,7 +49,7 @@ func LoadBundle(dir, arch string) (*Bundle, error) {
 	return b, nil
 }
 
-// Digest names kernel and init together.
+// Digest is that of the guest's init; the kernel has a name of its own.
 func (b *Bundle) Digest() string { return "sha256:" + b.InitramfsSHA256 }
 
 func (b *Bundle) kernel() string    { return filepath.Join(b.dir, kernelFile) }

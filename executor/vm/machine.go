@@ -2,7 +2,6 @@ package vm
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -34,6 +33,8 @@ type machine struct {
 	// since is when the guest was ready.
 	since time.Time
 
+	// end lets go of what waits for the machine's end.
+	end     context.CancelCauseFunc
 	closing sync.Once
 	closed  error
 }
@@ -63,6 +64,11 @@ func (m *machine) request(ctx context.Context, work executor.Work) (session.Requ
 		Started: func(time.Time) { work.Stage(schemas.SpanRunning) },
 		Exited:  func(time.Time) { work.Stage(schemas.SpanCollected) },
 	}
+	output, err := m.shape.Output.Stat()
+	if err != nil {
+		return request, fmt.Errorf("output disk: %w", err)
+	}
+	request.OutputMax = output.Size()
 	job.Output.Via, job.Output.Serial = guestproto.ViaDisk, diskOutput
 	switch {
 	case work.InputBytes == 0:
@@ -121,7 +127,7 @@ func (m *machine) ended(out session.Outcome) (executor.Ended, error) {
 func (m *machine) explain(err error) error {
 	select {
 	case <-m.qemu.Done():
-		return errors.Join(err, m.qemu.Err())
+		return fmt.Errorf("%w; %w", err, m.qemu.Err())
 	case <-time.After(deathNotice):
 	}
 	if text := lastLines(m.qemu.Console()); text != "" {
@@ -147,10 +153,7 @@ func lastLines(console []byte) string {
 
 // Close implements executor.Machine.
 func (m *machine) Close() error {
-	m.closing.Do(func() {
-		m.closed = m.destroy()
-		m.runner.users.give(m.user)
-	})
+	m.closing.Do(func() { m.closed = m.destroy() })
 	return m.closed
 }
 
@@ -158,5 +161,11 @@ func (m *machine) destroy() error {
 	if m.session != nil {
 		m.session.Close()
 	}
-	return m.qemu.Close()
+	err := m.qemu.Close()
+	m.end(nil)
+	if err == nil {
+		// A QEMU that does not die keeps its user to itself.
+		m.runner.cfg.Users.give(m.user)
+	}
+	return err
 }

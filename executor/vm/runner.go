@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
-	"sync"
 	"time"
 
 	"github.com/program-explorer/pe/executor"
@@ -29,6 +28,9 @@ type Config struct {
 	RunDir string
 	// Cgroups bounds each QEMU from outside. Default: not bounded.
 	Cgroups *qemu.Cgroups
+	// Users are shared by all runners of this process: machines of two runners
+	// must not run as one user. Default: the runner's own.
+	Users *Users
 	// BootTimeout bounds the time from QEMU's start to the guest's first word. Default 60 s.
 	BootTimeout time.Duration
 	// Log default: discard.
@@ -37,8 +39,7 @@ type Config struct {
 
 // Runner makes machines. It is an executor.Runner.
 type Runner struct {
-	cfg   Config
-	users users
+	cfg Config
 }
 
 var _ executor.Runner = (*Runner)(nil)
@@ -47,6 +48,9 @@ var _ executor.Runner = (*Runner)(nil)
 func New(c Config) (*Runner, error) {
 	if c.Bundle == nil || c.Accel == "" || c.RunDir == "" {
 		return nil, errors.New("virtual machines need a guest bundle, an accelerator and a folder")
+	}
+	if c.Users == nil {
+		c.Users = &Users{}
 	}
 	if c.BootTimeout <= 0 {
 		c.BootTimeout = time.Minute
@@ -77,11 +81,9 @@ func (r *Runner) Offering() schemas.Offering {
 
 // Start boots a machine and returns when its guest has its own identity and the image's root filesystem.
 func (r *Runner) Start(ctx context.Context, shape executor.Shape) (executor.Machine, error) {
-	user := r.users.take()
-	m, err := r.boot(ctx, shape, user)
+	m, err := r.boot(ctx, shape)
 	if err != nil {
-		r.users.give(user)
-		return nil, err
+		return nil, err // not m: a nil *machine is no nil Machine
 	}
 	return m, nil
 }
@@ -115,28 +117,3 @@ const (
 	diskInput  = "input"
 	diskOutput = "output"
 )
-
-// users hands out unprivileged users, so that no two machines at a time share one.
-type users struct {
-	mu    sync.Mutex
-	taken []bool
-}
-
-func (u *users) take() int {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	for i, taken := range u.taken {
-		if !taken {
-			u.taken[i] = true
-			return i
-		}
-	}
-	u.taken = append(u.taken, true)
-	return len(u.taken) - 1
-}
-
-func (u *users) give(i int) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.taken[i] = false
-}

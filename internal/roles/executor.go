@@ -76,8 +76,9 @@ func machines(ctx context.Context, c ExecutorConfig) ([]executor.Runner, error) 
 		runners []executor.Runner
 		lacking []error
 	)
+	users := &vm.Users{}
 	for _, arch := range schemas.Archs {
-		runner, err := machine(ctx, c, arch)
+		runner, err := machine(ctx, c, arch, users)
 		if err != nil {
 			c.Log.Debug("no machines of this architecture", "arch", arch, "reason", err)
 			lacking = append(lacking, err)
@@ -94,7 +95,7 @@ func machines(ctx context.Context, c ExecutorConfig) ([]executor.Runner, error) 
 	return runners, nil
 }
 
-func machine(ctx context.Context, c ExecutorConfig, arch string) (executor.Runner, error) {
+func machine(ctx context.Context, c ExecutorConfig, arch string, users *vm.Users) (executor.Runner, error) {
 	bundle, err := vm.LoadBundle(c.GuestDir, arch)
 	if err != nil {
 		return nil, err
@@ -113,6 +114,6 @@ func machine(ctx context.Context, c ExecutorConfig, arch string) (executor.Runne
 	}
 	return vm.New(vm.Config{
 		Bundle: bundle, Accel: host.Verdict.Accel, AccelReason: host.Verdict.Reason, Binary: host.Binary,
-		RunDir: filepath.Join(c.Dir, "run", arch), Cgroups: cgroups, Log: c.Log,
+		RunDir: filepath.Join(c.Dir, "run", arch), Cgroups: cgroups, Users: users, Log: c.Log,
 	})
 }

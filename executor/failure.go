@@ -1,0 +1,51 @@
+package executor
+
+import (
+	"context"
+	"errors"
+
+	"github.com/program-explorer/pe/imagesync"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// fail gives an error the code under which it is reported, unless it has one
+// or is the attempt's own cancellation.
+func fail(code schemas.FailureCode, err error) error {
+	var known *schemas.Failure
+	var stop *stopped
+	if errors.As(err, &known) || errors.As(err, &stop) {
+		return err
+	}
+	return newFailure(code, err.Error())
+}
+
+// failureOf is what is reported of an error.
+func failureOf(err error) *schemas.Failure {
+	var failure *schemas.Failure
+	if errors.As(err, &failure) {
+		return failure
+	}
+	return newFailure(schemas.FailInternal, err.Error())
+}
+
+// imageFailure tells what trying again may mend from what it can't.
+func imageFailure(err error) error {
+	var image *imagesync.Error
+	switch {
+	case !errors.As(err, &image), errors.Is(err, context.Canceled):
+		return fail(schemas.FailStage, err) // a fault of this host
+	case image.Retryable():
+		return fail(schemas.FailImagePull, err)
+	default:
+		return fail(schemas.FailImage, err)
+	}
+}
+
+// stageFailure: an input that is not what the specification says will not be on
+// another executor either.
+func stageFailure(err error) error {
+	if errors.Is(err, errNotAsSaid) {
+		return fail(schemas.FailInput, err)
+	}
+	return fail(schemas.FailStage, err)
+}
