@@ -170,7 +170,7 @@ debian_mirror() {
 		return 0
 	fi
 	command -v mmdebstrap >/dev/null || die "apt has no Debian mirror configured, which the guest's kernel comes from: set PE_DEBIAN_MIRROR to the address of one"
-	PE_DEBIAN_MIRROR=$(sed -n "s/^ *my \$mirror *= *['\"]\(http[^'\"]*\)['\"].*/\1/p" "$(command -v mmdebstrap)" | head -n 1)
+	PE_DEBIAN_MIRROR=$(sed -n "s|.*['\"]\(https*://[^'\" ]*/debian\)['\"].*|\1|p" "$(command -v mmdebstrap)" | head -n 1)
 	[ -n "$PE_DEBIAN_MIRROR" ] || die "apt has no Debian mirror configured: set PE_DEBIAN_MIRROR to the address of one"
 	export PE_DEBIAN_MIRROR
 	say "no Debian mirror in apt's configuration; kernel and images come from mmdebstrap's default, $PE_DEBIAN_MIRROR"

@@ -55,7 +55,8 @@ await_executor() {
 }
 
 say "1. Start everything in one process: queue, object store, gateway, executor."
-"$repo/bin/ped" up --listen 127.0.0.1:0 --data-dir "$work/data" --ready-file "$work/address" \
+# In a session of its own, so that Ctrl-C reaches pe, which cancels its job, and then us.
+setsid "$repo/bin/ped" up --listen 127.0.0.1:0 --data-dir "$work/data" --ready-file "$work/address" \
 	--guest-dir "$cache/guest" --catalog "$cache/catalog.yaml" >"$work/ped.log" 2>&1 &
 ped_pid=$!
 await_ready
