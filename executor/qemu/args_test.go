@@ -20,7 +20,7 @@ func full(arch, accel, hostOS string) Config {
 		hostOS: hostOS,
 	}
 	if spec, err := archOf(arch); err == nil && spec.counter && accel == TCG {
-		c.counter = 2_600_000
+		c.CounterKHz = 2_600_000
 	}
 	return c
 }
@@ -33,26 +33,43 @@ func TestArgs(t *testing.T) {
 		full("riscv64", TCG, "linux"), full("riscv64", TCG, "darwin"),
 	} {
 		name := fmt.Sprintf("%s-%s-%s", c.hostOS, c.Arch, c.Accel)
-		args, fds, err := Args(c)
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
+		for suffix, c := range map[string]Config{"": c, "-bake": baked(c), "-restore": restored(c)} {
+			goldenArgs(t, name+suffix, c)
 		}
-		var got strings.Builder
-		for _, a := range args {
-			if strings.HasPrefix(a, "-") && got.Len() > 0 {
-				got.WriteString("\n")
-			} else if got.Len() > 0 {
-				got.WriteString(" ")
-			}
-			got.WriteString(a)
-		}
-		got.WriteString("\n")
-		for _, f := range fds {
-			fmt.Fprintf(&got, "# descriptor %d: %s %d\n", f.FD, f.Role, f.Disk)
-		}
-		golden(t, filepath.Join("testdata", "args", name), got.String())
 	}
+}
+
+func baked(c Config) Config {
+	c.RAM = os.Stdin
+	return c
+}
+
+func restored(c Config) Config {
+	c.template = &Template{size: c.Memory}
+	return c
+}
+
+func goldenArgs(t *testing.T, name string, c Config) {
+	t.Helper()
+	args, fds, err := Args(c)
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
+		return
+	}
+	var got strings.Builder
+	for _, a := range args {
+		if strings.HasPrefix(a, "-") && got.Len() > 0 {
+			got.WriteString("\n")
+		} else if got.Len() > 0 {
+			got.WriteString(" ")
+		}
+		got.WriteString(a)
+	}
+	got.WriteString("\n")
+	for _, f := range fds {
+		fmt.Fprintf(&got, "# descriptor %d: %s %d\n", f.FD, f.Role, f.Disk)
+	}
+	golden(t, filepath.Join("testdata", "args", name), got.String())
 }
 
 func golden(t *testing.T, path, got string) {
@@ -95,12 +112,52 @@ func TestArgsRefuses(t *testing.T) {
 		"no file":       {func(c *Config) { c.Disks[0].Path = "" }, "one of file and path"},
 		"odd size":      {func(c *Config) { c.Disks[1].Size = 511 }, "multiple of 512"},
 		"size of fixed": {func(c *Config) { c.Disks[0].Size = 512 }, "read-only disk has"},
+		"baked copy":    {func(c *Config) { c.RAM, c.template = os.Stdin, &Template{} }, "can't be baked"},
 		"many disks":    {func(c *Config) { c.Disks = make([]Disk, maxDisks+1) }, "want at most"},
 	} {
 		config := full("amd64", TCG, "linux")
 		c.change(&config)
 		if _, _, err := Args(config); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want an error with %q", name, err, c.want)
+		}
+	}
+}
+
+func TestRecipe(t *testing.T) {
+	t.Parallel()
+	recipe := func(change func(*Config)) string {
+		t.Helper()
+		c := full("amd64", TCG, "linux")
+		change(&c)
+		args, err := Recipe(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(args, "\n")
+	}
+	want := recipe(func(*Config) {})
+	for name, change := range map[string]func(*Config){
+		"instance": func(c *Config) { c.Instance = "other" },
+		"user":     func(c *Config) { c.User = &Credential{5, 5} },
+		"files":    func(c *Config) { c.Kernel, c.Initramfs, c.Disks[0].Path = "/k", "/i", "/d" },
+		"memory":   func(c *Config) { c.RAM = os.Stderr },
+	} {
+		if recipe(change) != want {
+			t.Errorf("another %s gives another recipe", name)
+		}
+	}
+	for name, change := range map[string]func(*Config){
+		"clock rate":   func(c *Config) { c.CounterKHz++ },
+		"memory":       func(c *Config) { c.Memory *= 2 },
+		"cpus":         func(c *Config) { c.CPUs++ },
+		"model":        func(c *Config) { c.CPUModel = "max" },
+		"accelerator":  func(c *Config) { c.Accel = KVM },
+		"architecture": func(c *Config) { c.Arch = "riscv64" },
+		"command line": func(c *Config) { c.Append += " more" },
+		"disks":        func(c *Config) { c.Disks[1].ReadOnly, c.Disks[1].Size = true, 0 },
+	} {
+		if recipe(change) == want {
+			t.Errorf("another %s gives the same recipe", name)
 		}
 	}
 }

@@ -20,8 +20,11 @@ const nanosecondTicks = 1_000_000
 // error of under 50 parts in a million.
 const counterSpan = 20 * time.Millisecond
 
-// counterKHz is the rate of the counter that an emulated x86 guest sees. It is a
-// property of the host, so it is measured once.
+// CounterKHz is the rate of the counter that an emulated amd64 guest sees, in
+// kHz. It is a property of the host, so it is measured once in a process; two
+// processes' figures differ by some 50 parts in a million.
+func CounterKHz() int64 { return counterKHz() }
+
 var counterKHz = sync.OnceValue(func() int64 {
 	if runtime.GOARCH != "amd64" {
 		return nanosecondTicks

@@ -37,7 +37,8 @@ type Config struct {
 	Memory int64
 
 	// Kernel is the path of a kernel in the form that vmlinux.ForQEMU makes.
-	// User must be able to read it, and Initramfs, by their own modes.
+	// User must be able to read it, and Initramfs, by their own modes. A restored
+	// machine has its kernel in its memory: there all three of these are ignored.
 	Kernel string
 	// Initramfs is the path of a cpio archive. Default: none.
 	Initramfs string
@@ -46,6 +47,17 @@ type Config struct {
 	// Disks are virtio-blk drives. A guest tells them apart by Name: the order
 	// in which its kernel finds them differs between machines.
 	Disks []Disk
+
+	// RAM, if set, holds the guest's memory while it runs, so that Bake can leave
+	// it there. Boot makes it Memory bytes long. User must be able to write it by
+	// its own mode, and it must hold nothing but zeros. The caller owns and closes
+	// it. Default nil: memory that ends with the machine.
+	RAM *os.File
+	// CounterKHz is the rate of the host CPU's counter, which an emulated amd64
+	// guest is told at its boot and keeps for good: a snapshot is good only where
+	// it is right. Default: measured, which gives a slightly other value each
+	// time (see CounterKHz), so who wants the same machine twice sets it.
+	CounterKHz int64
 
 	// User is whom QEMU runs as. Default nil: ourselves. Needs root.
 	User *Credential
@@ -60,8 +72,8 @@ type Config struct {
 	// Log receives the machine's start and end. Default: discarded.
 	Log *slog.Logger
 
-	hostOS  string // runtime.GOOS, but for tests of other systems' arguments
-	counter int64  // counterKHz, but for tests
+	hostOS   string    // runtime.GOOS, but for tests of other systems' arguments
+	template *Template // set by Restore
 }
 
 // Disk is a drive of a machine. Exactly one of File and Path is set.
@@ -140,8 +152,10 @@ func (c Config) withDefaults() (Config, error) {
 	if err != nil {
 		return c, err
 	}
-	if spec.counter && c.Accel == TCG && c.counter == 0 {
-		c.counter = counterKHz()
+	if !spec.counter || c.Accel != TCG {
+		c.CounterKHz = 0
+	} else if c.CounterKHz <= 0 {
+		c.CounterKHz = CounterKHz()
 	}
 	if c.CPUModel == "" {
 		c.CPUModel = spec.cpu(c.Accel)
@@ -174,8 +188,11 @@ func (c Config) checkMachine() error {
 	if c.Memory < minMemory || c.Memory%(1<<20) != 0 {
 		bad("memory of %d bytes, want whole MiB and at least %d", c.Memory, minMemory)
 	}
-	if c.Kernel == "" {
+	if c.Kernel == "" && c.template == nil {
 		bad("no kernel")
+	}
+	if c.RAM != nil && c.template != nil {
+		bad("a restored machine's memory is private to it and can't be baked")
 	}
 	if c.User != nil && (c.User.UID == 0 || c.User.GID == 0) {
 		bad("user %d:%d is privileged", c.User.UID, c.User.GID)

@@ -46,6 +46,10 @@ func (in *inherited) openOne(c Config, u FDUse) (f *os.File, err error) {
 		return openReadable(c.Initramfs, c.User)
 	case roleDisk:
 		return openDisk(c.Disks[u.Disk])
+	case roleRAM:
+		return openRAM(c)
+	case roleState:
+		return reopen(c.template.state, os.O_RDONLY)
 	}
 	return f, err
 }
@@ -67,6 +71,27 @@ func openReadable(path string, user *Credential) (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// openRAM gives a bake its file, and a restored machine its template's.
+func openRAM(c Config) (*os.File, error) {
+	if c.template != nil {
+		return reopen(c.template.ram, os.O_RDONLY)
+	}
+	if err := c.RAM.Truncate(c.Memory); err != nil {
+		return nil, fmt.Errorf("size the guest's memory: %w", err)
+	}
+	return reopen(c.RAM, os.O_RDWR)
+}
+
+// reopen opens an open file anew. A duplicate would share its position, and two
+// machines that read one state at once would each get a part of it.
+func reopen(f *os.File, flag int) (*os.File, error) {
+	path := f.Name()
+	if runtime.GOOS == "linux" {
+		path = fdPath("linux", int(f.Fd()))
+	}
+	return os.OpenFile(path, flag, 0)
 }
 
 func openDisk(d Disk) (*os.File, error) {

@@ -27,12 +27,16 @@ var ErrClosed = errors.New("machine closed")
 type Machine struct {
 	instance string
 	log      *slog.Logger
+	bakeable bool // its memory is in a file
 	process  *process
 	qmp      *qmp
 	channel  net.Conn
 	console  *tail
 	sign     chan struct{} // closed at the console's first byte
 	messages *tail         // QEMU's own stderr
+
+	resumed  chan struct{} // one element when the guest's CPUs were started
+	migrated chan string   // one element when Bake's saving has ended: how
 
 	mu       sync.Mutex
 	shutdown string // why QEMU says that the guest ended
@@ -47,27 +51,34 @@ type Machine struct {
 // that the guest is ready is for the caller to see on the Channel. The machine
 // lives until it is closed, ends by itself or ctx ends; the caller must Close it.
 func Boot(ctx context.Context, c Config) (*Machine, error) {
+	c.template = nil
+	m, _, err := launch(ctx, c, "boot")
+	return m, err
+}
+
+// launch starts QEMU and opens its monitor. It returns what QEMU inherited, too.
+func launch(ctx context.Context, c Config, verb string) (*Machine, []FDUse, error) {
 	c, err := c.withDefaults()
 	if err != nil {
-		return nil, fmt.Errorf("describe machine: %w", err)
+		return nil, nil, fmt.Errorf("describe machine: %w", err)
 	}
 	args, uses, err := Args(c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	in, err := open(c, uses)
 	if err != nil {
-		return nil, fmt.Errorf("boot machine %s: %w", c.Instance, err)
+		return nil, nil, fmt.Errorf("%s machine %s: %w", verb, c.Instance, err)
 	}
 	m, err := start(ctx, c, args, in)
 	if err != nil {
 		in.closeOurs()
-		return nil, fmt.Errorf("boot machine %s: %w", c.Instance, err)
+		return nil, nil, fmt.Errorf("%s machine %s: %w", verb, c.Instance, err)
 	}
 	if err := m.qmp.negotiate(ctx); err != nil {
-		return nil, fmt.Errorf("boot machine %s: %w", c.Instance, m.abandon(err))
+		return nil, nil, fmt.Errorf("%s machine %s: %w", verb, c.Instance, m.abandon(err))
 	}
-	return m, nil
+	return m, uses, nil
 }
 
 // abandon ends a machine whose monitor failed, and returns why: QEMU's own last
@@ -91,9 +102,12 @@ func start(ctx context.Context, c Config, args []string, in *inherited) (*Machin
 	m := &Machine{
 		instance: c.Instance,
 		log:      c.Log.With("vm", c.Instance),
+		bakeable: c.RAM != nil,
 		channel:  in.channel,
 		console:  &tail{limit: c.ConsoleLimit, first: make(chan struct{})},
 		messages: &tail{limit: c.ConsoleLimit},
+		resumed:  make(chan struct{}, 1),
+		migrated: make(chan string, 1),
 		done:     make(chan struct{}),
 	}
 	m.sign = m.console.first
@@ -121,18 +135,31 @@ func start(ctx context.Context, c Config, args []string, in *inherited) (*Machin
 	return m, nil
 }
 
-// onEvent notes why QEMU is about to end.
+// onEvent notes what the machine's life turns on. It never waits.
 func (m *Machine) onEvent(name string, data json.RawMessage) {
-	if name != "SHUTDOWN" {
+	var d struct{ Reason, Status string }
+	if len(data) > 0 && json.Unmarshal(data, &d) != nil || len(d.Reason) > 40 {
 		return
 	}
-	var d struct{ Reason string }
-	if json.Unmarshal(data, &d) != nil || len(d.Reason) > 40 {
-		return
+	switch name {
+	case "SHUTDOWN": // why QEMU is about to end
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.shutdown = d.Reason
+	case "RESUME":
+		select {
+		case m.resumed <- struct{}{}:
+		default:
+		}
+	case "MIGRATION":
+		switch d.Status {
+		case "completed", "failed", "cancelled":
+			select {
+			case m.migrated <- d.Status:
+			default:
+			}
+		}
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.shutdown = d.Reason
 }
 
 func (m *Machine) finish() {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 )
@@ -82,23 +83,29 @@ func (q *qmp) negotiate(ctx context.Context) error {
 
 // execute runs one command and waits for its reply. A refusal is a *qmpError.
 func (q *qmp) execute(ctx context.Context, command string, arguments any) error {
+	_, err := q.ask(ctx, command, arguments, nil)
+	return err
+}
+
+// ask is execute for a command that has an answer, or that a file goes with.
+func (q *qmp) ask(ctx context.Context, command string, arguments any, file *os.File) (json.RawMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, qmpTimeout)
 	defer cancel()
 	id, reply := q.expect()
 	defer q.forget(id)
-	if err := q.send(ctx, id, command, arguments); err != nil {
-		return fmt.Errorf("send QMP %s: %w", command, err)
+	if err := q.send(ctx, id, command, arguments, file); err != nil {
+		return nil, fmt.Errorf("send QMP %s: %w", command, err)
 	}
 	select {
 	case m := <-reply:
 		if m.Error != nil {
-			return fmt.Errorf("execute QMP %s: %w", command, m.Error)
+			return nil, fmt.Errorf("execute QMP %s: %w", command, m.Error)
 		}
-		return nil
+		return m.Return, nil
 	case <-q.done:
-		return fmt.Errorf("execute QMP %s: %w", command, q.failure())
+		return nil, fmt.Errorf("execute QMP %s: %w", command, q.failure())
 	case <-ctx.Done():
-		return fmt.Errorf("execute QMP %s: %w", command, context.Cause(ctx))
+		return nil, fmt.Errorf("execute QMP %s: %w", command, context.Cause(ctx))
 	}
 }
 
@@ -117,7 +124,7 @@ func (q *qmp) forget(id uint64) {
 	delete(q.waiting, id)
 }
 
-func (q *qmp) send(ctx context.Context, id uint64, command string, arguments any) error {
+func (q *qmp) send(ctx context.Context, id uint64, command string, arguments any, file *os.File) error {
 	b, err := json.Marshal(struct {
 		Execute   string `json:"execute"`
 		Arguments any    `json:"arguments,omitempty"`
@@ -136,8 +143,7 @@ func (q *qmp) send(ctx context.Context, id uint64, command string, arguments any
 	if err := q.conn.SetWriteDeadline(deadline); err != nil {
 		return err
 	}
-	_, err = q.conn.Write(append(b, '\n'))
-	return err
+	return writeWith(q.conn, append(b, '\n'), file)
 }
 
 func (q *qmp) read() {

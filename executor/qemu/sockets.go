@@ -30,3 +30,20 @@ func socketPair(name string) (net.Conn, *os.File, error) {
 	}
 	return conn, theirs, nil
 }
+
+// writeWith writes b, and passes a duplicate of file along, if there is one.
+func writeWith(conn net.Conn, b []byte, file *os.File) error {
+	if file == nil {
+		_, err := conn.Write(b)
+		return err
+	}
+	u, ok := conn.(*net.UnixConn)
+	if !ok {
+		return fmt.Errorf("pass file %s: not over a %T", file.Name(), conn)
+	}
+	n, _, err := u.WriteMsgUnix(b, syscall.UnixRights(int(file.Fd())), nil)
+	if err == nil && n < len(b) {
+		_, err = conn.Write(b[n:])
+	}
+	return err
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -50,6 +51,13 @@ func answer(words []string) string {
 		return diskFile(words[1], "ro")
 	case len(words) == 2 && words[0] == "head":
 		return head(words[1])
+	case len(words) == 2 && words[0] == "keep":
+		kept = words[1]
+		return kept
+	case len(words) == 1 && words[0] == "recall":
+		return kept
+	case len(words) == 2 && words[0] == "dirty":
+		return dirty(words[1])
 	case len(words) == 1 && words[0] == "uptime":
 		b, _ := os.ReadFile("/proc/uptime")
 		return string(b[:strings.IndexByte(string(b), ' ')])
@@ -63,6 +71,22 @@ func answer(words []string) string {
 		}
 	}
 	return "what?"
+}
+
+// kept is what a restored machine must still know.
+var kept = "nothing"
+
+// dirty writes to as many MiB of memory.
+func dirty(mib string) string {
+	n, err := strconv.Atoi(mib)
+	if err != nil {
+		return err.Error()
+	}
+	b := make([]byte, n<<20)
+	for i := 0; i < len(b); i += 4096 {
+		b[i] = 1
+	}
+	return fmt.Sprint(len(b) >> 20)
 }
 
 func loadModules() error {
