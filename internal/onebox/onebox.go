@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/program-explorer/pe/executor"
 	"github.com/program-explorer/pe/gateway/api"
 	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/internal/jobqueue"
@@ -59,7 +60,7 @@ type Box struct {
 }
 
 // Start brings the system up and returns when it takes requests and its
-// executor is ready to register. ctx bounds the start alone; Close or Stop ends the box.
+// executor is registered, so that a job sent now runs now. ctx bounds the start alone; Close or Stop ends the box.
 func Start(ctx context.Context, c Config) (*Box, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -78,7 +79,14 @@ func Start(ctx context.Context, c Config) (*Box, error) {
 		b.err = errors.Join(p.run(running), p.close())
 		cancel()
 	}()
-	return b, nil
+	select {
+	case <-p.executor.Registered():
+		return b, nil
+	case <-b.done:
+		return nil, b.err
+	case <-ctx.Done():
+		return nil, errors.Join(context.Cause(ctx), b.Close())
+	}
 }
 
 // URL is the API's address.
@@ -103,7 +111,7 @@ func (b *Box) Close() error {
 type parts struct {
 	cfg      Config
 	gateway  *roles.Gateway
-	executor interface{ Run(context.Context) error }
+	executor *executor.Executor
 	undo     []func() error
 	once     sync.Once
 	undoErr  error
