@@ -44,13 +44,16 @@ func (s *screen) start(rewritable bool) {
 	if !rewritable || s.stop != nil {
 		return
 	}
-	s.begun, s.stop = time.Now(), make(chan struct{})
+	stop := make(chan struct{})
+	s.mu.Lock()
+	s.begun, s.stop = time.Now(), stop
+	s.mu.Unlock()
 	s.done.Go(func() {
 		tick := time.NewTicker(progressDelay)
 		defer tick.Stop()
 		for {
 			select {
-			case <-s.stop:
+			case <-stop:
 				return
 			case <-tick.C:
 				s.draw()
@@ -66,9 +69,9 @@ func (s *screen) end() {
 	}
 	close(s.stop)
 	s.done.Wait()
-	s.stop = nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.stop = nil
 	s.clear()
 }
 
