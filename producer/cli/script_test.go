@@ -37,7 +37,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			gateway := canned.Start(env.T().(testing.TB))
-			gateway.WantToken = true
+			gateway.WantToken.Store(true)
 			env.Setenv("PE_SERVER", gateway.URL)
 			env.Setenv("PE_TOKEN", canned.Token)
 			env.Values["gateway"] = gateway

@@ -16,6 +16,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -23,14 +24,14 @@ import (
 	"github.com/program-explorer/pe/schemas"
 )
 
-// Token is the access token that the gateway wants once [Gateway.WantToken] is set.
+// Token is the access token that the gateway wants while [Gateway.WantToken] is set.
 const Token = "canned-token"
 
 // Gateway is one running server.
 type Gateway struct {
 	URL string
-	// WantToken refuses requests without [Token]. Set it before the first request.
-	WantToken bool
+	// WantToken refuses requests without [Token].
+	WantToken atomic.Bool
 
 	t       testing.TB
 	schemas map[string]*jsonschema.Schema
@@ -90,7 +91,7 @@ func (g *Gateway) checked(next http.Handler) http.Handler {
 		switch {
 		case busy:
 			g.problem(w, http.StatusServiceUnavailable, "unavailable", "The gateway is not ready", "", "")
-		case g.WantToken && r.Header.Get("Authorization") != "Bearer "+Token:
+		case g.WantToken.Load() && r.Header.Get("Authorization") != "Bearer "+Token:
 			g.problem(w, http.StatusUnauthorized, "unauthorized", "An access token is needed", "", "set PE_TOKEN")
 		case r.Method == http.MethodPost && r.Header.Get("Content-Type") != "application/json":
 			g.problem(w, http.StatusUnsupportedMediaType, "media-type", "The body's media type is not supported", "", "")
