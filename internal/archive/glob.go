@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -50,7 +51,7 @@ func parseGlob(p string) ([]string, error) {
 		case "", ".":
 			continue
 		case "..":
-			return nil, fmt.Errorf("holds ..")
+			return nil, errors.New(`it holds ".."`)
 		case "**":
 			stars++
 			if n := len(segments); n > 0 && segments[n-1] == "**" {

@@ -58,7 +58,6 @@ type unpacker struct {
 	root    *os.Root
 	o       UnpackOptions
 	stats   Stats
-	headers int                // of the archive, and folders that it only implies
 	folders map[string]*folder // known to be real folders
 	order   []*folder          // those whose mode and time are to be set at the end
 	files   map[string]bool    // regular files that this archive made
