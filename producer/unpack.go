@@ -84,7 +84,8 @@ func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 	if name == "." {
 		return nil
 	}
-	if !fs.ValidPath(name) || !filepath.IsLocal(filepath.FromSlash(name)) || strings.Contains(name, "\x00") {
+	// Not fs.ValidPath, which wants UTF-8: a program may name its outputs by any bytes.
+	if path.Clean(name) != name || !filepath.IsLocal(filepath.FromSlash(name)) || strings.Contains(name, "\x00") {
 		return errors.New("its path leaves the folder, or is not clean")
 	}
 	if err := u.open(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -62,6 +63,25 @@ func TestUnpackKeepsWhatItShould(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(dir, "*", ".pe-*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestUnpackKeepsStrangeNames: a program may name its outputs by any bytes.
+func TestUnpackKeepsStrangeNames(t *testing.T) {
+	t.Parallel()
+	names := []string{"new\nline", "..dots", " ", "-rf", "back\\slash"}
+	if runtime.GOOS == "linux" { // elsewhere a filesystem may want UTF-8
+		names = append(names, "bad\xffutf8")
+	}
+	for _, name := range names {
+		dir := t.TempDir()
+		data := archiveOf(t, tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Linkname: "x"})
+		if done, err := Unpack(bytes.NewReader(data), dir, UnpackOptions{}); err != nil || done.Files != 1 {
+			t.Errorf("%q: %+v, %v", name, done, err)
+		}
+		if _, err := os.Lstat(filepath.Join(dir, name)); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
