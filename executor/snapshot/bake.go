@@ -1,0 +1,195 @@
+package snapshot
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Draft is what a bake fills. Its files may be written by any user who is given them, and
+// nobody else can reach them.
+type Draft struct {
+	// RAM is for qemu.Config.RAM, and State for Machine.Bake.
+	RAM, State *os.File
+	// Rootfs is the path of the pinned root filesystem, the one file that the machine's
+	// disk may be.
+	Rootfs string
+}
+
+// Bake boots a machine, brings it to where all its copies shall begin, saves it into the
+// draft, and closes it: when it returns nobody may write to the draft any more.
+type Bake func(context.Context, Draft) error
+
+// Get returns the snapshot of key, and makes it first if there is none: rootfs is the path of
+// the image's EROFS file. Who wants the same snapshot meanwhile, in whichever
+// process, waits and gets that one. A broken one is set aside. Baked says whether this call
+// has baked. The caller releases the snapshot.
+func (s *Store) Get(ctx context.Context, key Key, rootfs string, bake Bake) (_ *Snapshot, baked bool, err error) {
+	id, err := key.ID()
+	if err != nil {
+		return nil, false, err
+	}
+	snap, err := s.Acquire(ctx, id)
+	if err == nil || !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrBroken) {
+		return snap, false, err
+	}
+	lock, err := waitLock(ctx, s.bakeLock(id), os.O_RDWR|os.O_CREATE, unix.LOCK_EX)
+	if err != nil {
+		return nil, false, fmt.Errorf("bake snapshot %s: %w", id, err)
+	}
+	defer func() { err = errors.Join(err, s.endBake(id, lock)) }()
+	// Whoever held the lock before may have baked it, and may have set aside the broken one.
+	if snap, err = s.usable(ctx, id); snap != nil || err != nil {
+		return snap, false, err
+	}
+	if err := s.bake(ctx, id, key, rootfs, bake); err != nil {
+		return nil, false, fmt.Errorf("bake snapshot %s: %w", id, err)
+	}
+	snap, err = s.Acquire(ctx, id)
+	return snap, true, err
+}
+
+// usable acquires a snapshot if there is a good one, and sets a bad one aside. Only who holds
+// the lock on bakes may call it: another's new one would be set aside for the old one's fault.
+func (s *Store) usable(ctx context.Context, id string) (*Snapshot, error) {
+	snap, err := s.Acquire(ctx, id)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil, nil
+	case errors.Is(err, ErrBroken):
+		return nil, s.setAside(id, err)
+	}
+	return snap, err
+}
+
+// bake makes a snapshot beside its place, and moves it there when it is complete and on
+// the disk. What is left of a bake that fails is removed by endBake.
+func (s *Store) bake(ctx context.Context, id string, key Key, rootfs string, bake Bake) error {
+	dir, start := s.bakePath(id), time.Now()
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	m := Manifest{ID: id, Key: key}
+	if err := m.pin(dir, rootfs); err != nil {
+		return err
+	}
+	if err := fill(ctx, dir, bake); err != nil {
+		return err
+	}
+	if err := m.digest(dir); err != nil {
+		return err
+	}
+	m.BakedUS, m.BakeMS = time.Now().UnixMicro(), time.Since(start).Milliseconds()
+	if err := m.write(dir); err != nil {
+		return err
+	}
+	if err := publish(dir, s.readyPath(id)); err != nil {
+		return err
+	}
+	s.log.Info("snapshot baked", "snapshot", id, "took", time.Since(start), "pin", m.Pin)
+	return nil
+}
+
+// pin takes the root filesystem into the snapshot, and makes sure that it is the key's.
+func (m *Manifest) pin(dir, rootfs string) error {
+	path := filepath.Join(dir, rootfsFile)
+	var err error
+	if m.Pin, err = Link(path, rootfs); err != nil {
+		return fmt.Errorf("pin root filesystem: %w", err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	got, err := digestFile(f)
+	return compare(rootfs, got, m.Key.Rootfs, err)
+}
+
+// fill runs the bake. Its files are open to all users in a folder that only we may enter:
+// QEMU's user opens them by an inherited descriptor.
+func fill(ctx context.Context, dir string, bake Bake) error {
+	d := Draft{Rootfs: filepath.Join(dir, rootfsFile)}
+	for name, f := range map[string]**os.File{ramFile: &d.RAM, stateFile: &d.State} {
+		file, err := os.OpenFile(filepath.Join(dir, name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		if err := file.Chmod(0o666); err != nil {
+			return err
+		}
+		*f = file
+	}
+	return bake(ctx, d)
+}
+
+// digest closes the files to writers, and notes what they hold.
+func (m *Manifest) digest(dir string) error {
+	for name, f := range map[string]struct {
+		to     *File
+		digest func(*os.File) (File, error)
+	}{ramFile: {&m.RAM, digestRAM}, stateFile: {&m.State, digestFile}} {
+		file, err := os.Open(filepath.Join(dir, name))
+		if err != nil {
+			return err
+		}
+		if err = file.Chmod(0o400); err == nil {
+			*f.to, err = f.digest(file)
+		}
+		if err == nil {
+			err = file.Sync()
+		}
+		if err = errors.Join(err, file.Close()); err != nil {
+			return fmt.Errorf("digest %s: %w", name, err)
+		}
+	}
+	if m.RAM.Size != m.Key.Memory {
+		return fmt.Errorf("the machine has %d bytes of memory, its key %d", m.RAM.Size, m.Key.Memory)
+	}
+	if m.State.Size <= 0 || m.State.Size > maxState {
+		return fmt.Errorf("the machine's state has %d bytes, want 1 to %d", m.State.Size, maxState)
+	}
+	return nil
+}
+
+func (m *Manifest) write(dir string) error {
+	b, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return err
+	}
+	for name, content := range map[string][]byte{manifestFile: append(b, '\n'), useFile: nil} {
+		f, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return err
+		}
+		_, err = f.Write(content)
+		if err == nil {
+			err = f.Sync()
+		}
+		if err = errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publish moves a complete folder into its place, so that a crash leaves all of it or nothing.
+func publish(from, to string) error {
+	if err := syncDir(from); err != nil {
+		return err
+	}
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(to))
+}
