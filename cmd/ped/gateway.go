@@ -64,8 +64,8 @@ func (a *app) runGateway(ctx context.Context, g gatewayCommand) error {
 		return stopped(ctx, err)
 	}
 	defer c.Queue.Close()
-	if c.Store, err = s3.Open(ctx, s3Config); err != nil {
-		return err
+	if c.Store, err = roles.OpenS3(ctx, s3Config, log); err != nil {
+		return stopped(ctx, err)
 	}
 	gateway, err := roles.NewGateway(ctx, c)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/internal/objstore/dir"
-	"github.com/program-explorer/pe/internal/objstore/s3"
+	"github.com/program-explorer/pe/internal/roles"
 )
 
 // connector opens a connection to the queue; executor is empty for a gateway.
@@ -36,7 +36,7 @@ func (p *parts) queue() (connector, error) {
 // store opens the object store, and the handler of its signed requests if it needs one.
 func (p *parts) store(ctx context.Context) (objstore.Store, http.Handler, error) {
 	if p.cfg.S3 != nil {
-		store, err := s3.Open(ctx, *p.cfg.S3)
+		store, err := roles.OpenS3(ctx, *p.cfg.S3, p.cfg.Log)
 		return store, nil, err
 	}
 	store, err := dir.Open(dir.Config{Path: p.storeDir(), BaseURL: p.objectsURL, Log: p.cfg.Log})
