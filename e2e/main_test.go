@@ -1,0 +1,125 @@
+package e2e
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+var (
+	// bin is the folder of the commands under test, built once for all scenarios.
+	bin string
+	// long admits scenarios that take minutes: -long, or PE_LONG=1.
+	long = flag.Bool("long", os.Getenv("PE_LONG") == "1", "run scenarios that take minutes, too")
+)
+
+// scenarios is how many run at once. Most of each is waiting: for the others,
+// or for something to time out.
+const scenarios = "6"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if !set("test.parallel") {
+		flag.Set("test.parallel", scenarios)
+	}
+	code, err := buildAndRun(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func set(name string) bool {
+	found := false
+	flag.Visit(func(f *flag.Flag) { found = found || f.Name == name })
+	return found
+}
+
+func buildAndRun(m *testing.M) (code int, err error) {
+	// What a killed daemon leaves behind becomes our child, so that leftovers can be told from other people's.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return 1, fmt.Errorf("become a subreaper: %w", err)
+	}
+	dir, err := os.MkdirTemp("", "pe-e2e-")
+	if err != nil {
+		return 1, err
+	}
+	// A machine's own user must be able to pass.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	bin = dir
+	if err := build("../cmd/pe", "../cmd/ped", natsServer); err != nil {
+		return 1, err
+	}
+	code = m.Run()
+	return code, errors.Join(stopShared(), leftovers(dir))
+}
+
+// build makes commands into bin.
+func build(packages ...string) error {
+	cmd := exec.Command("go", append([]string{"build", "-o", bin + "/"}, packages...)...)
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("build %v: %w", packages, err)
+	}
+	return nil
+}
+
+// leftovers is an error that names every process that a scenario left running,
+// and every mount below the folder that all of them worked in.
+func leftovers(dir string) error {
+	var errs []error
+	for _, p := range descendants(os.Getpid()) {
+		errs = append(errs, fmt.Errorf("left running: %s (%d)", p.name, p.pid))
+		syscall.Kill(p.pid, syscall.SIGKILL)
+	}
+	mounts, err := mountsBelow(dir)
+	for _, m := range mounts {
+		errs = append(errs, fmt.Errorf("left mounted: %s", m))
+	}
+	return errors.Join(append(errs, err)...)
+}
+
+// cache is the folder of everything that deploy/setup.sh fetched and built.
+func cache(t *testing.T, elem ...string) string {
+	t.Helper()
+	dir := os.Getenv("PE_CACHE")
+	if dir == "" {
+		dir = filepath.Join("..", ".cache")
+	}
+	path, err := filepath.Abs(filepath.Join(append([]string{dir}, elem...)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		missing(t, "%v: run deploy/setup.sh --for test", err)
+	}
+	return path
+}
+
+// missing ends a test that this machine can't run: loudly where all must run.
+func missing(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("PE_REQUIRE_ALL") == "1" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
+}
+
+// slow marks a scenario that takes minutes.
+func slow(t *testing.T) {
+	t.Helper()
+	if !*long {
+		t.Skip("takes minutes: run with -long or PE_LONG=1, as make test-all does")
+	}
+}

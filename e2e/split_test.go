@@ -1,0 +1,88 @@
+package e2e
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/program-explorer/pe/internal/objstore/s3test"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// TestMainJobOverS3 is the same job with its objects in a real S3 service.
+func TestMainJobOverS3(t *testing.T) {
+	t.Parallel()
+	s3 := s3test.Start(t)
+	s := up(t, s3Args(s3, s3.Endpoint)...)
+	mainJob(t, s.server)
+	largeBinary(t, s.server, 20<<20)
+}
+
+// TestApart is a system that has outgrown one machine: queue, store, gateway
+// and two executors, each a process of its own; and then one of them is lost.
+func TestApart(t *testing.T) {
+	t.Parallel()
+	s3 := s3test.Start(t)
+	queue := startNATS(t, 0, "cellar", "attic")
+	s := startGateway(t, queue, s3Args(s3, s3.Endpoint))
+	home := t.TempDir()
+	cellar := startExecutor(t, queue, "cellar", home)
+	s.waitExecutors(t, "cellar")
+	mainJob(t, s.server)
+
+	id := s.submit(t, "echo begun; sleep 5; echo finished")
+	s.started(t, id, "begun")
+	machines := cellar.machines()
+	cellar.kill()
+	for _, pid := range machines {
+		eventually(t, "a machine ends with its executor", func() bool { return !running(pid) })
+	}
+	startExecutor(t, queue, "attic", t.TempDir())
+	job := s.wait(t, id, schemas.StateSucceeded)
+	if len(job.Attempts) != 2 || job.Attempts[0].Executor != "cellar" || job.Attempts[1].Executor != "attic" {
+		t.Fatalf("attempts are %+v, want one in the cellar and one in the attic", job.Attempts)
+	}
+	if f := job.Attempts[0].Failure; f == nil || f.Code != schemas.FailLost {
+		t.Errorf("the first attempt failed with %+v, want code %s", f, schemas.FailLost)
+	}
+	if job.Result == nil || job.Result.Stdout.Text != "begun\nfinished\n" {
+		t.Errorf("the result is %+v", job.Result)
+	}
+	startExecutor(t, queue, "cellar", home) // it sweeps up what it left when it was killed
+	s.waitExecutors(t, "attic", "cellar")
+	s.pe(t, "run", "--image", "busybox", "--executor", "cellar", "--on", "place=cellar", "--", "echo", "back").want(t, 0).says(t, "back\n")
+}
+
+func startGateway(t *testing.T, queue nats, store []string) system {
+	t.Helper()
+	s := system{dir: t.TempDir()}
+	ready := filepath.Join(s.dir, "ready")
+	args := []string{"gateway", "--listen", "127.0.0.1:0", "--ready-file", ready, "--nats-url", queue.as("gateway"),
+		"--catalog", catalog(t, s.dir), "--allow-loopback-registry"}
+	s.daemon = served(t, "ped", append(args, store...)...)
+	url, err := s.readyIn(ready)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.url = url
+	return s
+}
+
+// startExecutor runs one with its state in a folder.
+func startExecutor(t *testing.T, queue nats, id, dir string) *daemon {
+	t.Helper()
+	return served(t, "ped", "executor", "--executor-id", id, "--nats-url", queue.as(id), "--data-dir", filepath.Join(dir, "data"),
+		"--guest-dir", guests(t), "--catalog", catalog(t, dir), "--allow-loopback-registry", "--slots", "1", "--label", "place="+id)
+}
+
+// waitExecutors waits until the client lists these executors.
+func (s server) waitExecutors(t *testing.T, ids ...string) {
+	t.Helper()
+	eventually(t, "executors "+strings.Join(ids, ", ")+" are there", func() bool {
+		fleet, err := s.client(t).Executors(t.Context())
+		return err == nil && !slices.ContainsFunc(ids, func(id string) bool {
+			return !slices.ContainsFunc(fleet, func(e schemas.Executor) bool { return e.Executor == id && e.State == "up" })
+		})
+	})
+}
