@@ -18,6 +18,7 @@ type timeline struct {
 	spans []schemas.Span
 	// stage hears of each beginning, for people who watch.
 	stage func(name string)
+	told  string
 }
 
 // begin starts a stage, or continues the one of that name; the function that it
@@ -28,8 +29,13 @@ func (t *timeline) begin(name string) (end func()) {
 	return func() { t.add(schemas.Span{Name: name, StartUS: start, EndUS: time.Now().UnixMicro()}) }
 }
 
+// announce tells of a stage that begins, once.
 func (t *timeline) announce(name string) {
-	if t.stage != nil {
+	t.mu.Lock()
+	news := name != t.told
+	t.told = name
+	t.mu.Unlock()
+	if news && t.stage != nil {
 		t.stage(name)
 	}
 }

@@ -1,0 +1,259 @@
+package executor_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/program-explorer/pe/executor"
+	"github.com/program-explorer/pe/executor/session"
+	"github.com/program-explorer/pe/internal/jobqueue"
+	"github.com/program-explorer/pe/internal/objstore"
+	"github.com/program-explorer/pe/schemas"
+)
+
+func TestMachineThatDoesNotStartIsRetried(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "one")
+	w.executor("one", &stub{start: func(_ context.Context, n int, _ executor.Shape) error {
+		if n == 1 {
+			return errors.New("no \x1b[31mboot\n" + strings.Repeat("\xff\u20ac", 2000))
+		}
+		return nil
+	}}, nil)
+	rec := w.wait(w.submit(spec()), schemas.StateSucceeded)
+	f := rec.Attempts[0].Failure
+	if len(rec.Attempts) != 2 || f == nil || f.Code != schemas.FailMachine {
+		t.Fatalf("attempts %+v", rec.Attempts)
+	}
+	if strings.ContainsAny(f.Message, "\x1b\n") || len(f.Message) > schemas.MaxFailureMessage || !strings.HasPrefix(f.Message, "no ") {
+		t.Errorf("message %q", f.Message)
+	}
+}
+
+// TestPlatformFailures maps what breaks to its code, which says whether it is worth a retry.
+func TestPlatformFailures(t *testing.T) {
+	t.Parallel()
+	missing := schemas.File{SHA256: schemas.Digest(make([]byte, 32)), Size: 3}
+	for name, tc := range map[string]struct {
+		run      func(context.Context, executor.Shape, executor.Work) (executor.Ended, error)
+		file     *schemas.File
+		attempts int
+		want     schemas.FailureCode
+	}{
+		"guest": {
+			run: func(context.Context, executor.Shape, executor.Work) (executor.Ended, error) {
+				return executor.Ended{}, &session.GuestError{Kind: session.Hung, Err: errors.New("silence")}
+			},
+			want: schemas.FailGuest,
+		},
+		"hostile outputs": {
+			run: func(context.Context, executor.Shape, executor.Work) (executor.Ended, error) {
+				return executor.Ended{Outputs: bytes.NewReader(bytes.Repeat([]byte("no tar "), 1000))}, nil
+			},
+			want: schemas.FailGuest,
+		},
+		"input that is gone": {file: &missing, want: schemas.FailInput},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "one")
+			s := &stub{run: tc.run}
+			w.executor("one", s, nil)
+			job := spec()
+			if tc.file != nil {
+				job.Files = map[string]schemas.File{"f": *tc.file}
+			}
+			rec := w.submit(job)
+			w.eventually("an attempt has failed", func() bool {
+				var err error
+				rec, err = w.Get(t.Context(), rec.Tenant, rec.ID)
+				return err == nil && len(rec.Attempts) > 0 && rec.Attempts[0].EndedUS != 0
+			})
+			f := rec.Attempts[0].Failure
+			if f == nil || f.Code != tc.want {
+				t.Errorf("failure %+v, want %s", f, tc.want)
+			}
+			if dead := rec.State == schemas.StateDead; dead == tc.want.Retryable() {
+				t.Errorf("job is %s", rec.State)
+			}
+			w.eventually("the machine is closed", func() bool { return s.open() == 0 })
+		})
+	}
+}
+
+func TestUploadThatIsRefusedIsAFailure(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "one")
+	w.setDeny(func(r *http.Request) int {
+		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/1/") {
+			return http.StatusBadRequest
+		}
+		return 0
+	})
+	w.executor("one", &stub{}, nil)
+	rec := w.wait(w.submit(spec()), schemas.StateSucceeded)
+	f := rec.Attempts[0].Failure
+	if len(rec.Attempts) != 2 || f == nil || f.Code != schemas.FailUpload || strings.Contains(f.Message, "?") || strings.Contains(f.Message, "http") {
+		t.Errorf("attempts %+v, failure %+v", rec.Attempts, f)
+	}
+}
+
+func TestStoreThatIsAwayForAMoment(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "one")
+	var denied atomic.Int32
+	w.setDeny(func(r *http.Request) int {
+		switch n := denied.Add(1); {
+		case n == 1:
+			return http.StatusServiceUnavailable
+		case n == 2:
+			return http.StatusForbidden // as for an expired signature
+		}
+		return 0
+	})
+	w.executor("one", &stub{}, nil)
+	rec := w.wait(w.submit(spec()), schemas.StateSucceeded)
+	if len(rec.Attempts) != 1 {
+		t.Errorf("attempts %+v", rec.Attempts)
+	}
+}
+
+// A job that runs for longer than a lease stays its executor's.
+func TestHeartbeatsKeepTheLease(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "one")
+	w.executor("one", &stub{run: func(ctx context.Context, _ executor.Shape, _ executor.Work) (executor.Ended, error) {
+		select {
+		case <-time.After(4 * time.Second): // several leases
+			return executor.Ended{}, nil
+		case <-ctx.Done():
+			return executor.Ended{}, context.Cause(ctx)
+		}
+	}}, nil)
+	if rec := w.wait(w.submit(spec()), schemas.StateSucceeded); len(rec.Attempts) != 1 {
+		t.Errorf("attempts %+v", rec.Attempts)
+	}
+}
+
+func TestFolderThatCannotBeMade(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "one", "other")
+	e := w.executor("one", &stub{}, nil)
+	w.eventually("the executor is known", func() bool { return len(w.Executors()) == 1 })
+	spoil(t, e.dir+"/attempts")
+	rec := w.submit(spec())
+	w.eventually("the attempt has failed", func() bool {
+		rec, err := w.Get(t.Context(), rec.Tenant, rec.ID)
+		return err == nil && len(rec.Attempts) > 0 && rec.Attempts[0].Failure != nil && rec.Attempts[0].Failure.Code == schemas.FailInternal
+	})
+	e.stop()
+	w.executor("other", &stub{}, nil)
+	w.wait(rec, schemas.StateSucceeded)
+}
+
+// scripted is a gateway whose answers the test chooses; the queue and the store are real.
+type scripted struct {
+	w     *world
+	pool  string
+	rec   schemas.Record
+	spec  schemas.JobSpec
+	lost  atomic.Int32 // claims that get no answer
+	mu    sync.Mutex
+	nonce map[string]int
+}
+
+func (g *scripted) claim(_ context.Context, _ string, body []byte) (any, error) {
+	c, err := schemas.DecodeControl[schemas.Claim](body)
+	if err != nil {
+		return nil, err
+	}
+	g.mu.Lock()
+	g.nonce[c.Nonce]++
+	g.mu.Unlock()
+	if g.lost.Add(-1) >= 0 {
+		return nil, errors.New("the answer is lost")
+	}
+	return schemas.ClaimReply{Answer: schemas.AnswerGranted, Grant: &schemas.Grant{
+		Attempt: 1, Image: imageRef(), Needs: g.spec.Requires, Spec: &g.spec, QueuedUS: time.Now().Add(time.Hour).UnixMicro(),
+	}}, nil
+}
+
+func (g *scripted) hello(context.Context, string, []byte) (any, error) {
+	return schemas.HelloReply{BeatMS: 100, LeaseMS: 1000, Pools: []string{g.pool}}, nil
+}
+
+func (g *scripted) beat(context.Context, string, []byte) (any, error) {
+	return schemas.BeatReply{Pools: []string{g.pool}}, nil
+}
+
+func (g *scripted) sign(ctx context.Context, _ string, body []byte) (any, error) {
+	ask, err := schemas.DecodeControl[schemas.Sign](body)
+	if err != nil {
+		return nil, err
+	}
+	var reply schemas.SignReply
+	for _, o := range ask.Put {
+		sum, err := schemas.ParseDigest(o.SHA256)
+		if err != nil {
+			return nil, err
+		}
+		s, err := g.w.store.SignPut(ctx, schemas.AttemptKey(ask.Tenant, ask.Job, ask.Attempt, o.Name), objstore.SignPutOptions{Size: o.Size, SHA256: sum, IfAbsent: true})
+		if err != nil {
+			return nil, err
+		}
+		reply.Put = append(reply.Put, schemas.SignedRequest{Method: s.Method, URL: s.URL, Header: s.Header})
+	}
+	return reply, nil
+}
+
+// TestLostClaimReply: the nonce of every try is the same, so one attempt comes of
+// them; and a gateway whose clock is ahead by an hour spoils no result.
+func TestLostClaimReply(t *testing.T) {
+	t.Parallel()
+	w := emptyWorld(t, "one")
+	g := &scripted{w: w, spec: spec(), nonce: map[string]int{}}
+	g.pool = g.spec.Requires.Pool()
+	g.lost.Store(1)
+	ctx, cancel := context.WithCancel(context.Background())
+	var serving sync.WaitGroup
+	t.Cleanup(func() { cancel(); serving.Wait() })
+	for verb, h := range map[string]jobqueue.Handler{schemas.VerbHello: g.hello, schemas.VerbBeat: g.beat, schemas.VerbClaim: g.claim, schemas.VerbSign: g.sign} {
+		serving.Go(func() {
+			if err := w.queue.Serve(ctx, verb, true, h); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if err := w.queue.EnsurePool(t.Context(), g.pool); err != nil {
+		t.Fatal(err)
+	}
+	w.executor("one", &stub{}, nil)
+	job, err := schemas.NewJobID(time.Now(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	place := jobqueue.Place{Pool: g.pool, Lane: schemas.LaneBatch, Tenant: schemas.SingleTenant, Job: job}
+	if _, err := w.queue.PublishOffer(t.Context(), place, job+".1"); err != nil {
+		t.Fatal(err)
+	}
+	rec := schemas.Record{Tenant: schemas.SingleTenant, ID: job, Attempts: []schemas.Attempt{{N: 1}}, Result: &schemas.Object{}}
+	w.eventually("the attempt is reported", func() bool { return w.reported("one", rec, 1) })
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.nonce) != 1 {
+		t.Errorf("nonces %v", g.nonce)
+	}
+	for _, s := range w.result(rec).Spans {
+		if s.EndUS < s.StartUS {
+			t.Errorf("span %+v", s)
+		}
+	}
+}

@@ -1,0 +1,151 @@
+// Package noop "runs" jobs by starting nothing: a job takes no time, or a given
+// one, writes nothing or a given text, and ends with a given exit code. All else
+// of its life is real: offer, claim, staging, objects, report. It is for
+// measuring the control plane alone, and for tests of what surrounds a machine.
+//
+// No job gets here by accident: it is offered as a container, which no default
+// job accepts, with a kernel of the name "noop". A job that is meant for it
+// asks for both:
+//
+//	"requires": {"isolation": "container", "kernel": "noop"}
+//
+// An executor that has this runner must have no other one of its kind. It must
+// not know the queue or the object store.
+package noop
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/program-explorer/pe/executor"
+	"github.com/program-explorer/pe/imagesync"
+	"github.com/program-explorer/pe/schemas"
+	"github.com/program-explorer/pe/schemas/guestproto"
+)
+
+// Kernel is the kernel's release as a job may require it.
+const Kernel = "noop"
+
+// Config of a runner that runs nothing.
+type Config struct {
+	// Arch that it claims to be. Default: this program's own.
+	Arch string
+	// Start is how long a machine takes to start, Run how long a job runs. Default 0.
+	Start, Run time.Duration
+	// Stdout is what every job writes. Default: nothing.
+	Stdout []byte
+	// ExitCode of every job, 0 to 255.
+	ExitCode int
+}
+
+// Runner is an executor.Runner.
+type Runner struct{ cfg Config }
+
+var _ executor.Runner = (*Runner)(nil)
+
+// New returns a runner.
+func New(c Config) (*Runner, error) {
+	if c.Arch == "" {
+		c.Arch = runtime.GOARCH
+	}
+	if !slices.Contains(schemas.Archs, c.Arch) {
+		return nil, fmt.Errorf("no-op runner of architecture %q: want one of %v", c.Arch, schemas.Archs)
+	}
+	if c.ExitCode < 0 || c.ExitCode > 255 {
+		return nil, fmt.Errorf("no-op runner with exit code %d: want 0 to 255", c.ExitCode)
+	}
+	return &Runner{c}, nil
+}
+
+// Offering implements executor.Runner.
+func (r *Runner) Offering() schemas.Offering {
+	return schemas.Offering{Arch: r.cfg.Arch, Isolation: schemas.IsolationContainer, Kernel: Kernel, CPUModel: Kernel}
+}
+
+// Requires is what a job must ask for to get here.
+func (r *Runner) Requires() schemas.Requires {
+	return schemas.Requires{Arch: r.cfg.Arch, Isolation: schemas.IsolationContainer, Kernel: Kernel}
+}
+
+// Start implements executor.Runner.
+func (r *Runner) Start(ctx context.Context, _ executor.Shape) (executor.Machine, error) {
+	begin := time.Now()
+	if err := pass(ctx, r.cfg.Start); err != nil {
+		return nil, err
+	}
+	return &machine{cfg: r.cfg, booted: since(schemas.SpanBooted, begin), closed: make(chan struct{})}, nil
+}
+
+type machine struct {
+	cfg    Config
+	booted schemas.Span
+	once   sync.Once
+	closed chan struct{}
+}
+
+// Run implements executor.Machine.
+func (m *machine) Run(ctx context.Context, work executor.Work) (executor.Ended, error) {
+	begin := time.Now()
+	work.Stage(schemas.SpanRunning)
+	if len(m.cfg.Stdout) > 0 {
+		work.Stdout(m.cfg.Stdout)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-m.closed:
+			cancel(io.ErrClosedPipe)
+		case <-ctx.Done():
+		}
+	}()
+	if err := pass(ctx, m.cfg.Run); err != nil {
+		return executor.Ended{}, err
+	}
+	return executor.Ended{
+		Exit:  guestproto.Exit{Code: m.cfg.ExitCode},
+		Guest: guestproto.Ready{Kernel: Kernel, CPUModel: Kernel},
+		Spans: []schemas.Span{m.booted, since(schemas.SpanRunning, begin)},
+	}, nil
+}
+
+// Close implements executor.Machine.
+func (m *machine) Close() error {
+	m.once.Do(func() { close(m.closed) })
+	return nil
+}
+
+// pass lets time pass.
+func pass(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return context.Cause(ctx)
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func since(name string, begin time.Time) schemas.Span {
+	return schemas.Span{Name: name, StartUS: begin.UnixMicro(), EndUS: time.Now().UnixMicro()}
+}
+
+// Images has every image, without a byte of it: nothing looks into them. It is
+// an executor.Images.
+type Images struct{}
+
+var _ executor.Images = Images{}
+
+// Get implements executor.Images.
+func (Images) Get(_ context.Context, reference, digest, arch string) (*imagesync.Image, error) {
+	return &imagesync.Image{Reference: reference, Digest: digest, Platform: "linux/" + arch}, nil
+}
