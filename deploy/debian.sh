@@ -1,5 +1,5 @@
 # debian.sh is read by the scripts that fetch from Debian: which suite serves an
-# architecture, and where the mirror is. The caller defines die.
+# architecture, where the mirror is, and patience with it. The caller defines say and die.
 #
 # No host's name stands here: the mirror is the one that the machine's own apt
 # is configured with, or PE_DEBIAN_MIRROR (and PE_DEBIAN_SECURITY_MIRROR).
@@ -40,4 +40,15 @@ write_sources() {
 			echo "${4:-deb} [signed-by=$keyring] $security $2-security main"
 		fi
 	} >"$1"
+}
+
+# again COMMAND…: run it until it works, at most four times: mirrors are being
+# synchronised now and then, and connections break.
+again() {
+	for pause in 2 10 30; do
+		"$@" && return
+		say "trying again in $pause s"
+		sleep "$pause"
+	done
+	"$@"
 }

@@ -49,13 +49,13 @@ fetch() {
 		# A mirror in the middle of its synchronisation; the point release will do.
 		say "$arch: no usable index of $suite-security, going on without it"
 		write_sources "$state/sources.list" "$suite" no
-		apt-get "$@" update
+		again apt-get "$@" update
 	fi
 	package=$(apt-cache "$@" depends --no-recommends --no-suggests "$(metapackage_of "$arch")" |
 		awk '$1 == "Depends:" && $2 ~ /^linux-image-/ { print $2; exit }')
 	[ -n "$package" ] || die "$(metapackage_of "$arch") names no kernel package for $arch"
 	say "$arch: fetching $package"
-	(cd "$state/deb" && apt-get "$@" download "$package")
+	(cd "$state/deb" && again apt-get "$@" download "$package")
 	dpkg-deb -x "$state"/deb/*.deb "$into"
 	dpkg-deb -W "$state"/deb/*.deb >"$into/package"
 	rm -rf "$state"

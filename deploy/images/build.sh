@@ -46,7 +46,7 @@ fetch_packages() { # TAR WITH_SECURITY
 	mmdebstrap --quiet --variant=extract --arch="$arch" \
 		--include="$(recipe package | tr -s ' \n' ',' | sed 's/,$//')" \
 		--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
-		--skip=output/dev,check/qemu \
+		--skip=output/dev,check/qemu --aptopt='Acquire::Retries "3"' \
 		"$suite" "$1" "$work/sources.list" >&2
 }
 
@@ -56,7 +56,7 @@ fetch_packages() { # TAR WITH_SECURITY
 unpack_packages() {
 	if ! fetch_packages "$work/all.tar" yes; then
 		say "trying again without $suite-security, which not every mirror has whole"
-		fetch_packages "$work/all.tar" no
+		again fetch_packages "$work/all.tar" no
 	fi
 	set -- "$1"
 	for path in $(sed 's/#.*//' "$here/trimmed.paths") $(recipe drop); do
