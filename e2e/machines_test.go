@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -103,4 +104,27 @@ func mountsBelow(dir string) ([]string, error) {
 		}
 	}
 	return found, err
+}
+
+// groups lists the control groups of machines on this host, other people's among them.
+func groups() []string {
+	var found []string
+	filepath.WalkDir("/sys/fs/cgroup", func(path string, d os.DirEntry, err error) error {
+		if err == nil && d.IsDir() && strings.HasPrefix(d.Name(), "pe-j") {
+			found = append(found, path)
+		}
+		return nil
+	})
+	return found
+}
+
+// leftGroups is an error that names each empty group that is there now, and was not before.
+func leftGroups(before []string) error {
+	var errs []error
+	for _, path := range groups() {
+		if procs, err := os.ReadFile(filepath.Join(path, "cgroup.procs")); err == nil && len(procs) == 0 && !slices.Contains(before, path) {
+			errs = append(errs, fmt.Errorf("left behind: %s", path))
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -61,8 +61,9 @@ func buildAndRun(m *testing.M) (code int, err error) {
 	if err := build("../cmd/pe", "../cmd/ped", natsServer); err != nil {
 		return 1, err
 	}
+	before := groups()
 	code = m.Run()
-	return code, errors.Join(stopShared(), leftovers(dir))
+	return code, errors.Join(stopShared(), leftovers(dir), leftGroups(before))
 }
 
 // build makes commands into bin.

@@ -25,7 +25,7 @@ func TestApart(t *testing.T) {
 	t.Parallel()
 	s3 := s3test.Start(t)
 	queue := startNATS(t, 0, "cellar", "attic")
-	s := startGateway(t, queue, s3Args(s3, s3.Endpoint))
+	s := startGateway(t, queue, s3Args(s3, s3.Endpoint), "127.0.0.1:0")
 	home := t.TempDir()
 	cellar := startExecutor(t, queue, "cellar", home)
 	s.waitExecutors(t, "cellar")
@@ -54,11 +54,35 @@ func TestApart(t *testing.T) {
 	s.pe(t, "run", "--image", "busybox", "--executor", "cellar", "--on", "place=cellar", "--", "echo", "back").want(t, 0).says(t, "back\n")
 }
 
-func startGateway(t *testing.T, queue nats, store []string) system {
+// TestGatewayKilledInMidRun: the job goes on without one, and so does the
+// client that follows it, when another is there.
+func TestGatewayKilledInMidRun(t *testing.T) {
+	t.Parallel()
+	s3 := s3test.Start(t)
+	queue := startNATS(t, 0, "attic")
+	address := closedDoor(t, "").address
+	s := startGateway(t, queue, s3Args(s3, s3.Endpoint), address)
+	executor := startExecutor(t, queue, "attic", t.TempDir())
+	s.waitExecutors(t, "attic")
+	dir := t.TempDir()
+	ends := make(chan ended, 1)
+	go func() {
+		ends <- s.peIn(t, dir, nil, "run", "--image", "busybox", "--output", "out", "--", "sh", "-c", "sleep 4; echo finished | tee /output/file")
+	}()
+	executor.says(t, "machine started")
+	s.kill()
+	startGateway(t, queue, s3Args(s3, s3.Endpoint), address)
+	(<-ends).want(t, 0).says(t, "finished\n")
+	if got := string(read(t, dir, "out/file")); got != "finished\n" {
+		t.Errorf("the output is %q", got)
+	}
+}
+
+func startGateway(t *testing.T, queue nats, store []string, listen string) system {
 	t.Helper()
 	s := system{dir: t.TempDir()}
 	ready := filepath.Join(s.dir, "ready")
-	args := []string{"gateway", "--listen", "127.0.0.1:0", "--ready-file", ready, "--nats-url", queue.as("gateway"),
+	args := []string{"gateway", "--listen", listen, "--ready-file", ready, "--nats-url", queue.as("gateway"),
 		"--catalog", catalog(t, s.dir), "--allow-loopback-registry"}
 	s.daemon = served(t, "ped", append(args, store...)...)
 	url, err := s.readyIn(ready)
