@@ -163,7 +163,6 @@ func TestFolderThatCannotBeMade(t *testing.T) {
 type scripted struct {
 	w     *world
 	pool  string
-	rec   schemas.Record
 	spec  schemas.JobSpec
 	lost  atomic.Int32 // claims that get no answer
 	mu    sync.Mutex
