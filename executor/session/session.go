@@ -28,6 +28,9 @@ type Options struct {
 	Transfer int64
 	// Grace is how long after the job's own wall limit the host's clock stops it. Default 5 s.
 	Grace time.Duration
+	// Runs is how many runs a machine had in a former life (Session.Runs, when it was baked): it takes
+	// none of them again. For Resume only. Default 0.
+	Runs uint16
 	// Dying is how long a killed job may take to end before the machine counts as hung. Default 15 s.
 	Dying time.Duration
 }
@@ -90,6 +93,7 @@ func Resume(conn io.ReadWriteCloser, o Options) *Session {
 	s := &Session{
 		conn: conn, o: o.withDefaults(), w: guestproto.NewWriter(conn),
 		frames: make(chan incoming), next: make(chan struct{}), gone: make(chan struct{}),
+		run: o.Runs,
 	}
 	go s.read()
 	return s
@@ -169,6 +173,13 @@ func (s *Session) Ping(ctx context.Context, nonce uint64) error {
 		err = s.fail(&GuestError{Kind: Lied, Err: errors.New("pong for another ping")})
 	}
 	return err
+}
+
+// Runs is how many runs the machine has had.
+func (s *Session) Runs() uint16 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.run
 }
 
 // Poweroff asks the machine to stop and closes the session.
