@@ -23,8 +23,9 @@ type Draft struct {
 }
 
 // Bake boots a machine, brings it to where all its copies shall begin, saves it into the
-// draft, and closes it: when it returns nobody may write to the draft any more.
-type Bake func(context.Context, Draft) error
+// draft, and closes it: when it returns nobody may write to the draft any more. The note,
+// JSON or nothing, is kept in the manifest for who talks to the copies.
+type Bake func(context.Context, Draft) (note json.RawMessage, err error)
 
 // Get returns the snapshot of key, and makes it first if there is none: rootfs is the path of
 // the image's EROFS file. Who wants the same snapshot meanwhile, in whichever
@@ -82,7 +83,7 @@ func (s *Store) bake(ctx context.Context, id string, key Key, rootfs string, bak
 	if err := m.pin(dir, rootfs); err != nil {
 		return err
 	}
-	if err := fill(ctx, dir, bake); err != nil {
+	if err := m.fill(ctx, dir, bake); err != nil {
 		return err
 	}
 	if err := m.digest(dir); err != nil {
@@ -117,7 +118,7 @@ func (m *Manifest) pin(dir, rootfs string) error {
 
 // fill runs the bake. Its files are open to all users in a folder that only we may enter:
 // QEMU's user opens them by an inherited descriptor.
-func fill(ctx context.Context, dir string, bake Bake) error {
+func (m *Manifest) fill(ctx context.Context, dir string, bake Bake) (err error) {
 	d := Draft{Rootfs: filepath.Join(dir, rootfsFile)}
 	for name, f := range map[string]**os.File{ramFile: &d.RAM, stateFile: &d.State} {
 		file, err := os.OpenFile(filepath.Join(dir, name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
@@ -130,7 +131,8 @@ func fill(ctx context.Context, dir string, bake Bake) error {
 		}
 		*f = file
 	}
-	return bake(ctx, d)
+	m.Note, err = bake(ctx, d)
+	return err
 }
 
 // digest closes the files to writers, and notes what they hold.

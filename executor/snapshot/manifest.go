@@ -17,9 +17,11 @@ type Manifest struct {
 	// State is what QEMU saved.
 	State File `json:"state"`
 	// Pin is how the root filesystem came into the snapshot.
-	Pin     How   `json:"pin"`
-	BakedUS int64 `json:"baked_us"` // when, in microseconds since the Unix epoch
-	BakeMS  int64 `json:"bake_ms"`  // how long it took
+	Pin How `json:"pin"`
+	// Note is the baker's.
+	Note    json.RawMessage `json:"note,omitempty"`
+	BakedUS int64           `json:"baked_us"` // when, in microseconds since the Unix epoch
+	BakeMS  int64           `json:"bake_ms"`  // how long it took
 }
 
 // Baked is when the snapshot was made.

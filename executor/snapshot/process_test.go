@@ -3,6 +3,7 @@ package snapshot
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -35,13 +36,14 @@ func TestMain(m *testing.M) {
 func bakeProcess(dir, rootfs, content string) int {
 	s, err := Open(Config{Dir: dir})
 	if err == nil {
-		_, _, err = s.Get(context.Background(), keyOf(content), rootfs, func(ctx context.Context, d Draft) error {
-			if err := pretend(ctx, d); err != nil {
-				return err
+		_, _, err = s.Get(context.Background(), keyOf(content), rootfs, func(ctx context.Context, d Draft) (json.RawMessage, error) {
+			note, err := pretend(ctx, d)
+			if err != nil {
+				return nil, err
 			}
 			fmt.Println("baking")
-			_, err := bufio.NewReader(os.Stdin).ReadString('\n')
-			return err
+			_, err = bufio.NewReader(os.Stdin).ReadString('\n')
+			return note, err
 		})
 	}
 	if err != nil {

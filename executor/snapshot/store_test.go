@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -42,18 +43,28 @@ func keyOf(content string) Key {
 }
 
 // pretend bakes no machine, but files like one's.
-func pretend(_ context.Context, d Draft) error {
+func pretend(_ context.Context, d Draft) (json.RawMessage, error) {
 	if err := d.RAM.Truncate(memory); err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := d.RAM.WriteAt([]byte("memory"), 5<<20); err != nil {
-		return err
+		return nil, err
 	}
 	_, err := d.State.WriteString("state")
-	return err
+	return json.RawMessage(`{"runs": 1}`), err
 }
 
-func never(context.Context, Draft) error { return errors.New("baked once more") }
+func never(context.Context, Draft) (json.RawMessage, error) {
+	return nil, errors.New("baked once more")
+}
+
+// grown is pretend with more in it.
+func grown(grow func(Draft) error) Bake {
+	return func(ctx context.Context, d Draft) (json.RawMessage, error) {
+		note, err := pretend(ctx, d)
+		return note, errors.Join(err, grow(d))
+	}
+}
 
 func openStore(t testing.TB, dir string) *Store {
 	t.Helper()
@@ -97,7 +108,7 @@ func TestBakeOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
-			snap, baked, err := stores[i%2].Get(t.Context(), key, rootfs, func(ctx context.Context, d Draft) error {
+			snap, baked, err := stores[i%2].Get(t.Context(), key, rootfs, func(ctx context.Context, d Draft) (json.RawMessage, error) {
 				bakes.Add(1)
 				return pretend(ctx, d)
 			})
@@ -187,14 +198,12 @@ func TestBakeFails(t *testing.T) {
 		bake   Bake
 		want   string
 	}{
-		"the bake fails": {rootfs, func(context.Context, Draft) error { return oops }, oops.Error()},
-		"nothing baked":  {rootfs, func(context.Context, Draft) error { return nil }, "0 bytes of memory"},
-		"no state":       {rootfs, func(_ context.Context, d Draft) error { return d.RAM.Truncate(memory) }, "state has 0 bytes"},
-		"another image":  {wrong, never, "want 8 with"},
-		"no image":       {rootfs + "x", never, "no such file"},
-		"a state of lies": {rootfs, func(ctx context.Context, d Draft) error {
-			return errors.Join(pretend(ctx, d), d.State.Truncate(maxState+1))
-		}, "state has"},
+		"the bake fails":  {rootfs, func(context.Context, Draft) (json.RawMessage, error) { return nil, oops }, oops.Error()},
+		"nothing baked":   {rootfs, func(context.Context, Draft) (json.RawMessage, error) { return nil, nil }, "0 bytes of memory"},
+		"no state":        {rootfs, func(_ context.Context, d Draft) (json.RawMessage, error) { return nil, d.RAM.Truncate(memory) }, "state has 0 bytes"},
+		"another image":   {wrong, never, "want 8 with"},
+		"no image":        {rootfs + "x", never, "no such file"},
+		"a state of lies": {rootfs, grown(func(d Draft) error { return d.State.Truncate(maxState + 1) }), "state has"},
 	} {
 		snap, _, err := s.Get(t.Context(), key, c.rootfs, c.bake)
 		if err == nil {
@@ -370,9 +379,7 @@ func TestSparse(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	rootfs, key := image(t, "an image")
 	key.Memory = 8 << 30
-	snap, id := get(t, s, key, rootfs, func(ctx context.Context, d Draft) error {
-		return errors.Join(pretend(ctx, d), d.RAM.Truncate(8<<30))
-	})
+	snap, id := get(t, s, key, rootfs, grown(func(d Draft) error { return d.RAM.Truncate(8 << 30) }))
 	info, ok := s.inspect(id)
 	if !ok || info.Bytes > 64<<10 {
 		t.Errorf("8 GiB with one page take %d bytes", info.Bytes)
