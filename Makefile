@@ -38,7 +38,8 @@ test: build ## Install what is needed and run every test, virtual machines inclu
 	PE_REQUIRE_ALL=1 go test -p 2 -timeout 25m $(PKG)
 
 .PHONY: test-all
-test-all: test cross ## Also build for every platform, and fuzz each decoder for a short while
+test-all: export PE_LONG = 1
+test-all: test cross ## Also the tests that take minutes, a build for every platform, and a short fuzz of each decoder
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=10s
 
 .PHONY: lint

@@ -219,6 +219,14 @@ catalog() {
 	done
 }
 
+# sources are what the end-to-end tests build.
+sources() {
+	[ -d "$cache/sources/zlib" ] && return 0
+	[ -z "$dry_run" ] || { say "fetching the Debian source package of zlib"; return 0; }
+	debian_mirror
+	PE_CACHE=$cache "$repo/deploy/sources.sh" zlib
+}
+
 guests() {
 	[ -z "$dry_run" ] || { say "building the guest for: $(archs)"; return 0; }
 	for arch in $(archs); do
@@ -250,6 +258,7 @@ kernels
 if wanted test; then
 	go_tool versitygw "github.com/versity/versitygw/cmd/versitygw@$versitygw_version"
 	go_tool staticcheck "honnef.co/go/tools/cmd/staticcheck@$staticcheck_version"
+	sources
 fi
 program
 guests

@@ -26,7 +26,34 @@ func TestDocumentedSessions(t *testing.T) {
 	}
 }
 
-func runDocumented(t *testing.T, s server, script string) {
+// TestREADMESession runs the README's first command on the demonstration's own program.
+func TestREADMESession(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "```console\n$ ")
+	command, rest, found := strings.Cut(rest, "\n")
+	shown, _, _ := strings.Cut(rest, "\n\n")
+	words, isRun := strings.CutPrefix(command, "pe run ")
+	if !found || !isRun {
+		t.Fatalf("the README's first command is %q, want pe run …", command)
+	}
+	demo, err := filepath.Abs("../deploy/demo/main.c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := runDocumented(t, shared(t).server, "cp "+demo+" . && bin/pe run "+words)
+	for line := range strings.Lines(shown) {
+		// Kernel and sizes change with what it runs on.
+		if !strings.Contains(line, "Linux") && !strings.HasPrefix(line, "pe: ") && !strings.Contains(e.stdout, line) {
+			t.Errorf("the README shows %q", line)
+		}
+	}
+}
+
+func runDocumented(t *testing.T, s server, script string) ended {
 	t.Helper()
 	dir := t.TempDir()
 	write(t, dir, "main.c", []byte(helloC))
@@ -38,9 +65,7 @@ func runDocumented(t *testing.T, s server, script string) {
 	cmd.Env = environment("PE_SERVER=" + s.url)
 	e := runCommand(t, cmd)
 	t.Logf("%s\n%s%s", script, e.stdout, e.stderr)
-	if e.code != 0 {
-		t.Errorf("exit code %d", e.code)
-	}
+	return e.want(t, 0)
 }
 
 // codeBlocks are the indented blocks of a section of a Markdown file.
