@@ -1,8 +1,12 @@
 package vm
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 )
@@ -29,7 +33,8 @@ const (
 	maxManifest   = 64 << 10
 )
 
-// LoadBundle reads the manifest of the bundle for arch below dir.
+// LoadBundle reads the manifest of the bundle for arch below dir, and checks
+// its files against it: a half-written kernel would only hang.
 func LoadBundle(dir, arch string) (*Bundle, error) {
 	dir = filepath.Join(dir, arch)
 	text, err := os.ReadFile(filepath.Join(dir, manifestFile))
@@ -46,7 +51,26 @@ func LoadBundle(dir, arch string) (*Bundle, error) {
 	if b.Arch != arch {
 		return nil, fmt.Errorf("load guest bundle %s: it is for %s, not %s", dir, b.Arch, arch)
 	}
+	if err := errors.Join(checkFile(b.kernel(), b.KernelSHA256), checkFile(b.initramfs(), b.InitramfsSHA256)); err != nil {
+		return nil, fmt.Errorf("load guest bundle %s: %w", dir, err)
+	}
 	return b, nil
+}
+
+func checkFile(path, digest string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, file); err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	if got := hex.EncodeToString(hash.Sum(nil)); got != digest {
+		return fmt.Errorf("%s has sha256 %s, its manifest says %q (build it again)", path, got, digest)
+	}
+	return nil
 }
 
 // Digest is that of the guest's init; the kernel has a name of its own.

@@ -1,0 +1,93 @@
+package vm
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func writeBundle(t *testing.T, change func(*Bundle, string)) string {
+	t.Helper()
+	root := t.TempDir()
+	dir := filepath.Join(root, "amd64")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256([]byte("content"))
+	b := &Bundle{Arch: "amd64", KernelRelease: "6.1", KernelSHA256: hex.EncodeToString(sum[:]), InitramfsSHA256: hex.EncodeToString(sum[:])}
+	for _, name := range []string{kernelFile, initramfsFile} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("content"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(b, dir)
+	text, err := json.Marshal(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, manifestFile), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+func TestLoadBundle(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		change func(b *Bundle, dir string)
+		says   string // "" for success
+	}{
+		"whole":              {func(*Bundle, string) {}, ""},
+		"of another machine": {func(b *Bundle, _ string) { b.Arch = "arm64" }, "arm64"},
+		"changed kernel":     {func(b *Bundle, _ string) { b.KernelSHA256 = strings.Repeat("0", 64) }, "kernel has sha256"},
+		"no initramfs":       {func(_ *Bundle, dir string) { os.Remove(filepath.Join(dir, initramfsFile)) }, "no such file"},
+		"cut initramfs":      {func(_ *Bundle, dir string) { os.Truncate(filepath.Join(dir, initramfsFile), 3) }, "initramfs.cpio has sha256"},
+	} {
+		_, err := LoadBundle(writeBundle(t, tc.change), "amd64")
+		if (err == nil) != (tc.says == "") || err != nil && !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := LoadBundle(t.TempDir(), "riscv64"); err == nil || !strings.Contains(err.Error(), "ped guest build --arch riscv64") {
+		t.Errorf("a bundle that isn't there: %v", err)
+	}
+}
+
+func TestUsersAreNeverShared(t *testing.T) {
+	t.Parallel()
+	u := &Users{}
+	if a, b, c := u.take(), u.take(), u.take(); a != 0 || b != 1 || c != 2 {
+		t.Errorf("users %d, %d, %d", a, b, c)
+	}
+	u.give(1)
+	if again, next := u.take(), u.take(); again != 1 || next != 3 {
+		t.Errorf("users %d, %d", again, next)
+	}
+}
+
+func TestMachineBytes(t *testing.T) {
+	t.Parallel()
+	for job, want := range map[int64]int64{
+		0: minMachine, 128 << 20: 256 << 20, 128<<20 + 1: 512 << 20, 768 << 20: 1 << 30, 1 << 50: maxMachine,
+	} {
+		if got := machineBytes(job); got != want {
+			t.Errorf("a job of %d bytes gets a machine of %d, want %d", job, got, want)
+		}
+	}
+}
+
+// What a guest writes to its console reaches people in an error.
+func TestConsoleIsQuoted(t *testing.T) {
+	t.Parallel()
+	if got := lastLines([]byte(" \n\r ")); got != "" {
+		t.Errorf("nothing is quoted as %s", got)
+	}
+	got := lastLines([]byte(strings.Repeat("x", 1000) + "\x1b]0;title\a\xff\nlast"))
+	if strings.ContainsFunc(got, func(r rune) bool { return r < ' ' || r > '~' }) || !strings.HasSuffix(got, `last"`) || len(got) > 4*consoleExcerpt+2 {
+		t.Errorf("quoted as %s", got)
+	}
+}
