@@ -59,6 +59,9 @@ func buildAndRun(m *testing.M) (code int, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	bin = dir
+	if err := os.Mkdir(temporary(), 0o777); err != nil {
+		return 1, err
+	}
 	if err := build("../cmd/pe", "../cmd/ped", natsServer); err != nil {
 		return 1, err
 	}
@@ -101,13 +104,18 @@ func openSources(root string) error {
 }
 
 // leftovers is an error that names every process that a scenario left running,
-// and every mount below the folder that all of them worked in.
+// every temporary file, and every mount below the folder that all of them worked in.
 func leftovers(dir string) error {
 	var errs []error
 	for _, p := range descendants(os.Getpid()) {
 		errs = append(errs, fmt.Errorf("left running: %s (%d)", p.name, p.pid))
 		syscall.Kill(p.pid, syscall.SIGKILL)
 	}
+	files, err := os.ReadDir(temporary())
+	for _, f := range files {
+		errs = append(errs, fmt.Errorf("left in TMPDIR: %s", f.Name()))
+	}
+	errs = append(errs, err)
 	mounts, err := mountsBelow(dir)
 	for _, m := range mounts {
 		errs = append(errs, fmt.Errorf("left mounted: %s", m))

@@ -40,16 +40,19 @@ func launch(name string, args ...string) (*daemon, error) {
 	return d, nil
 }
 
-// environment is ours without what would configure the commands under test.
+// environment is ours without what would configure the commands under test, and
+// with a folder for temporary files in which nothing may be left.
 func environment(more ...string) []string {
-	var env []string
+	env := []string{"TMPDIR=" + temporary()}
 	for _, pair := range os.Environ() {
-		if !strings.HasPrefix(pair, "PED_") && !strings.HasPrefix(pair, "PE_SERVER=") && !strings.HasPrefix(pair, "PE_TOKEN=") {
+		if !strings.HasPrefix(pair, "TMPDIR=") && !strings.HasPrefix(pair, "PED_") && !strings.HasPrefix(pair, "PE_SERVER=") && !strings.HasPrefix(pair, "PE_TOKEN=") {
 			env = append(env, pair)
 		}
 	}
 	return append(env, more...)
 }
+
+func temporary() string { return filepath.Join(bin, "tmp") }
 
 // served starts a daemon for a test, which ends it and shows its log if it failed.
 func served(t *testing.T, name string, args ...string) *daemon {
