@@ -256,3 +256,19 @@ func TestLostClaimReply(t *testing.T) {
 		}
 	}
 }
+
+// A queue that is away while a job runs costs it nothing.
+func TestQueueRestartsInMidRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "one")
+	b := newBlocks()
+	w.executor("one", &stub{run: b.run}, nil)
+	rec := w.submit(spec())
+	b.wait(w, 1)
+	w.server.Restart(t)
+	close(b.release)
+	if rec = w.wait(rec, schemas.StateSucceeded); len(rec.Attempts) != 1 {
+		t.Errorf("attempts %+v", rec.Attempts)
+	}
+	w.wait(w.submit(spec()), schemas.StateSucceeded)
+}
