@@ -15,7 +15,7 @@ import (
 )
 
 // expectedFD matches what a machine's descriptors may be, besides its files.
-var expectedFD = regexp.MustCompile(`^(/dev/null|pipe:\[\d+\]|socket:\[\d+\]|anon_inode:\[?(eventfd|eventpoll|signalfd|timerfd)\]?)$`)
+var expectedFD = regexp.MustCompile(`^(/dev/null( \(deleted\))?|pipe:\[\d+\]|socket:\[\d+\]|anon_inode:\[?(eventfd|eventpoll|signalfd|timerfd)\]?)$`)
 
 func TestQEMUHoldsOnlyItsOwn(t *testing.T) {
 	g := needGuest(t)
