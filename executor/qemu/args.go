@@ -104,13 +104,15 @@ func (a *argList) base(c Config) {
 }
 
 // memory puts the guest's RAM into a file where there is one: shared with the
-// file while it is baked, private to the machine when it is restored. Not with
+// machine's own file, private to the machine with its template's. Not with
 // readonly=on: in QEMU 7.2 that is the guest's own memory made read-only.
 func (a *argList) memory(c Config) string {
 	share := "on"
-	if c.template != nil {
+	switch {
+	case c.RAM != nil:
+	case c.template != nil:
 		share = "off"
-	} else if c.RAM == nil {
+	default:
 		return ""
 	}
 	a.add("-object", fmt.Sprintf("memory-backend-file,id=mem,size=%dM,mem-path=%s,share=%s",

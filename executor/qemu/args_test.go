@@ -33,7 +33,7 @@ func TestArgs(t *testing.T) {
 		full("riscv64", TCG, "linux"), full("riscv64", TCG, "darwin"),
 	} {
 		name := fmt.Sprintf("%s-%s-%s", c.hostOS, c.Arch, c.Accel)
-		for suffix, c := range map[string]Config{"": c, "-bake": baked(c), "-restore": restored(c)} {
+		for suffix, c := range map[string]Config{"": c, "-bake": baked(c), "-restore": restored(c), "-rebake": restored(baked(c))} {
 			goldenArgs(t, name+suffix, c)
 		}
 	}
@@ -112,7 +112,6 @@ func TestArgsRefuses(t *testing.T) {
 		"no file":       {func(c *Config) { c.Disks[0].Path = "" }, "one of file and path"},
 		"odd size":      {func(c *Config) { c.Disks[1].Size = 511 }, "multiple of 512"},
 		"size of fixed": {func(c *Config) { c.Disks[0].Size = 512 }, "read-only disk has"},
-		"baked copy":    {func(c *Config) { c.RAM, c.template = os.Stdin, &Template{} }, "can't be baked"},
 		"many disks":    {func(c *Config) { c.Disks = make([]Disk, maxDisks+1) }, "want at most"},
 	} {
 		config := full("amd64", TCG, "linux")

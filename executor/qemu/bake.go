@@ -55,6 +55,11 @@ func (m *Machine) save(ctx context.Context, state *os.File) error {
 	if _, err := m.qmp.ask(ctx, "getfd", map[string]string{"fdname": stateName}, state); err != nil {
 		return err
 	}
+	// A machine that was restored has had the event of that. It came before these answers.
+	select {
+	case <-m.migrated:
+	default:
+	}
 	if err := m.qmp.execute(ctx, "migrate", map[string]string{"uri": "fd:" + stateName}); err != nil {
 		return err
 	}

@@ -132,7 +132,12 @@ func (c *Cgroups) bound(m Config, pid int) (cgroup, error) {
 }
 
 func (c *Cgroups) limit(g cgroup, m Config, pid int) error {
-	memory := strconv.FormatInt(m.Memory+tcgBuffer<<20+memoryOverhead, 10)
+	bytes := m.Memory + tcgBuffer<<20 + memoryOverhead
+	if m.template != nil {
+		// What a restored machine touches first is charged to it twice: see Template.Grown.
+		bytes += m.Memory
+	}
+	memory := strconv.FormatInt(bytes, 10)
 	quota := strconv.Itoa((100*m.CPUs + cpuOverhead) * cpuPeriod / 100)
 	set := func(dir, file, value string) error {
 		return os.WriteFile(filepath.Join(dir, file), []byte(value), 0)

@@ -49,9 +49,10 @@ type Config struct {
 	Disks []Disk
 
 	// RAM, if set, holds the guest's memory while it runs, so that Bake can leave
-	// it there. Boot makes it Memory bytes long. User must be able to write it by
-	// its own mode, and it must hold nothing but zeros. The caller owns and closes
-	// it. Default nil: memory that ends with the machine.
+	// it there. User must be able to write it by its own mode. For Boot it holds
+	// nothing, and is made Memory bytes long; for Restore it is a copy of the
+	// template's memory. The caller owns and closes it. Default nil: memory that
+	// ends with the machine.
 	RAM *os.File
 	// CounterKHz is the rate of the host CPU's counter, which an emulated amd64
 	// guest is told at its boot and keeps for good: a snapshot is good only where
@@ -190,9 +191,6 @@ func (c Config) checkMachine() error {
 	}
 	if c.Kernel == "" && c.template == nil {
 		bad("no kernel")
-	}
-	if c.RAM != nil && c.template != nil {
-		bad("a restored machine's memory is private to it and can't be baked")
 	}
 	if c.User != nil && (c.User.UID == 0 || c.User.GID == 0) {
 		bad("user %d:%d is privileged", c.User.UID, c.User.GID)

@@ -73,13 +73,15 @@ func openReadable(path string, user *Credential) (*os.File, error) {
 	return f, nil
 }
 
-// openRAM gives a bake its file, and a restored machine its template's.
+// openRAM gives a machine its own file, or its template's.
 func openRAM(c Config) (*os.File, error) {
-	if c.template != nil {
+	if c.RAM == nil {
 		return reopen(c.template.ram, os.O_RDONLY)
 	}
-	if err := c.RAM.Truncate(c.Memory); err != nil {
-		return nil, fmt.Errorf("size the guest's memory: %w", err)
+	if c.template == nil {
+		if err := c.RAM.Truncate(c.Memory); err != nil {
+			return nil, fmt.Errorf("size the guest's memory: %w", err)
+		}
 	}
 	return reopen(c.RAM, os.O_RDWR)
 }

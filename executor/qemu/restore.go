@@ -17,6 +17,9 @@ const restoreTimeout = 30 * time.Second
 // guest takes them for: call ResizeDisk after its first reply. Like Boot's, the
 // machine lives until it is closed, ends by itself or ctx ends.
 //
+// Without c.RAM its memory is private to it, and ends with it. With c.RAM, which holds a copy of the
+// template's memory, it can be baked again.
+//
 // The guest is a copy: its clock stands where the bake was, and its random
 // numbers are those of all other copies. The caller has to give it its own
 // before anything that matters runs in it.
@@ -26,6 +29,15 @@ func Restore(ctx context.Context, c Config, t *Template) (*Machine, error) {
 	}
 	if c.Memory != t.size {
 		return nil, fmt.Errorf("restore machine: it has %d bytes of memory, its template %d", c.Memory, t.size)
+	}
+	if c.RAM != nil {
+		info, err := c.RAM.Stat()
+		if err != nil {
+			return nil, fmt.Errorf("restore machine: %w", err)
+		}
+		if info.Size() != t.size {
+			return nil, fmt.Errorf("restore machine: its own memory has %d bytes, its template's %d", info.Size(), t.size)
+		}
 	}
 	c.template = t
 	m, uses, err := launch(ctx, c, "restore")

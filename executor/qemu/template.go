@@ -53,10 +53,20 @@ func Load(ram, state *os.File) (_ *Template, err error) {
 	return t, nil
 }
 
-// Resident is how much of the host's memory the template takes, in bytes. It
-// may grow to the size of the guest's memory: what was never touched before the
-// bake is allocated, once for all machines, when one of them first reads it.
+// Resident is how much of the host's memory the template takes at first, in bytes.
 func (t *Template) Resident() int64 { return t.resident }
+
+// Grown is how much more it takes by now, in bytes. Memory that was never touched
+// before the bake is a hole, and where a machine touches it the host fills the
+// hole too, for good. So a job that fills its machine's memory makes the template as
+// large as that: load another then, and close this one.
+func (t *Template) Grown() int64 {
+	info, err := t.ram.Stat()
+	if err != nil {
+		return 0
+	}
+	return max(0, allocated(info)-t.resident)
+}
 
 // Size is how much memory each of its machines has, in bytes.
 func (t *Template) Size() int64 { return t.size }

@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"os"
+	"syscall"
 
 	"github.com/program-explorer/pe/executor/qemu/sparse"
 	"golang.org/x/sys/unix"
@@ -32,4 +33,13 @@ func sealedCopy(name string, from *os.File, size int64) (_ *os.File, written int
 		return nil, 0, os.NewSyscallError("seal memory", err)
 	}
 	return f, written, nil
+}
+
+// allocated is how much of a file is not holes, in bytes.
+func allocated(info os.FileInfo) int64 {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0
+	}
+	return s.Blocks * sector
 }

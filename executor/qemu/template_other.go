@@ -10,3 +10,6 @@ func sealedCopy(_ string, from *os.File, size int64) (*os.File, int64, error) {
 	f, err := os.Open(from.Name())
 	return f, size, err
 }
+
+// allocated is not known, and does not matter for a file that is not memory.
+func allocated(os.FileInfo) int64 { return 0 }
