@@ -48,6 +48,21 @@ func Copy(path, old string) (How, error) {
 	return how, nil
 }
 
+// CopyRAM gives a machine a memory of its own (qemu.Config.RAM) that it may change: to, an empty
+// file, becomes a copy of the snapshot's.
+func (s *Snapshot) CopyRAM(to *os.File) (How, error) {
+	from, err := s.o.root.Open(ramFile)
+	if err != nil {
+		return "", fmt.Errorf("copy memory of snapshot %s: %w", s.o.manifest.ID, err)
+	}
+	defer from.Close()
+	how, err := copyFile(to, from)
+	if err != nil {
+		return "", fmt.Errorf("copy memory of snapshot %s: %w", s.o.manifest.ID, err)
+	}
+	return how, nil
+}
+
 func copyFile(to, from *os.File) (How, error) {
 	if reflink(to, from) == nil {
 		return Reflinked, nil

@@ -54,7 +54,9 @@ type guest struct {
 	key    snapshot.Key
 }
 
-func newGuest(t testing.TB) guest {
+func newGuest(t testing.TB) guest { t.Helper(); return newGuestOf(t, 256<<20) }
+
+func newGuestOf(t testing.TB, memory int64) guest {
 	t.Helper()
 	if _, err := qemu.FindBinary("amd64"); err != nil {
 		if os.Getenv("PE_REQUIRE_ALL") == "1" {
@@ -72,7 +74,7 @@ func newGuest(t testing.TB) guest {
 		t.Fatal(err)
 	}
 	g := guest{store: store, rootfs: busybox(t), config: qemu.Config{
-		Arch: "amd64", Memory: 256 << 20,
+		Arch: "amd64", Memory: memory,
 		Kernel: filepath.Join(bundle, "kernel"), Initramfs: filepath.Join(bundle, "initramfs.cpio"),
 	}}
 	if g.config.CounterKHz, err = store.ClockRate(qemu.CounterKHz()); err != nil {
@@ -207,7 +209,7 @@ func run(ctx context.Context, s *session.Session, command string) (ran, error) {
 	_, err := s.Run(ctx, session.Request{
 		Job: &guestproto.Job{
 			Argv: []string{"sh", "-c", command}, Env: []string{"PATH=/bin:/usr/bin"}, Cwd: "/",
-			Limits: guestproto.Limits{WallMS: 60_000, Memory: 64 << 20, PIDs: 64, Scratch: 16 << 20, Output: 1 << 20, Log: 1 << 20},
+			Limits: guestproto.Limits{WallMS: 60_000, Memory: 128 << 20, PIDs: 64, Scratch: 96 << 20, Output: 1 << 20, Log: 1 << 20},
 			Input:  guestproto.Input{Via: guestproto.ViaNone}, Stdin: guestproto.Stdin{Via: guestproto.ViaNone},
 			Output: guestproto.Output{Via: guestproto.ViaChannel},
 		},
@@ -228,13 +230,9 @@ func (g guest) clone(t testing.TB, snap *snapshot.Snapshot, n int) (*qemu.Machin
 
 func (g guest) cloneWithDisks(t testing.TB, snap *snapshot.Snapshot, n int) (*qemu.Machine, *session.Session, map[string]*os.File) {
 	t.Helper()
-	template, err := snap.Template()
-	if err != nil {
-		t.Fatal(err)
-	}
 	c := g.config
 	c.User, c.Disks = qemu.SlotUser(61+n), disks(t, "", snap.Rootfs())
-	m, err := qemu.Restore(t.Context(), c, template)
+	m, err := snap.Restore(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}

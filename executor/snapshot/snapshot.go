@@ -30,9 +30,14 @@ type opened struct {
 	lock     *os.File
 	users    int // under Store.mu
 
-	mu       sync.Mutex
+	// mu is held for reading while a machine is restored from the template, so that
+	// nobody replaces it meanwhile.
+	mu       sync.RWMutex
 	template *qemu.Template
 }
+
+// maxGrown is by how many bytes a template may grow before it is replaced.
+const maxGrown = 32 << 20
 
 // Acquire returns the snapshot of that id. It is ErrNotFound, or ErrBroken if there is one
 // that can't be used. The caller releases it.
@@ -131,22 +136,61 @@ func (s *Snapshot) Manifest() Manifest { return s.o.manifest }
 // store closes it.
 func (s *Snapshot) Rootfs() *os.File { return s.o.rootfs }
 
-// Template returns what machines are restored from. The first call reads it into memory, of
-// which all users in this process share one copy; it is valid until the last of them
-// releases the snapshot.
-func (s *Snapshot) Template() (*qemu.Template, error) {
-	o := s.o
+// Restore restores a machine. c describes it as it was baked, with disks of its own, of
+// which the one with the image is Rootfs. The first call reads the snapshot into memory,
+// of which all users in this process share one copy. An error that isn't ctx's is a reason
+// to SetAside the snapshot.
+func (s *Snapshot) Restore(ctx context.Context, c qemu.Config) (*qemu.Machine, error) {
+	t, done, err := s.o.use()
+	if err != nil {
+		return nil, fmt.Errorf("load snapshot %s: %w", s.o.manifest.ID, err)
+	}
+	defer done()
+	return qemu.Restore(ctx, c, t)
+}
+
+// Resident is how much of the host's memory the snapshot takes at this moment, in bytes, besides
+// its machines' own.
+func (s *Snapshot) Resident() int64 {
+	s.o.mu.RLock()
+	defer s.o.mu.RUnlock()
+	if s.o.template == nil {
+		return 0
+	}
+	return s.o.template.Resident() + s.o.template.Grown()
+}
+
+// use returns the template, which stays until done is called.
+func (o *opened) use() (_ *qemu.Template, done func(), err error) {
+	for {
+		o.mu.RLock()
+		if o.template != nil && o.template.Grown() <= maxGrown {
+			return o.template, o.mu.RUnlock, nil
+		}
+		o.mu.RUnlock()
+		if err := o.renew(); err != nil {
+			return nil, nil, err
+		}
+	}
+}
+
+// renew loads the template, if there is none or it has grown. Machines that run have descriptors of
+// the old one by themselves.
+func (o *opened) renew() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.template != nil {
-		return o.template, nil
+	if o.template != nil && o.template.Grown() <= maxGrown {
+		return nil // another has done it
 	}
 	t, err := o.load()
 	if err != nil {
-		return nil, fmt.Errorf("load snapshot %s: %w", o.manifest.ID, err)
+		return err
+	}
+	if o.template != nil {
+		_ = o.template.Close()
 	}
 	o.template = t
-	return t, nil
+	return nil
 }
 
 func (o *opened) load() (*qemu.Template, error) {

@@ -307,8 +307,10 @@ func TestSetAside(t *testing.T) {
 		t.Fatalf("baked %v, %v", baked, err)
 	}
 	defer second.Release()
-	if _, err := first.Template(); err != nil {
+	if _, done, err := first.o.use(); err != nil {
 		t.Errorf("who has it may go on: %v", err)
+	} else {
+		done()
 	}
 	if err := first.SetAside(errors.New("once more")); err != nil || !exists(s.readyPath(id)) {
 		t.Errorf("the new one was set aside for the old one's fault: %v", err)
@@ -324,6 +326,12 @@ func TestRemoveAndCollect(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, dir)
 	var ids []string
+	rootfs, key := image(t, "bad")
+	bad, badID := get(t, s, key, rootfs, pretend)
+	if err := bad.SetAside(errors.New("QEMU ended")); err != nil {
+		t.Fatal(err)
+	}
+	bad.Release()
 	for i, content := range []string{"first", "second", "third"} {
 		rootfs, key := image(t, content)
 		snap, id := get(t, s, key, rootfs, pretend)
@@ -355,6 +363,9 @@ func TestRemoveAndCollect(t *testing.T) {
 	if c, err := s.GC(t.Context(), 1<<40); err != nil || len(c.Removed) > 0 || c.Kept < all[0].Bytes*3 {
 		t.Errorf("collected within the budget: %+v, %v", c, err)
 	}
+	if c, err := s.GC(t.Context(), all[0].Bytes*3); err != nil || !slices.Equal(c.Removed, []string{badID}) || len(names(t, dir, brokenDir)) > 0 {
+		t.Errorf("collected %+v, %v, want what was set aside", c, err)
+	}
 	if c, err := s.GC(t.Context(), all[0].Bytes*2); err != nil || !slices.Equal(c.Removed, ids[1:2]) || c.Kept > all[0].Bytes*2 {
 		t.Errorf("collected %+v, %v, want %s", c, err, ids[1])
 	}
@@ -384,13 +395,19 @@ func TestSparse(t *testing.T) {
 	if !ok || info.Bytes > 64<<10 {
 		t.Errorf("8 GiB with one page take %d bytes", info.Bytes)
 	}
-	tmpl, err := snap.Template()
-	if err != nil || tmpl.Size() != 8<<30 || tmpl.Resident() != 4096 {
-		t.Errorf("template of %d bytes, %d resident, %v", tmpl.Size(), tmpl.Resident(), err)
+	tmpl, done, err := snap.o.use()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if again, err := snap.Template(); err != nil || again != tmpl {
-		t.Errorf("the second user has a template of its own: %v", err)
+	defer done()
+	if tmpl.Size() != 8<<30 || tmpl.Resident() != 4096 {
+		t.Errorf("template of %d bytes, %d resident", tmpl.Size(), tmpl.Resident())
 	}
+	again, doneAgain, err := snap.o.use()
+	if err != nil || again != tmpl {
+		t.Fatalf("the second user has a template of its own: %v", err)
+	}
+	doneAgain()
 	into := filepath.Join(t.TempDir(), "clone")
 	ways, err := snap.Clone(into)
 	if err != nil {
