@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -96,4 +97,29 @@ func TestCancel(t *testing.T) {
 	}
 	s.noMachines(t)
 	s.pe(t, "run", "--image", "busybox", "--", "echo", "free again").want(t, 0).says(t, "free again\n")
+}
+
+// TestInterrupt: Ctrl-C at `pe run` cancels its job.
+func TestInterrupt(t *testing.T) {
+	t.Parallel()
+	s := shared(t)
+	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "pe"), "run", "--image", "busybox", "--label", "suite=interrupt", "--", "sh", "-c", "echo begun; sleep 600")
+	cmd.Env = environment("PE_SERVER=" + s.url)
+	out := &syncBuffer{}
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the program has begun", func() bool { return strings.Contains(out.String(), "begun") })
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if cmd.Wait(); cmd.ProcessState.ExitCode() != 130 || !strings.Contains(out.String(), "cancelled") {
+		t.Errorf("%s: %s", cmd.ProcessState, out)
+	}
+	ids := s.list(t, "--label", "suite=interrupt")
+	if len(ids) != 1 {
+		t.Fatalf("jobs %v, want one", ids)
+	}
+	s.wait(t, ids[0], schemas.StateCancelled)
 }

@@ -26,9 +26,12 @@ func TestApart(t *testing.T) {
 	s3 := s3test.Start(t)
 	queue := startNATS(t, 0, "cellar", "attic")
 	s := startGateway(t, queue, s3Args(s3, s3.Endpoint), "127.0.0.1:0")
+	early := s.submit(t, "echo nobody was here")
+	s.pe(t, "status", early).want(t, 0).says(t, "queued", "no executor")
 	home := t.TempDir()
 	cellar := startExecutor(t, queue, "cellar", home)
 	s.waitExecutors(t, "cellar")
+	s.wait(t, early, schemas.StateSucceeded)
 	mainJob(t, s.server)
 
 	id := s.submit(t, "echo begun; sleep 5; echo finished")
