@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/program-explorer/pe/executor/qemu/sparse"
 	"golang.org/x/sys/unix"
 )
 
@@ -140,8 +141,8 @@ func (m *Manifest) digest(dir string) error {
 	for name, f := range map[string]struct {
 		to     *File
 		digest func(*os.File) (File, error)
-	}{ramFile: {&m.RAM, digestRAM}, stateFile: {&m.State, digestFile}} {
-		file, err := os.Open(filepath.Join(dir, name))
+	}{ramFile: {&m.RAM, trimRAM}, stateFile: {&m.State, digestFile}} {
+		file, err := os.OpenFile(filepath.Join(dir, name), os.O_RDWR, 0)
 		if err != nil {
 			return err
 		}
@@ -162,6 +163,18 @@ func (m *Manifest) digest(dir string) error {
 		return fmt.Errorf("the machine's state has %d bytes, want 1 to %d", m.State.Size, maxState)
 	}
 	return nil
+}
+
+// trimRAM gives up what the guest had used once and then zeroed, a third of the whole.
+func trimRAM(f *os.File) (File, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return File{}, err
+	}
+	if err := sparse.Trim(f, info.Size()); err != nil {
+		return File{}, err
+	}
+	return digestRAM(f)
 }
 
 func (m *Manifest) write(dir string) error {

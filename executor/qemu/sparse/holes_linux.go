@@ -1,6 +1,7 @@
 package sparse
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -20,4 +21,13 @@ func data(f *os.File, at, size int64) (begin, end int64) {
 		end = size
 	}
 	return begin, end
+}
+
+// punch makes a hole.
+func punch(f *os.File, at, size int64) error {
+	err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, at, size)
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return nil
+	}
+	return os.NewSyscallError("punch hole", err)
 }

@@ -125,3 +125,27 @@ func TestLarge(t *testing.T) {
 		t.Error("the copy has another digest")
 	}
 }
+
+func TestTrim(t *testing.T) {
+	t.Parallel()
+	const size = 8*chunk + 5
+	ones := bytes.Repeat([]byte{1}, chunk)
+	f := create(t, size, map[int64][]byte{
+		0: make([]byte, chunk), chunk: ones, 2*chunk + 1: make([]byte, chunk), 5 * chunk: ones, size - 5: []byte("short"),
+		6 * chunk: make([]byte, page), 6*chunk + page: {1},
+	})
+	want, before := digest(t, f, size), allocated(t, f)
+	if err := Trim(f, size); err != nil {
+		t.Fatal(err)
+	}
+	if digest(t, f, size) != want {
+		t.Error("the content has changed")
+	}
+	if got := allocated(t, f); got > before-2*chunk+64<<10 {
+		t.Errorf("takes %d bytes, %d before", got, before)
+	}
+	info, err := f.Stat()
+	if err != nil || info.Size() != size {
+		t.Errorf("size %d, %v", info.Size(), err)
+	}
+}
