@@ -77,7 +77,7 @@ func (c *collected) addOutputs(ctx context.Context, a *attempt, ended Ended) err
 		return c.dropOutputs("the outputs did not fit on their disk") // cut in the middle of an entry
 	case err != nil:
 		return fail(schemas.FailGuest, fmt.Errorf("outputs: %w", err))
-	case packed.Size > a.spec.Limits.OutputBytes+a.spec.Limits.OutputBytes/32+packingSlack:
+	case packed.Size > a.spec.Limits.ArchiveBytes():
 		return c.dropOutputs("the outputs are too large when they are packed")
 	}
 	if err := c.list(index); err != nil {
@@ -90,20 +90,13 @@ func (c *collected) addOutputs(ctx context.Context, a *attempt, ended Ended) err
 	if err != nil {
 		return fail(schemas.FailInternal, fmt.Errorf("index of outputs: %w", err))
 	}
-	if listing.Size > maxIndex {
+	if listing.Size > schemas.MaxIndexBytes {
 		return c.dropOutputs("the names of the outputs are too long")
 	}
 	c.result.Archive, c.result.Index = &packed.Object, &listing.Object
 	c.objects = append(c.objects, packed, listing)
 	return nil
 }
-
-// What a gateway takes, in bytes: an archive that packing has made larger than
-// the limit by a part of 32 and this much, and an index.
-const (
-	packingSlack = 1 << 20
-	maxIndex     = 64 << 20
-)
 
 // dropOutputs gives up outputs that can't be stored: the limit that they hit is
 // the job's, and would be hit again.

@@ -132,7 +132,7 @@ func TestCollectManyOutputs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	index, err := atrest.DecodeIndex(file, maxIndex)
+	index, err := atrest.DecodeIndex(file, schemas.MaxIndexBytes)
 	if err != nil || len(index.Entries) != len(headers) {
 		t.Errorf("index of %d entries, %v", len(index.Entries), err)
 	}

@@ -36,11 +36,11 @@ type UnpackOptions struct {
 }
 
 // Unpack writes a tar of outputs into a folder, which is made when the first
-// entry needs it. Files, folders, and symlinks that stay inside are written;
-// anything else is an error: the gateway sends nothing else, so whoever does is
+// entry needs it. Files, folders, symlinks that stay inside and hard links to
+// files of the archive are written; anything else is an error: the gateway sends nothing else, so whoever does is
 // not to be believed. Owners and special mode bits are dropped.
 func Unpack(r io.Reader, dir string, opt UnpackOptions) (Unpacked, error) {
-	u := unpacker{opt: opt, dir: dir, real: map[string]bool{".": true}}
+	u := unpacker{opt: opt, dir: dir, real: map[string]bool{".": true}, files: map[string]bool{}}
 	defer u.close()
 	archive := tar.NewReader(r)
 	for entries := 0; ; entries++ {
@@ -71,6 +71,8 @@ type unpacker struct {
 	// real are folders that are no links: below a link, a relative target would
 	// not mean what its text says.
 	real map[string]bool
+	// files are those that this archive wrote: what a hard link may name.
+	files map[string]bool
 }
 
 func (u *unpacker) close() {
@@ -102,8 +104,10 @@ func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 		return u.makeFolder(name)
 	case tar.TypeSymlink:
 		return u.link(name, h.Linkname)
+	case tar.TypeLink:
+		return u.hardLink(name, h.Linkname)
 	}
-	return fmt.Errorf("it is neither file, folder nor symlink (type %q)", h.Typeflag)
+	return fmt.Errorf("it is neither file, folder nor link (type %q)", h.Typeflag)
 }
 
 func (u *unpacker) open() error {
@@ -163,6 +167,7 @@ func (u *unpacker) file(name string, h *tar.Header, content io.Reader) error {
 	}
 	u.done.Files++
 	u.done.Bytes += n
+	u.files[name] = true
 	// The time is the job's own; a file system that cannot hold it does no harm.
 	_ = u.root.Chtimes(filepath.FromSlash(name), h.ModTime, h.ModTime)
 	return nil
@@ -172,15 +177,37 @@ func (u *unpacker) link(name, target string) error {
 	if !staysInside(name, target) {
 		return fmt.Errorf("it links to %s, outside of the folder", strconv.Quote(target))
 	}
+	return u.place(name, func(tmp string) error { return u.root.Symlink(filepath.FromSlash(target), tmp) })
+}
+
+// hardLink gives a file of this archive a second name. One that was there
+// before, or came by another way, is nobody's to share.
+func (u *unpacker) hardLink(name, target string) error {
+	if !u.files[target] {
+		return fmt.Errorf("it is another name of %s, which is no file of these outputs", strconv.Quote(target))
+	}
+	if name == target {
+		return errors.New("it is another name of itself")
+	}
+	delete(u.files, name)
+	return u.place(name, func(tmp string) error { return u.root.Link(filepath.FromSlash(target), tmp) })
+}
+
+// place puts what make makes under another name in its place at once.
+func (u *unpacker) place(name string, make func(tmp string) error) error {
 	if err := u.free(name); err != nil {
 		return err
 	}
 	tmp := u.tempName(name)
-	if err := u.root.Symlink(filepath.FromSlash(target), tmp); err != nil {
+	if err := make(tmp); err != nil {
 		return err
 	}
 	if err := u.root.Rename(tmp, filepath.FromSlash(name)); err != nil {
 		return errors.Join(err, u.root.Remove(tmp))
+	}
+	// Renaming onto another name of the same file does nothing, and leaves both.
+	if err := u.root.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	u.done.Files++
 	return nil

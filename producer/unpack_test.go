@@ -66,6 +66,37 @@ func TestUnpackKeepsWhatItShould(t *testing.T) {
 	}
 }
 
+// TestUnpackHardLinks: two names of one file, and nothing of anybody else's.
+func TestUnpackHardLinks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	data := archiveOf(t,
+		tar.Header{Typeflag: tar.TypeReg, Name: "first", Mode: 0o644, Linkname: "x"},
+		tar.Header{Typeflag: tar.TypeLink, Name: "d/second", Linkname: "first"},
+		tar.Header{Typeflag: tar.TypeLink, Name: "d/second", Linkname: "first"},
+	)
+	for range 2 {
+		if done, err := Unpack(bytes.NewReader(data), dir, UnpackOptions{}); err != nil || done.Files != 3 {
+			t.Fatalf("%+v, %v", done, err)
+		}
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "*", ".pe-*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "d/second")); err != nil || string(text) != "x" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "private"), []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []string{"private", "absent", "../private", "/etc/passwd", "new"} {
+		data := archiveOf(t, tar.Header{Typeflag: tar.TypeLink, Name: "new", Linkname: target})
+		if _, err := Unpack(bytes.NewReader(data), dir, UnpackOptions{}); err == nil {
+			t.Errorf("a hard link to %s was made", target)
+		}
+	}
+}
+
 // TestUnpackKeepsStrangeNames: a program may name its outputs by any bytes.
 func TestUnpackKeepsStrangeNames(t *testing.T) {
 	t.Parallel()

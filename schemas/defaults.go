@@ -76,6 +76,12 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
+// ArchiveBytes is the most that the outputs' archive may have at rest: what the
+// limit allows as content, and what packing adds to many small or incompressible files.
+func (l Limits) ArchiveBytes() int64 { return l.OutputBytes + l.OutputBytes/32 + archiveSlack }
+
+const archiveSlack = 16 * mib
+
 // CPUsMilli is CPUs in thousandths of a processor.
 func (l Limits) CPUsMilli() int64 { return int64(math.Round(l.CPUs * 1000)) }
 

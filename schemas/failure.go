@@ -1,5 +1,7 @@
 package schemas
 
+import "strings"
+
 // FailureCode names why the platform, not the user's program, failed.
 type FailureCode string
 
@@ -52,8 +54,9 @@ const MaxFailureMessage = 1024
 
 // NewFailure cuts the message to its bound and sets Retryable from the code.
 func NewFailure(code FailureCode, message string) *Failure {
+	message = strings.ToValidUTF8(message, "\uFFFD") // JSON would replace it, and lengthen it
 	if len(message) > MaxFailureMessage {
-		message = message[:MaxFailureMessage-3] + "..."
+		message = strings.ToValidUTF8(message[:MaxFailureMessage-3], "") + "..."
 	}
 	return &Failure{Code: code, Message: message, Retryable: code.Retryable()}
 }

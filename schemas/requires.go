@@ -85,7 +85,7 @@ func (r Requires) SatisfiedBy(f Facts) bool {
 
 func (r Requires) satisfiedByOffering(o Offering) bool {
 	return r.Arch == o.Arch &&
-		(r.Isolation == o.Isolation || r.Isolation == IsolationStrong && o.Isolation != IsolationContainer) &&
+		(r.Isolation == o.Isolation || r.Isolation == IsolationStrong && (o.Isolation == IsolationVM || o.Isolation == IsolationGVisor)) &&
 		(r.Accel == "" || r.Accel == o.Accel) &&
 		kernelFits(r.Kernel, o.Kernel) &&
 		!slices.ContainsFunc(r.Features, func(want string) bool { return !slices.Contains(o.Features, want) })

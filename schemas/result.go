@@ -77,7 +77,7 @@ type Stdio struct {
 	// head as it was, set only where replacing changed it.
 	Text   string `json:"text"`
 	Base64 string `json:"base64,omitempty"`
-	// Bytes is how much the program wrote; Truncated says that the head is not all of it.
+	// Bytes is how much was kept, at most [StdioLog]; Truncated says that the program wrote more than Text holds.
 	Bytes     int64 `json:"bytes"`
 	Truncated bool  `json:"truncated,omitempty"`
 	// Log is the object that holds more than the head, zstd-compressed: up to [StdioLog] bytes.
@@ -149,6 +149,9 @@ type Result struct {
 
 // ResultVersion is the version this package writes.
 const ResultVersion = 1
+
+// MaxIndexBytes bounds the index of an attempt's outputs: 100,000 files with long names.
+const MaxIndexBytes = 64 * mib
 
 // MaxResultBytes bounds a result object.
 const MaxResultBytes = 4 * mib

@@ -84,11 +84,8 @@ func named(spec *schemas.JobSpec, digest string) bool {
 	return false
 }
 
-// packingSlack is what packing may add to a tar that compression does not shrink.
-const packingSlack = 1 << 20
-
-// maxIndexBytes bounds the index of the outputs: 100,000 files with long names.
-const maxIndexBytes = 64 << 20
+// logSlack is what packing may add to a log that compression does not shrink.
+const logSlack = 1 << 20
 
 // objectLimit is how large an attempt's object may be, in bytes; -1 for what is none.
 func objectLimit(name string, spec *schemas.JobSpec) int64 {
@@ -99,11 +96,11 @@ func objectLimit(name string, spec *schemas.JobSpec) int64 {
 	case schemas.ObjectResult:
 		return schemas.MaxResultBytes
 	case schemas.ObjectArchive:
-		return min(spec.Limits.OutputBytes+spec.Limits.OutputBytes/32+packingSlack, objstore.MaxObjectSize)
+		return min(spec.Limits.ArchiveBytes(), objstore.MaxObjectSize)
 	case schemas.ObjectIndex:
-		return maxIndexBytes
+		return schemas.MaxIndexBytes
 	default:
-		return schemas.StdioLog + packingSlack
+		return schemas.StdioLog + logSlack
 	}
 }
 
