@@ -57,7 +57,7 @@ type Attempt struct {
 	N        int    `json:"n"`
 	Executor string `json:"executor"`
 	// Nonce of the claim: the same claim asked again gets the same attempt.
-	Nonce     string   `json:"nonce"`
+	Nonce     string   `json:"nonce,omitempty"`
 	ClaimedUS int64    `json:"claimed_us"`
 	EndedUS   int64    `json:"ended_us,omitempty"`
 	Failure   *Failure `json:"failure,omitempty"`

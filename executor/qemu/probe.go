@@ -70,7 +70,7 @@ func Probe(ctx context.Context, c ProbeConfig) (Verdict, error) {
 			return Verdict{}, fmt.Errorf("probe accelerator: %w", err)
 		}
 	}
-	p := prober{config: c, hostOS: runtime.GOOS, hostArch: runtime.GOARCH, device: deviceState, boot: bootsToEnd, now: time.Now}
+	p := prober{config: c, hostOS: runtime.GOOS, hostArch: runtime.GOARCH, device: func(path string) error { return deviceState(path, c.User) }, boot: bootsToEnd, now: time.Now}
 	if c.CacheDir != "" {
 		if p.facts, err = hostFacts(c); err != nil {
 			return Verdict{}, fmt.Errorf("probe accelerator: %w", err)
@@ -147,9 +147,19 @@ func (p prober) trial(ctx context.Context, accel string) error {
 	}, p.config)
 }
 
-func deviceState(path string) error {
-	_, err := os.Stat(path)
-	return err
+// deviceState says why QEMU, running as user, can't open a device. A trial would
+// only say that it was refused; this says what to change.
+func deviceState(path string, user *Credential) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	mode := info.Mode().Perm()
+	_, group := groupOf(path)
+	if user == nil || mode&0o006 == 0o006 || group && mode&0o060 == 0o060 {
+		return nil
+	}
+	return fmt.Errorf("%[1]s (mode %04[2]o) can't be opened by the unprivileged user that QEMU runs as: give it a group with access (chgrp kvm %[1]s; chmod 660 %[1]s)", path, mode)
 }
 
 // noRoot is the end of every boot without an initramfs: the kernel is up.
