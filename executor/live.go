@@ -1,10 +1,12 @@
 package executor
 
 import (
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
 
+	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/schemas"
 )
@@ -17,8 +19,19 @@ type liveFeed struct {
 	log      *slog.Logger
 }
 
-func (l *liveFeed) stage(h schemas.Held, name string) {
-	l.publish(h, schemas.LiveStage, schemas.Stage{Name: name, AtUS: time.Now().UnixMicro()})
+func (l *liveFeed) stage(h schemas.Held, name string) { l.detail(h, name, "") }
+
+// detail says more of a stage, for people.
+func (l *liveFeed) detail(h schemas.Held, name, text string) {
+	l.publish(h, schemas.LiveStage, schemas.Stage{Name: name, AtUS: time.Now().UnixMicro(), Detail: text})
+}
+
+// pulling is an image's progress in words.
+func pulling(p imagesync.Progress) string {
+	if p.Total <= 0 {
+		return "pulling the image"
+	}
+	return fmt.Sprintf("pulling the image, %d%% of %d MiB", 100*min(p.Done, p.Total)/p.Total, (p.Total+1<<20-1)>>20)
 }
 
 func (l *liveFeed) chunk(h schemas.Held, kind string, offset int64, p []byte) {

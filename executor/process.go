@@ -44,7 +44,10 @@ func (e *Executor) prepare(ctx context.Context, a *attempt) (*imagesync.Image, e
 	if err := e.loadSpec(ctx, a); err != nil {
 		return nil, err
 	}
-	image, err := e.cfg.Images.Get(ctx, a.grant.Image.Reference, a.grant.Image.Digest, a.grant.Needs.Arch)
+	watched := imagesync.WithProgress(ctx, func(p imagesync.Progress) {
+		e.live.detail(a.held, schemas.SpanStaged, pulling(p))
+	})
+	image, err := e.cfg.Images.Get(watched, a.grant.Image.Reference, a.grant.Image.Digest, a.grant.Needs.Arch)
 	if err != nil {
 		return nil, imageFailure(err)
 	}

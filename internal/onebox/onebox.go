@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/program-explorer/pe/executor"
@@ -68,7 +69,7 @@ func Start(ctx context.Context, c Config) (*Box, error) {
 	if c.ExecutorID == "" {
 		c.ExecutorID = "local"
 	}
-	p := &parts{cfg: c}
+	p := &parts{cfg: c, metrics: roles.NewRegistry()}
 	if err := p.assemble(ctx); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
@@ -110,6 +111,7 @@ func (b *Box) Close() error {
 // parts are what a box consists of, and how to undo each, last first.
 type parts struct {
 	cfg      Config
+	metrics  *prometheus.Registry // of gateway and executor together
 	gateway  *roles.Gateway
 	executor *executor.Executor
 	undo     []func() error
@@ -176,7 +178,8 @@ func (p *parts) makeGateway(ctx context.Context, connect connector) error {
 		return err
 	}
 	p.gateway, err = roles.NewGateway(ctx, roles.GatewayConfig{
-		Listen: p.cfg.Listen, Tokens: p.cfg.Tokens, Queue: queue, Store: store, Objects: objects,
+		Metrics: p.metrics,
+		Listen:  p.cfg.Listen, Tokens: p.cfg.Tokens, Queue: queue, Store: store, Objects: objects,
 		Images: p.images(), Version: p.cfg.Version, Log: p.cfg.Log,
 	})
 	if err != nil {
@@ -193,7 +196,8 @@ func (p *parts) makeExecutor(ctx context.Context, connect connector) error {
 	}
 	p.later(func() error { queue.Close(); return nil })
 	p.executor, err = roles.NewExecutor(ctx, roles.ExecutorConfig{
-		ID: p.cfg.ExecutorID, Dir: p.cfg.DataDir, GuestDir: p.cfg.GuestDir, Slots: p.cfg.Slots, Labels: p.cfg.Labels,
+		Metrics: p.metrics,
+		ID:      p.cfg.ExecutorID, Dir: p.cfg.DataDir, GuestDir: p.cfg.GuestDir, Slots: p.cfg.Slots, Labels: p.cfg.Labels,
 		Queue: queue, Images: p.images(), ImageBytes: p.cfg.ImageBytes, Grace: p.cfg.Grace,
 		Version: p.cfg.Version, Log: p.cfg.Log,
 	})

@@ -48,7 +48,7 @@ type Gateway struct {
 // NewGateway makes the queue's streams and listens. Requests wait until Run serves them.
 func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 	if c.Metrics == nil {
-		c.Metrics = prometheus.NewRegistry()
+		c.Metrics = NewRegistry()
 	}
 	if err := c.Queue.EnsureStreams(ctx); err != nil {
 		return nil, err
