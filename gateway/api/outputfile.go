@@ -36,7 +36,7 @@ func (a *API) outputFile(w http.ResponseWriter, r *http.Request, tenant string) 
 	content := &entryContent{size: entry.Size, open: func() (io.ReadCloser, error) { return a.openEntry(r, outputs.key, entry) }}
 	defer content.Close()
 	answer := &rangeAnswer{steadyWriter: newSteadyWriter(w, a.StallTimeout)}
-	http.ServeContent(answer, r, "", time.Time{}, content)
+	http.ServeContent(answer, oneRange(r), "", time.Time{}, content)
 	if answer.refused {
 		return kindRange.problem("Range "+strconv.QuoteToASCII(clip(r.Header.Get("Range")))+" selects nothing of "+
 			strconv.FormatInt(entry.Size, 10)+" bytes", "")
@@ -45,6 +45,18 @@ func (a *API) outputFile(w http.ResponseWriter, r *http.Request, tenant string) 
 		return r.Context().Err()
 	}
 	return content.err
+}
+
+// oneRange drops a request for several ranges, which may be answered with the
+// whole (RFC 9110, section 14.2): each would decompress the file anew, and
+// http.ServeContent reads them in a goroutine that may outlive the call.
+func oneRange(r *http.Request) *http.Request {
+	if !strings.Contains(r.Header.Get("Range"), ",") {
+		return r
+	}
+	r = r.Clone(r.Context())
+	r.Header.Del("Range")
+	return r
 }
 
 // file finds a regular file, and says of anything else what it is.

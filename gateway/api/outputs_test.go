@@ -101,6 +101,8 @@ func TestRanges(t *testing.T) {
 		{[]string{"Range", "lines=1-2"}, 416, ""},
 		{[]string{"Range", "bytes=10-"}, 416, ""},
 		{[]string{"Range", "bytes=4-2"}, 416, ""},
+		{[]string{"Range", "bytes=8-9,0-1"}, 200, "0123456789"},
+		{[]string{"Range", "bytes=10-,20-"}, 200, "0123456789"},
 		{[]string{"Range", "bytes=0-1", "If-Range", etag}, 206, "01"},
 		{[]string{"Range", "bytes=0-1", "If-Range", `"other"`}, 200, "0123456789"},
 		{[]string{"If-None-Match", etag}, 304, ""},
@@ -115,11 +117,6 @@ func TestRanges(t *testing.T) {
 		if c.status == 416 && (resp.Header.Get("Content-Type") != "application/problem+json" || resp.Header.Get("Content-Range") != "bytes */10" && c.header[1] == "bytes=10-") {
 			t.Errorf("%v: %v", c.header, resp.Header)
 		}
-	}
-	several := h.request(t, "GET", at, "", "Range", "bytes=8-9,0-1")
-	body, _ := io.ReadAll(several.Body)
-	if several.StatusCode != 206 || !bytes.Contains(body, []byte("\r\n\r\n89\r\n")) || !bytes.Contains(body, []byte("\r\n\r\n01\r\n")) {
-		t.Errorf("several ranges: %d %q", several.StatusCode, body)
 	}
 }
 
