@@ -190,9 +190,8 @@ func (p *pool) wanted() bool {
 
 const feedPause = 500 * time.Millisecond
 
-// settle takes note of how offering went; it returns false if the job is no
-// longer queued, so that the offer is to be taken back.
-func (f *feeder) settle(t *ticket, err error) bool {
+// settle takes note of how offering went.
+func (f *feeder) settle(t *ticket, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err != nil && t.at == atStream {
@@ -200,7 +199,6 @@ func (f *feeder) settle(t *ticket, err error) bool {
 		t.due = f.now().Add(feedPause)
 		f.enqueue(t)
 	}
-	return t.at != atEnd
 }
 
 // ready takes note that a pool's consumers are there, or could not be made.
@@ -350,6 +348,23 @@ func (f *feeder) compare(name, laneName string, there []jobqueue.Place) (repaire
 		repaired++
 	}
 	return repaired, stray
+}
+
+// offeredFor lists the offers of a lane that have been in the stream for so long.
+func (f *feeder) offeredFor(name, laneName string, long time.Duration) []jobqueue.Place {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.pools[name]
+	if p == nil || p.lanes[laneName] == nil {
+		return nil
+	}
+	var old []jobqueue.Place
+	for t := range p.lanes[laneName].offered {
+		if f.now().Sub(t.offeredAt) > long {
+			old = append(old, t.place)
+		}
+	}
+	return old
 }
 
 // delays is a heap of tickets, the earliest first.

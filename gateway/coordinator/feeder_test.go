@@ -94,15 +94,14 @@ func TestFeederTriesAgain(t *testing.T) {
 	f.put("a", "0", schemas.StateQueued, time.Time{})
 	first := f.offered[0]
 	f.expect(t, "a.0")
-	if !f.settle(first, errors.New("no")) {
-		t.Error("an offer of a queued job is to be taken back")
-	}
+	f.settle(first, errors.New("no"))
 	f.clock = f.clock.Add(feedPause)
 	f.promote()
 	f.expect(t, "a.0")
 	f.put("a", "0", schemas.StateRunning, time.Time{})
-	if f.settle(first, nil) {
-		t.Error("an offer of a running job is not to be taken back")
+	f.settle(first, nil)
+	if n := len(f.tickets); n != 0 {
+		t.Errorf("%d tickets of a running job", n)
 	}
 }
 
@@ -126,6 +125,24 @@ func TestFeederCompares(t *testing.T) {
 	f.expect(t, "a.0") // a.1 is another gateway's offer
 	if f.ids[0] == f.ids[1] || !strings.HasPrefix(f.ids[1], f.ids[0]) {
 		t.Errorf("ids %v: the second must be another", f.ids)
+	}
+}
+
+func TestFeederKnowsOldOffers(t *testing.T) {
+	t.Parallel()
+	f := newFeed(1)
+	f.put("a", "0", schemas.StateQueued, time.Time{})
+	f.expect(t, "a.0")
+	if old := f.offeredFor("p", schemas.LaneBatch, time.Minute); len(old) != 0 {
+		t.Errorf("%v is new", old)
+	}
+	f.clock = f.clock.Add(2 * time.Minute)
+	if old := f.offeredFor("p", schemas.LaneBatch, time.Minute); len(old) != 1 || old[0].Job != "0" {
+		t.Errorf("old offers are %v", old)
+	}
+	f.put("a", "0", schemas.StateRunning, time.Time{})
+	if old := f.offeredFor("p", schemas.LaneBatch, time.Minute); len(old) != 0 {
+		t.Errorf("%v is claimed", old)
 	}
 }
 

@@ -26,12 +26,9 @@ func (c *Coordinator) offer(t *ticket, id string) {
 			outcome = "duplicate"
 		}
 		c.metrics.feeds.WithLabelValues(outcome).Inc()
-		if !c.feeder.settle(t, err) && stored {
-			// Claimed or cancelled meanwhile. If it was claimed, the offer is gone.
-			if err := c.queue.TakeBack(ctx, t.place); err != nil {
-				c.log.Debug("offer not taken back", "job", t.place.Job, "err", err)
-			}
-		}
+		// Claimed or cancelled meanwhile, it needs no taking back: whoever gets
+		// the offer is told so, and acknowledges it.
+		c.feeder.settle(t, err)
 	})
 }
 
@@ -145,6 +142,41 @@ func (c *Coordinator) reconcile(ctx context.Context, pool string) error {
 			if err := c.removeStray(ctx, place); err != nil {
 				return err
 			}
+		}
+		if err := c.unstick(ctx, pool, lane); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Patience with an offer that is in the stream while executors wait for one:
+// undelivered if nothing of the lane is unacknowledged, else any.
+const (
+	stuckUndelivered = 10 * time.Second
+	stuckAtAll       = 2*jobqueue.AckWait + stuckUndelivered
+)
+
+// unstick takes back offers that the server has and does not deliver, which was
+// seen on loaded machines, once in some thousand jobs. The next round finds
+// them missing and offers the jobs again.
+func (c *Coordinator) unstick(ctx context.Context, pool, lane string) error {
+	old := c.feeder.offeredFor(pool, lane, stuckUndelivered)
+	if len(old) == 0 {
+		return nil
+	}
+	idle, err := c.queue.Idle(ctx, pool, lane)
+	if err != nil || !idle.Waiting {
+		return err
+	}
+	if idle.Unacked {
+		old = c.feeder.offeredFor(pool, lane, stuckAtAll)
+	}
+	for _, place := range old {
+		c.metrics.feeds.WithLabelValues("stuck").Inc()
+		c.log.Warn("offer is not delivered although executors wait; taken back", "job", place.Job, "pool", pool)
+		if err := c.queue.TakeBack(ctx, place); err != nil {
+			return err
 		}
 	}
 	return nil

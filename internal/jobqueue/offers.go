@@ -62,9 +62,44 @@ func (q *Queue) Offered(ctx context.Context, pool, lane string) ([]Place, error)
 	return places, nil
 }
 
-// TakeBack removes the offer of a job, if there is one.
+// TakeBack removes the offer of a job, if there is one. It deletes the one
+// message: a purge, even of one subject, moves every consumer's place in the
+// stream, while others publish.
 func (q *Queue) TakeBack(ctx context.Context, p Place) error {
-	return q.purge(ctx, p.Subject())
+	stream, err := q.js.Stream(ctx, schemas.StreamJobs)
+	var msg *jetstream.RawStreamMsg
+	if err == nil {
+		msg, err = stream.GetLastMsgForSubject(ctx, p.Subject())
+	}
+	if err == nil {
+		err = stream.DeleteMsg(ctx, msg.Sequence)
+	}
+	// Unsuccessful: it was acknowledged before it could be deleted.
+	if err == nil || errors.Is(err, jetstream.ErrMsgNotFound) || errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
+		return nil
+	}
+	return fmt.Errorf("take back offer of job %s: %w", p.Job, err)
+}
+
+// Idle is how a lane's consumer stands to the offers in its stream.
+type Idle struct {
+	// Waiting pulls lie at the server: an offer would be delivered at once.
+	Waiting bool
+	// Unacked offers were delivered and will be again, after [AckWait].
+	Unacked bool
+}
+
+// Idle looks at a pool's lane.
+func (q *Queue) Idle(ctx context.Context, pool, lane string) (Idle, error) {
+	consumer, err := q.js.Consumer(ctx, schemas.StreamJobs, schemas.ConsumerName(pool, lane))
+	if err != nil {
+		return Idle{}, fmt.Errorf("look at pool %s: %w", pool, err)
+	}
+	info, err := consumer.Info(ctx)
+	if err != nil {
+		return Idle{}, fmt.Errorf("look at pool %s: %w", pool, err)
+	}
+	return Idle{Waiting: info.NumWaiting > 0, Unacked: info.NumAckPending > 0}, nil
 }
 
 func (q *Queue) purge(ctx context.Context, subject string) error {
