@@ -2,7 +2,9 @@ package doctor
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -63,14 +65,23 @@ func fakeHost(t *testing.T) Config {
 	if err := os.WriteFile(filepath.Join(bin, "qemu-system-x86_64"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Mkdir(filepath.Join(guests, "amd64"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	manifest := `{"arch": "amd64", "kernel_release": "6.1.0", "guest_version": "v1"}`
-	if err := os.WriteFile(filepath.Join(guests, "amd64", "manifest.json"), []byte(manifest), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	writeBundle(t, filepath.Join(guests, "amd64"))
 	return Config{DataDir: t.TempDir(), GuestDir: guests, Listen: "127.0.0.1:0", Archs: []string{"amd64"}}
+}
+
+// writeBundle makes a guest whose files fit its manifest, and that would not boot.
+func writeBundle(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256([]byte("no kernel"))
+	manifest := fmt.Sprintf(`{"arch": "amd64", "kernel_release": "6.1.0", "guest_version": "v1", "kernel_sha256": "%[1]x", "initramfs_sha256": "%[1]x"}`, sum)
+	for name, content := range map[string]string{"kernel": "no kernel", "initramfs.cpio": "no kernel", "manifest.json": manifest} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestTheVerdictIsThatOfABoot(t *testing.T) {
