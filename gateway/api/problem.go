@@ -86,6 +86,8 @@ func problemOf(err error) *schemas.ProblemDocument {
 		return kindConflict.problem(err.Error(), "use a new idempotency_key for another job")
 	case errors.Is(err, coordinator.ErrTooMany):
 		return kindTooMany.problem(err.Error(), "wait until some have been run, or cancel some")
+	case errors.Is(err, coordinator.ErrRecordTooLarge):
+		return kindInvalid.problem(err.Error(), "use fewer or shorter labels")
 	case errors.Is(err, coordinator.ErrCursor):
 		return kindMalformed.problem(err.Error(), "pass next of the page before as it was")
 	case errors.As(err, &tooLarge):

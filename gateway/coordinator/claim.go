@@ -64,7 +64,7 @@ func (c *Coordinator) answerClaim(ctx context.Context, executor string, claim sc
 			c.log.Warn("claim of a job that the executor may not run", "executor", executor, "job", claim.Job)
 		}
 		return schemas.ClaimReply{Answer: schemas.Answer(no)}, nil
-	case errors.Is(err, errSpecGone):
+	case errors.Is(err, errSpecGone) || errors.Is(err, ErrRecordTooLarge):
 		return c.bury(ctx, rec, err)
 	case err != nil:
 		return schemas.ClaimReply{}, err
@@ -115,7 +115,8 @@ func (c *Coordinator) grant(ctx context.Context, rec schemas.Record, spec *schem
 	return schemas.ClaimReply{Answer: schemas.AnswerGranted, Grant: g}, nil
 }
 
-// bury ends a job whose specification is no longer there: no attempt can help.
+// bury ends a job that can never be claimed: its specification is no longer
+// there, or its record has no room for an attempt. Its offer would block others.
 func (c *Coordinator) bury(ctx context.Context, rec schemas.Record, cause error) (schemas.ClaimReply, error) {
 	rec, err := c.change(ctx, rec.Tenant, rec.ID, func(rec *schemas.Record) error {
 		if rec.State != schemas.StateQueued {
@@ -123,12 +124,15 @@ func (c *Coordinator) bury(ctx context.Context, rec schemas.Record, cause error)
 		}
 		rec.State, rec.EndedUS = schemas.StateDead, c.cfg.Now().UnixMicro()
 		rec.Failure = schemas.NewFailure(schemas.FailInternal, cause.Error())
+		if errors.Is(cause, ErrRecordTooLarge) {
+			rec.Labels = nil // the failure needs room, too
+		}
 		return nil
 	})
 	var no refusal
 	if err != nil && !errors.As(err, &no) {
 		return schemas.ClaimReply{}, err
 	}
-	c.log.Error("job without a specification", "job", rec.ID, "err", cause)
+	c.log.Error("job that cannot be claimed", "job", rec.ID, "err", cause)
 	return schemas.ClaimReply{Answer: schemas.AnswerGone}, nil
 }

@@ -3,9 +3,13 @@ package coordinator_test
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/program-explorer/pe/gateway/coordinator"
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/schemas"
 )
@@ -163,4 +167,52 @@ func TestHelloRefused(t *testing.T) {
 	if err := q.Ask(ctx, schemas.VerbHello, f, &reply); err == nil {
 		t.Error("asked after the end")
 	}
+}
+
+// TestNoRoomForAnAttempt: a job that can never be claimed does not stay on offer.
+func TestNoRoomForAnAttempt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "e1")
+	g := w.gateway(nil)
+	e := w.idle("e1", nil)
+	rec := w.submit(g, spec())
+	jobs := w.server.Gateway(t, w.log).Jobs
+	key := schemas.RecordKey(rec.Tenant, rec.ID)
+	entry, err := jobs.Get(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec.Labels = map[string]string{"a": strings.Repeat("x", schemas.MaxRecordBytes-len(entry.Value)-len(`,"labels":{"a":""}`))}
+	data, err := json.Marshal(rec)
+	if err != nil || len(data) != schemas.MaxRecordBytes {
+		t.Fatalf("record has %d bytes: %v", len(data), err)
+	}
+	if _, err := jobs.Update(t.Context(), key, data, entry.Revision); err != nil {
+		t.Fatal(err)
+	}
+	if reply := w.mustClaim(e, rec, "n"); reply.Answer != schemas.AnswerGone {
+		t.Errorf("claim answered %s", reply.Answer)
+	}
+	if rec = w.wait(g, rec, schemas.StateDead); rec.Failure == nil {
+		t.Errorf("record = %+v", rec)
+	}
+}
+
+// TestSubmitTooLarge: no labels make a record that has no room for attempts.
+func TestSubmitTooLarge(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	g := w.gateway(nil)
+	s := spec()
+	s.Labels = map[string]string{}
+	for i := range schemas.MaxLabels {
+		s.Labels[string(rune('a'+i))] = strings.Repeat("\u2028", 63)
+	}
+	if _, _, err := g.Submit(t.Context(), submission(s)); !errors.Is(err, coordinator.ErrRecordTooLarge) {
+		t.Errorf("Submit = %v", err)
+	}
+	for k := range s.Labels {
+		s.Labels[k] = strings.Repeat("<", 63)
+	}
+	w.submit(g, s)
 }

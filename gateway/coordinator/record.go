@@ -1,11 +1,13 @@
 package coordinator
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/schemas"
@@ -17,34 +19,88 @@ var ErrNotFound = errors.New("no such job")
 // errContended: others wrote the record again and again.
 var errContended = errors.New("record is written by too many at once")
 
+// ErrRecordTooLarge: what the client says of a job does not fit into its record.
+var ErrRecordTooLarge = errors.New("labels, requirements and names are too long together")
+
 const (
 	maxTries = 20
-	// shortMessage is what is left of the messages of earlier attempts when a record gets too large.
-	shortMessage = 80
+	// maxAdmitted bounds a new record, in bytes. The rest is for what comes
+	// later: 13 attempts without messages and an outcome take less than 4 KiB.
+	maxAdmitted = schemas.MaxRecordBytes - 4<<10
 )
 
-// encodeRecord keeps a record within its bound by cutting what earlier
-// attempts had to say.
+// encodeRecord keeps a record within its bound by cutting messages: those of
+// attempts first. [ErrRecordTooLarge] if it does not fit without any.
 func encodeRecord(rec schemas.Record) ([]byte, error) {
-	data, err := json.Marshal(rec)
-	if err == nil && len(data) > schemas.MaxRecordBytes {
-		rec.Attempts = slices.Clone(rec.Attempts)
-		for i := range rec.Attempts {
-			if f := rec.Attempts[i].Failure; f != nil && len(f.Message) > shortMessage {
-				short := *f
-				short.Message = f.Message[:shortMessage]
-				rec.Attempts[i].Failure = &short
-			}
+	data, err := marshalRecord(rec)
+	for _, room := range []struct{ attempt, end int }{{80, schemas.MaxFailureMessage}, {80, 256}, {0, 80}, {0, 0}} {
+		if err != nil || len(data) <= schemas.MaxRecordBytes {
+			break
 		}
-		data, err = json.Marshal(rec)
+		data, err = marshalRecord(clipped(rec, room.attempt, room.end))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("encode record of job %s: %w", rec.ID, err)
 	}
 	if len(data) > schemas.MaxRecordBytes {
-		return nil, fmt.Errorf("record of job %s has %d bytes, at most %d allowed", rec.ID, len(data), schemas.MaxRecordBytes)
+		return nil, fmt.Errorf("record of job %s has %d bytes: %w", rec.ID, len(data), ErrRecordTooLarge)
 	}
 	return data, nil
+}
+
+// marshalRecord does not escape for HTML: a label's one byte would become six.
+func marshalRecord(rec schemas.Record) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(rec)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// clipped is a copy of rec with messages of so many bytes in JSON: those of
+// attempts, and those that say how the job ended.
+func clipped(rec schemas.Record, attempt, end int) schemas.Record {
+	rec.Attempts = slices.Clone(rec.Attempts)
+	for i := range rec.Attempts {
+		rec.Attempts[i].Failure = clippedFailure(rec.Attempts[i].Failure, attempt)
+	}
+	rec.Failure = clippedFailure(rec.Failure, end)
+	if rec.Outcome != nil {
+		o := *rec.Outcome
+		o.Message = clip(o.Message, end)
+		rec.Outcome = &o
+	}
+	return rec
+}
+
+func clippedFailure(f *schemas.Failure, room int) *schemas.Failure {
+	if f == nil {
+		return nil
+	}
+	short := *f
+	short.Message = clip(f.Message, room)
+	return &short
+}
+
+// clip cuts s so that it takes at most room bytes in JSON.
+func clip(s string, room int) string {
+	for i, r := range s {
+		if room -= jsonBytes(r); room < 0 {
+			return s[:i]
+		}
+	}
+	return s
+}
+
+// jsonBytes is the most that a rune takes in JSON.
+func jsonBytes(r rune) int {
+	switch {
+	case r == '"' || r == '\\':
+		return 2
+	case r < ' ' || r == '\u2028' || r == '\u2029' || r == utf8.RuneError:
+		return 6 // \u and four digits
+	}
+	return utf8.RuneLen(r)
 }
 
 func decodeRecord(key string, data []byte) (rec schemas.Record, err error) {

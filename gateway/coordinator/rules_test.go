@@ -103,3 +103,56 @@ func TestRecordFits(t *testing.T) {
 		t.Errorf("decodeRecord = %v", err)
 	}
 }
+
+// TestAdmittedRecordFits: what was admitted can be written to its very end.
+func TestAdmittedRecordFits(t *testing.T) {
+	t.Parallel()
+	rec := &schemas.Record{Version: schemas.RecordVersion, ID: "j0000000000000000000000001", Tenant: "local", State: schemas.StateQueued}
+	now := time.UnixMicro(1_800_000_000_000_000)
+	data, err := encodeRecord(*rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec.Labels = map[string]string{"a": strings.Repeat("x", maxAdmitted-len(data)-len(`,"labels":{"a":""}`))}
+	if data, err = encodeRecord(*rec); err != nil || len(data) != maxAdmitted {
+		t.Fatalf("record has %d bytes: %v", len(data), err)
+	}
+	failure := schemas.NewFailure(schemas.FailLost, strings.Repeat("\x01", schemas.MaxFailureMessage))
+	for range 13 {
+		rec.NotBeforeUS = now.UnixMicro()
+		rules{}.claim(rec, now, strings.Repeat("e", 40), strings.Repeat("N", 32))
+		rec.Current().Failure, rec.Current().EndedUS = failure, now.UnixMicro()
+	}
+	dead := *rec
+	dead.State, dead.EndedUS, dead.NotBeforeUS, dead.Failure = schemas.StateDead, now.UnixMicro(), now.UnixMicro(), failure
+	code := 255
+	object := &schemas.Object{Name: schemas.ObjectArchive, Size: 1 << 62, SHA256: schemas.Digest(make([]byte, 32))}
+	failed := *rec
+	failed.State, failed.EndedUS, failed.Result, failed.Archive = schemas.StateFailed, now.UnixMicro(), object, object
+	failed.Outcome = &schemas.Outcome{
+		ExitCode: &code, Signal: "SIGVTALRM", Limit: schemas.LimitScratch, LimitsHit: schemas.LimitNames,
+		Message: strings.Repeat("\u2028", 600),
+	}
+	for _, end := range []schemas.Record{dead, failed} {
+		data, err := encodeRecord(end)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := decodeRecord(schemas.RecordKey(end.Tenant, end.ID), data); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestClip(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{"plain", `"\\`, "\n\x00\x7f", "<&>", "é€😀", "\u2028\xff\ufffd"} {
+		for room := range 40 {
+			data, err := marshalRecord(schemas.Record{Lane: clip(s, room)})
+			empty, _ := marshalRecord(schemas.Record{})
+			if got := len(data) - len(empty); err != nil || got > room {
+				t.Errorf("%q clipped to %d takes %d bytes: %v", s, room, got, err)
+			}
+		}
+	}
+}

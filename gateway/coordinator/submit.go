@@ -121,8 +121,16 @@ func (f *fixed) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// admit refuses what would let one tenant fill the queue.
+// admit refuses what would let one tenant fill the queue, and records without
+// room for what comes later.
 func (c *Coordinator) admit(rec *schemas.Record) error {
+	data, err := encodeRecord(*rec)
+	if err == nil && len(data) > maxAdmitted {
+		err = fmt.Errorf("%w: %d bytes, at most %d allowed", ErrRecordTooLarge, len(data), maxAdmitted)
+	}
+	if err != nil {
+		return err
+	}
 	queued, inPool, pools := c.state.usage(rec.Tenant, rec.Pool)
 	if queued >= c.cfg.MaxQueued {
 		return fmt.Errorf("%w: %d are, at most %d may be", ErrTooMany, queued, c.cfg.MaxQueued)
