@@ -1,13 +1,16 @@
 package schemas
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Bounds of what an executor may say of itself.
 const (
 	maxSlots    = 4096
 	maxOffers   = 64
 	maxReported = 1024 // features of a processor
-	maxNonce    = 128
+	maxNonce    = 32
 )
 
 func (ps *problems) jobOf(tenant, job string) {
@@ -16,7 +19,12 @@ func (ps *problems) jobOf(tenant, job string) {
 }
 
 func (ps *problems) nonce(s string) {
-	ps.require("/nonce", s != "" && len(s) <= maxNonce, "1 to 128 bytes")
+	// It becomes part of the record, whose size must not be the executor's choice.
+	ps.require("/nonce", s != "" && len(s) <= maxNonce && !strings.ContainsFunc(s, notNonce), "1 to 32 letters, digits, - and _")
+}
+
+func notNonce(r rune) bool {
+	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_')
 }
 
 func (o *Offer) check(ps *problems) { ps.jobOf(o.Tenant, o.Job) }

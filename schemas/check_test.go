@@ -76,6 +76,10 @@ func TestDecodeControlRefuses(t *testing.T) {
 	const job = `"job":"j01h8x3vz9k6tqc2n4m5p7r0sa","tenant":"local"`
 	_, err := DecodeControl[Claim]([]byte(`{"job":"../../x","tenant":"a.b","nonce":""}`))
 	wantProblem(t, "claim", err, "/job")
+	for _, nonce := range []string{strings.Repeat("A", 33), "\u2028", `\"`} {
+		_, err = DecodeControl[Claim]([]byte(`{` + job + `,"nonce":"` + nonce + `"}`))
+		wantProblem(t, "claim's nonce", err, "/nonce")
+	}
 	_, err = DecodeControl[Offer]([]byte(`{` + job + `,"extra":1}`))
 	wantProblem(t, "offer", err, "/extra")
 	_, err = DecodeControl[Sign]([]byte(`{` + job + `,"attempt":1,"put":[{"name":"../spec.json","size":-1,"sha256":"x"}]}`))
