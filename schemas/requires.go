@@ -100,7 +100,7 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func hasLabels(have, want map[string]string) bool {
 	for k, v := range want {
-		if have[k] != v {
+		if got, ok := have[k]; !ok || got != v {
 			return false
 		}
 	}
