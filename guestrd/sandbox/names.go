@@ -1,9 +1,7 @@
 package sandbox
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -23,8 +21,8 @@ func names(root *os.Root, s Setup) error {
 		"etc/hosts":      "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 " + s.Hostname + "\n",
 	}
 	for path, content := range files {
-		// What the image has there may be a link: it is replaced, never followed.
-		if err := root.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		// What the image has there may be a link, or a folder: it is replaced, never followed.
+		if err := root.RemoveAll(path); err != nil {
 			return fmt.Errorf("replace /%s: %w", path, err)
 		}
 		if err := root.WriteFile(path, []byte(content), 0o644); err != nil {

@@ -119,7 +119,7 @@ func execError(name string, err error) error {
 	case errors.Is(err, unix.ENOENT):
 		// It was there when it was looked up, so its interpreter is what is missing.
 		return refuse(notFound, "%s: not found (its interpreter is missing)", name)
-	case errors.Is(err, unix.EACCES), errors.Is(err, unix.ENOEXEC), errors.Is(err, unix.ELIBBAD),
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.ENOEXEC), errors.Is(err, unix.ELIBBAD), errors.Is(err, unix.EINVAL),
 		errors.Is(err, unix.E2BIG), errors.Is(err, unix.ETXTBSY), errors.Is(err, unix.EAGAIN), errors.Is(err, unix.ENOMEM):
 		return refuse(notExecutable, "%s: %v", name, err)
 	}

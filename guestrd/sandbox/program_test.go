@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -47,5 +48,15 @@ func TestEnvironment(t *testing.T) {
 	got := environment([]string{"HOMEX=1", "PATH=/x"}, credentials{home: "/root"})
 	if len(got) != 3 || got[2] != "HOME=/root" {
 		t.Errorf("%q", got)
+	}
+}
+
+func TestExecErrors(t *testing.T) {
+	t.Parallel()
+	for err, code := range map[syscall.Errno]int{syscall.ENOENT: notFound, syscall.EACCES: notExecutable, syscall.EINVAL: notExecutable, syscall.EIO: 0} {
+		var r *refusal
+		if got := execError("x", err); errors.As(got, &r) != (code != 0) || r != nil && r.code != code {
+			t.Errorf("%v: %v, want %d", err, got, code)
+		}
 	}
 }

@@ -42,7 +42,10 @@ func lookupUser(etc, spec string) (credentials, error) {
 	case line != nil:
 		name, c.home = line[0], line[5]
 		c.uid, _ = number(line[2])
-		c.gid, _ = number(line[3])
+		var mapped bool
+		if c.gid, mapped = number(line[3]); !mapped && !hasGroup {
+			return c, fmt.Errorf("user %q: want a group of 0 to %d in the image's /etc/passwd; it is %.20q", user, maxID, line[3])
+		}
 	case numeric:
 		c.uid = uid
 	default:

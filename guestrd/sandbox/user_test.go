@@ -22,7 +22,7 @@ func etc(t testing.TB, passwd, group string) string {
 }
 
 const (
-	passwd = "root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1001::/home/alice:/bin/sh\nbroken\n99:x:5:6::/n:/\nhigh:x:70000:1::/:/\n"
+	passwd = "root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1001::/home/alice:/bin/sh\nbroken\n99:x:5:6::/n:/\nhigh:x:70000:1::/:/\nfar:x:7:70000::/:/\nnone:x:8:::/:/\n"
 	group  = "root:x:0:\nalice:x:1001:\nstaff:x:50:bob,alice\naudio:x:29:alice\nbad:x:no:\n"
 )
 
@@ -40,6 +40,7 @@ func TestLookupUser(t *testing.T) {
 		"4000:4000":   {uid: 4000, gid: 4000, home: "/"},
 		":50":         {gid: 50, home: "/root"},
 		"65535":       {uid: 65535, home: "/"},
+		"far:9":       {uid: 7, gid: 9, home: "/"},
 		"99":          {uid: 5, gid: 6, home: "/n"}, // a name before a number
 	} {
 		got, err := lookupUser(dir, spec)
@@ -47,7 +48,7 @@ func TestLookupUser(t *testing.T) {
 			t.Errorf("%q: %+v, %v; want %+v", spec, got, err, want)
 		}
 	}
-	for _, spec := range []string{"nobody", "65536", "-1", "high", "alice:none", "alice:bad", "a b"} {
+	for _, spec := range []string{"nobody", "65536", "-1", "high", "far", "7", "none", "alice:none", "alice:bad", "a b"} {
 		if got, err := lookupUser(dir, spec); err == nil {
 			t.Errorf("%q: %+v", spec, got)
 		}
