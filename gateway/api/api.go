@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/singleflight"
 
@@ -69,7 +68,7 @@ type API struct {
 	metrics  *metrics
 	mux      *http.ServeMux
 	objects  *objectReader
-	indexes  *lru.Cache[string, *outputIndex]
+	indexes  *indexReader
 	flight   singleflight.Group
 	document []byte
 	draining chan struct{}
@@ -86,10 +85,11 @@ func New(c Config) (*API, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api: register metrics: %w", err)
 	}
+	objects := newObjectReader(c.Store)
 	a := &API{
 		Config: c, jobs: c.Jobs, store: c.Store, tokens: c.Tokens, maxBlob: c.MaxBlobBytes,
 		log: c.Log, gatherer: c.Metrics, metrics: m, mux: http.NewServeMux(),
-		objects: newObjectReader(c.Store), indexes: newIndexCache(),
+		objects: objects, indexes: newIndexReader(objects),
 		draining: make(chan struct{}),
 	}
 	if a.document, err = openAPIDocument(c.Version); err != nil {
