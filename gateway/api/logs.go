@@ -79,12 +79,13 @@ func copyOut(w http.ResponseWriter, r *http.Request, from io.Reader) error {
 	return nil
 }
 
-// copyLive sends what the running attempt has written so far.
+// copyLive sends what the running attempt has written so far, as much as is kept
+// of a stream: an executor must not be able to send without end.
 func (a *API) copyLive(ctx context.Context, w http.ResponseWriter, record schemas.Record, stream string) error {
 	if record.Current() == nil {
 		return nil
 	}
-	for offset := int64(0); ; {
+	for offset := int64(0); offset < schemas.StdioLog; {
 		piece, err := a.jobs.Logs(ctx, record, stream, offset)
 		if err != nil {
 			return fmt.Errorf("ask for the log of %s: %w", record.ID, err)
@@ -99,6 +100,7 @@ func (a *API) copyLive(ctx context.Context, w http.ResponseWriter, record schema
 			return nil
 		}
 	}
+	return nil
 }
 
 // follow sends the job's life as server-sent events, from the beginning or from

@@ -3,10 +3,12 @@ package api
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -213,5 +215,22 @@ func TestPlainLogs(t *testing.T) {
 	}
 	if resp := h.request(t, "GET", "/v1/jobs/j0000000000000000000000000/logs", ""); resp.StatusCode != http.StatusNotFound {
 		t.Errorf("%d", resp.StatusCode)
+	}
+}
+
+// endlessJobs' executors always have more.
+type endlessJobs struct{ *fakeJobs }
+
+func (endlessJobs) Logs(_ context.Context, _ schemas.Record, _ string, offset int64) (schemas.LogsReply, error) {
+	return schemas.LogsReply{Data: make([]byte, schemas.MaxLogChunk), End: offset + 1<<30}, nil
+}
+
+func TestLiveLogEnds(t *testing.T) {
+	t.Parallel()
+	a := &API{jobs: endlessJobs{}}
+	w := httptest.NewRecorder()
+	record := schemas.Record{State: schemas.StateRunning, Attempts: []schemas.Attempt{{N: 1}}}
+	if err := a.copyLive(t.Context(), w, record, schemas.LiveStdout); err != nil || w.Body.Len() < schemas.StdioLog || w.Body.Len() >= schemas.StdioLog+schemas.MaxLogChunk {
+		t.Errorf("%d bytes, %v", w.Body.Len(), err)
 	}
 }

@@ -203,9 +203,10 @@ func (f *follower) refill(ctx context.Context) {
 	}
 }
 
-// catchUp asks the executor for what the attempt wrote so far.
+// catchUp asks the executor for what the attempt wrote so far, as much as is
+// kept of a stream: it must not be able to send without end.
 func (f *follower) catchUp(ctx context.Context, stream string) {
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && *f.offset(stream) < schemas.StdioLog {
 		have := *f.offset(stream)
 		reply, err := f.logs(ctx, stream, have)
 		if err != nil {
