@@ -11,7 +11,13 @@ import (
 	"github.com/program-explorer/pe/producer/cli"
 )
 
+// version is set by the linker; without, it is the module's.
+var version string
+
 func main() {
+	if version == "" {
+		version = moduleVersion()
+	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM)
 	if !signal.Ignored(os.Interrupt) { // a shell's background job
@@ -21,12 +27,12 @@ func main() {
 	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(cli.Main(context.Background(), cli.Process{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Getenv: os.Getenv, Signals: signals, Version: version(),
+		Getenv: os.Getenv, Signals: signals, Version: version,
 	}))
 }
 
-// version is the module's, as the go command recorded it.
-func version() string {
+// moduleVersion is what the go command recorded, for pe that `go install` built.
+func moduleVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
 		return "devel"
