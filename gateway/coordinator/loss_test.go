@@ -123,6 +123,30 @@ func TestOverdueAttempt(t *testing.T) {
 	w.wait(g, rec, schemas.StateQueued)
 }
 
+// TestOverdueOfMuteExecutor: waiting for its answer keeps no other attempt from being lost.
+func TestOverdueOfMuteExecutor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "e1")
+	g := w.gateway(func(c *coordinator.Config) {
+		c.Lease, c.Beat, c.Overtime = 2*time.Second, 200*time.Millisecond, time.Millisecond
+	})
+	e := w.idle("e1", func(e *fakeExecutor) { e.facts.Slots = 2 })
+	s := spec()
+	s.Limits.WallMS = 1500
+	recs := []schemas.Record{w.submit(g, s), w.submit(g, s)}
+	for _, rec := range recs {
+		w.granted(e, rec)
+	}
+	e.setSilent(true)
+	begin := time.Now()
+	for _, rec := range recs {
+		w.wait(g, rec, schemas.StateQueued)
+	}
+	if took := time.Since(begin); took > 15*time.Second {
+		t.Errorf("lost after %s", took)
+	}
+}
+
 func TestCancelQueued(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "e1")

@@ -84,11 +84,12 @@ func (c *Coordinator) lose(ctx context.Context, executor string, held schemas.He
 	case err == nil:
 		c.metrics.lost.WithLabelValues(reason).Inc()
 		log.Warn("attempt lost")
+		if reason == lostOverdue {
+			// A mute executor must not keep the leases of others from being looked at.
+			c.later(func(ctx context.Context) { c.tellStop(ctx, executor, held, reason) })
+		}
 	case !errors.Is(err, errNotHeld) && !isNotFound(err):
 		log.Error("attempt not taken back", "err", err)
-	}
-	if reason == lostOverdue {
-		c.tellStop(ctx, executor, held, reason)
 	}
 }
 
