@@ -81,13 +81,18 @@ const MaxList = 500
 // ErrCursor: the cursor of a list is none that a list gave.
 var ErrCursor = errors.New("not a cursor of this list")
 
+// maxScan is how many jobs are looked at for a page, with all others waiting.
+const maxScan = 10_000
+
 // List gives a page of a tenant's jobs, the newest first: up to limit (1 to
-// [MaxList]) after the cursor. next is the cursor of the next page, empty on the last.
+// [MaxList]) after the cursor. next is the cursor of the next page, empty on
+// the last; a page before it may be short, or empty, if few jobs are selected.
 func (c *Coordinator) List(ctx context.Context, tenant string, f Filter, after string, limit int) (recs []schemas.Record, next string, err error) {
 	limit = min(max(limit, 1), MaxList)
 	if !c.state.isLoaded() {
 		return nil, "", errLoading
 	}
+	f.States = slices.Compact(slices.Sorted(slices.Values(f.States)))
 	ids, next, err := c.state.page(tenant, f, after, limit)
 	if err != nil {
 		return nil, "", err
@@ -132,6 +137,9 @@ func (s *state) page(tenant string, f Filter, after string, limit int) (ids []st
 	}
 	for i := end - 1; i >= 0; i-- {
 		e := t.ordered[i]
+		if end-1-i == maxScan {
+			return ids, cursor(t.ordered[i+1]), nil
+		}
 		if !f.selects(e) {
 			continue
 		}
@@ -139,10 +147,12 @@ func (s *state) page(tenant string, f Filter, after string, limit int) (ids []st
 			return ids, next, nil
 		}
 		ids = append(ids, e.id)
-		next = strconv.FormatInt(e.created, 10) + "." + e.id
+		next = cursor(e)
 	}
 	return ids, "", nil
 }
+
+func cursor(e *entry) string { return strconv.FormatInt(e.created, 10) + "." + e.id }
 
 func parseCursor(s string) (*entry, error) {
 	created, id, ok := strings.Cut(s, ".")
