@@ -135,8 +135,12 @@ func (f *feeder) lane(t *ticket) *lane {
 }
 
 func (f *feeder) drop(t *ticket) {
-	delete(f.lane(t).offered, t)
-	t.at = atEnd
+	l := f.lane(t)
+	delete(l.offered, t)
+	waited := t.at == atLane
+	if t.at = atEnd; waited {
+		l.left(t)
+	}
 	delete(f.tickets, t.key)
 }
 

@@ -162,3 +162,23 @@ func TestFeederWithoutExecutors(t *testing.T) {
 	f.ready("p", nil)
 	f.expect(t, "a.0")
 }
+
+// TestFeederForgetsCancelled: what was cancelled takes no memory while nobody serves the pool.
+func TestFeederForgetsCancelled(t *testing.T) {
+	t.Parallel()
+	f := newFeed(0)
+	f.put("a", "keep", schemas.StateQueued, time.Time{})
+	f.put("b", "keep", schemas.StateQueued, time.Time{})
+	for i := range 1000 {
+		for _, tenant := range []string{"a", "c"} {
+			f.put(tenant, fmt.Sprint(i), schemas.StateQueued, time.Time{})
+			f.put(tenant, fmt.Sprint(i), schemas.StateCancelled, time.Time{})
+		}
+	}
+	l := f.pools["p"].lanes[schemas.LaneBatch]
+	if n := len(l.waiting["a"]); n > 3 || len(l.waiting) != 2 || len(l.turns) != 2 {
+		t.Errorf("%d wait of a, %d tenants, turns %v", n, len(l.waiting), l.turns)
+	}
+	f.retarget(func(schemas.Requires) int { return 9 })
+	f.expect(t, "a.keep", "b.keep")
+}
