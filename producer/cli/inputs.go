@@ -26,7 +26,7 @@ func (a *app) addInputs(ctx context.Context, c *producer.Client, j *jobFlags, sp
 	if err != nil {
 		return err
 	}
-	if err := a.check(*spec, files); err != nil {
+	if err := a.check(j, *spec, files); err != nil {
 		return err
 	}
 	stdin, remove, err := a.readStdin(j)
@@ -51,7 +51,7 @@ func (a *app) addInputs(ctx context.Context, c *producer.Client, j *jobFlags, sp
 		spec.Files[name] = f
 	}
 	if problems := spec.Validate(); len(problems) > 0 {
-		return specProblems(problems)
+		return j.problems(problems)
 	}
 	return nil
 }
@@ -67,7 +67,7 @@ func takeStdin(inputs map[string]schemas.File) *schemas.Stdin {
 }
 
 // check validates the specification with the files' names, before they are read.
-func (a *app) check(spec schemas.JobSpec, files []producer.LocalFile) error {
+func (a *app) check(j *jobFlags, spec schemas.JobSpec, files []producer.LocalFile) error {
 	all := make(map[string]schemas.File, len(spec.Files)+len(files))
 	for name, f := range spec.Files {
 		all[name] = f
@@ -77,7 +77,7 @@ func (a *app) check(spec schemas.JobSpec, files []producer.LocalFile) error {
 	}
 	spec.Files = all
 	if problems := spec.Validate(); len(problems) > 0 {
-		return specProblems(problems)
+		return j.problems(problems)
 	}
 	return nil
 }

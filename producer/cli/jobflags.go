@@ -145,6 +145,14 @@ func (j *jobFlags) template(a *app) (schemas.JobSpec, error) {
 	return spec, nil
 }
 
+// problems are told in the words of what the specification was made of.
+func (j *jobFlags) problems(list []schemas.Problem) error {
+	if j.spec != "" {
+		return specProblems(list)
+	}
+	return flagProblems(list)
+}
+
 func (j *jobFlags) limits(l *schemas.Limits) {
 	override(&l.WallMS, j.wall.milliseconds())
 	override(&l.CPUMS, j.cpuTime.milliseconds())

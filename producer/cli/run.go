@@ -114,7 +114,7 @@ func (a *app) finish(job schemas.Job) error {
 			return err
 		}
 	} else if words := endWords(job); words != "" {
-		a.screen.say(words)
+		a.screen.say(words + whereMore(words, job.ID))
 	}
 	if code := jobCode(job); code != 0 {
 		return &codedError{code: code}

@@ -128,7 +128,7 @@ const (
 	flagOutputs    = "at most `SIZE` of all outputs together (default 256M)"
 	flagCwd        = "working `DIR` (default /work)"
 	flagArch       = "`ARCH`: amd64, arm64 or riscv64 (default: one that the image has)"
-	flagIsolation  = "`KIND`: strong, vm, gvisor or container (default strong)"
+	flagIsolation  = "`KIND`: strong or vm; gvisor and container are reserved (default strong)"
 	flagAccel      = "`ACCELERATOR`: kvm, hvf or tcg (default any)"
 )
 
@@ -159,7 +159,7 @@ func errorText(err error) string {
 	}
 	lines = append(lines, problemLines(p.Problems)...)
 	if p.Hint != "" {
-		lines = append(lines, "  "+p.Hint)
+		lines = append(lines, "  "+hintWords(p.Hint))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -269,6 +269,14 @@ func plural(n int, one string) string {
 		return fmt.Sprintf("%d %sies", n, strings.TrimSuffix(one, "y"))
 	}
 	return fmt.Sprintf("%d %ss", n, one)
+}
+
+// whereMore names the job and how to see more of it, unless the words do so.
+func whereMore(words, id string) string {
+	if strings.Contains(words, id) {
+		return ""
+	}
+	return fmt.Sprintf("; job %s: pe status %s", id, id)
 }
 
 // endWords say why a job ended, or nothing if its exit code says all.
