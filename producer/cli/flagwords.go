@@ -63,8 +63,12 @@ func hintWords(hint string) string {
 	case "/v1/jobs", "/v1/images", "/v1/executors":
 		return "pe " + strings.TrimPrefix(path, "/v1/") + " " + does
 	}
-	if id, ok := strings.CutSuffix(strings.TrimPrefix(path, "/v1/jobs/"), "?wait=30s"); ok {
+	job := strings.TrimPrefix(path, "/v1/jobs/")
+	if id, ok := strings.CutSuffix(job, "?wait=30s"); ok {
 		return "pe wait " + id + " " + does
+	}
+	if id, ok := strings.CutSuffix(job, "/outputs"); ok {
+		return "pe outputs " + id + " " + strings.TrimPrefix(does, "with Accept: application/json ")
 	}
 	return hint
 }

@@ -63,3 +63,16 @@ func TestImages(t *testing.T) {
 		}
 	}
 }
+
+func TestHints(t *testing.T) {
+	t.Parallel()
+	for hint, want := range map[string]string{
+		"GET /v1/images lists the images": "pe images lists the images", "GET /v1/jobs/j1?wait=30s waits for its end": "pe wait j1 waits for its end",
+		"GET /v1/jobs/j1/outputs with Accept: application/json lists them": "pe outputs j1 lists them",
+		"GET /other does": "GET /other does", "set PE_TOKEN": "set PE_TOKEN", "GET": "GET", "": "",
+	} {
+		if got := hintWords(hint); got != want {
+			t.Errorf("%q: %q, want %q", hint, got, want)
+		}
+	}
+}
