@@ -55,5 +55,5 @@ func TestLimitsSurvived(t *testing.T) {
 func TestLimitsOutOfRange(t *testing.T) {
 	t.Parallel()
 	shared(t).pe(t, "run", "--image", "busybox", "--memory", "1K", "--pids", "1000000", "--", "true").
-		want(t, 125).says(t, "limits.memory_bytes", "limits.pids")
+		want(t, 125).says(t, "--memory: want 16M to 256G", "--pids: want 1 to 32768")
 }
