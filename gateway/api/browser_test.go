@@ -28,7 +28,8 @@ func browser(t *testing.T, args ...string) *exec.Cmd {
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, path, append([]string{"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--user-data-dir=" + t.TempDir()}, args...)...)
-	cmd.Dir = t.TempDir() // where it would save a download
+	cmd.Dir = t.TempDir()                                 // where it would save a download
+	cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir()) // where it leaves its lock when it is killed
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
