@@ -158,8 +158,9 @@ const (
 )
 
 // unstick takes back offers that the server has and does not deliver, which was
-// seen on loaded machines, once in some thousand jobs. The next round finds
-// them missing and offers the jobs again.
+// seen on a loaded machine (nats-server 2.15.2), about once in ten thousand jobs:
+// the consumer had passed the message, and nothing was unacknowledged. The next
+// round finds them missing and offers the jobs again.
 func (c *Coordinator) unstick(ctx context.Context, pool, lane string) error {
 	old := c.feeder.offeredFor(pool, lane, stuckUndelivered)
 	if len(old) == 0 {

@@ -23,7 +23,6 @@ func TestTakeBackLeavesOtherOffers(t *testing.T) {
 	}
 	ensurePool(t, q, "amd64-strong")
 	executor := server.Executor(t, "e1", nil)
-	seen := make(chan string, 4*publishers*each)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var pulling sync.WaitGroup
@@ -39,7 +38,6 @@ func TestTakeBackLeavesOtherOffers(t *testing.T) {
 				if err := o.Ack(); err != nil {
 					t.Error(err)
 				}
-				seen <- o.Job
 			}
 		})
 	}
@@ -57,7 +55,6 @@ func TestTakeBackLeavesOtherOffers(t *testing.T) {
 					}
 				}
 				last = p
-				seen <- ""
 			}
 		})
 	}
@@ -80,4 +77,47 @@ func TestTakeBackLeavesOtherOffers(t *testing.T) {
 	}
 	stop()
 	pulling.Wait()
+}
+
+// TestIdle: what a reconciler concludes from must be what the server says.
+func TestIdle(t *testing.T) {
+	t.Parallel()
+	server := queuetest.Start(t, "e1")
+	q := server.Gateway(t, nil)
+	if err := q.EnsureStreams(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ensurePool(t, q, "amd64-strong")
+	until := func(want jobqueue.Idle) {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+			got, err := q.Idle(t.Context(), "amd64-strong", schemas.LaneBatch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got == want {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("the lane is %+v, want %+v", got, want)
+			}
+		}
+	}
+	until(jobqueue.Idle{})
+	puller := server.Executor(t, "e1", nil).NewPuller()
+	puller.SetPools([]string{"amd64-strong"})
+	delivered := make(chan *jobqueue.Offer, 1)
+	go func() {
+		if o, err := puller.Next(t.Context()); err == nil {
+			delivered <- o
+		}
+	}()
+	until(jobqueue.Idle{Waiting: true})
+	offer(t, q, place(t, "amd64-strong", schemas.LaneBatch))
+	o := <-delivered
+	until(jobqueue.Idle{Unacked: true})
+	if err := o.Ack(); err != nil {
+		t.Fatal(err)
+	}
+	until(jobqueue.Idle{})
 }
