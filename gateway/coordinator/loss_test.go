@@ -243,11 +243,8 @@ func TestLostClaimReply(t *testing.T) {
 	rec := w.submit(g, spec())
 	offer := w.next(e)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Microsecond)
-	_, err := e.claim(ctx, offer.Place, "n")
+	_, _ = e.claim(ctx, offer.Place, "n") // whether or not its answer came in time, it may be repeated
 	cancel()
-	if err == nil {
-		t.Skip("the answer was faster than a microsecond")
-	}
 	reply := w.mustClaim(e, rec, "n")
 	if reply.Answer != schemas.AnswerGranted || reply.Grant.Attempt != 1 {
 		t.Errorf("reply = %+v", reply)
