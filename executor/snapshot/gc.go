@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 )
 
 // Collected is what GC did.
@@ -13,57 +11,70 @@ type Collected struct {
 	Removed []string // ids
 	Freed   int64    // bytes
 	Kept    int64    // bytes that snapshots still take
+	// InUse are the ids of those that were to go, but somebody uses them.
+	InUse []string
 }
 
 // GC removes snapshots until all of them take at most budget bytes of the disk: those that were
 // set aside first, then the least recently used. Those in use stay, so Kept can be over
 // the budget.
 func (s *Store) GC(ctx context.Context, budget int64) (Collected, error) {
+	return s.collect(ctx, budget, s.RemoveAside, s.Remove)
+}
+
+// Plan says what GC would do now, and does nothing.
+func (s *Store) Plan(ctx context.Context, budget int64) (Collected, error) {
+	spare := func(string) error { return nil }
+	return s.collect(ctx, budget, spare, spare)
+}
+
+// collect offers to remove what is over the budget.
+func (s *Store) collect(ctx context.Context, budget int64, removeAside, remove func(id string) error) (Collected, error) {
 	var c Collected
 	all, err := s.List()
 	if err != nil {
 		return c, err
 	}
-	aside, err := os.ReadDir(filepath.Join(s.dir, brokenDir))
+	aside, err := s.Aside()
 	if err != nil {
-		return c, fmt.Errorf("collect snapshots: %w", err)
+		return c, err
 	}
-	for _, e := range aside {
-		c.Kept += diskUsage(filepath.Join(s.dir, brokenDir, e.Name()))
-	}
-	for _, info := range all {
+	for _, info := range append(aside, all...) {
 		c.Kept += info.Bytes
 	}
-	for _, e := range aside {
-		path := filepath.Join(s.dir, brokenDir, e.Name())
-		if c.Kept <= budget {
-			break
-		}
-		if err := c.take(e.Name(), diskUsage(path), os.RemoveAll(path)); err != nil {
+	for _, info := range aside {
+		if err := c.take(ctx, budget, info, removeAside); err != nil {
 			return c, err
 		}
 	}
 	for _, info := range all {
-		if c.Kept <= budget || ctx.Err() != nil {
-			break
-		}
-		err := s.Remove(info.ID)
-		if errors.Is(err, ErrInUse) || errors.Is(err, ErrNotFound) {
-			continue
-		}
-		if err := c.take(info.ID, info.Bytes, err); err != nil {
+		if err := c.take(ctx, budget, info, remove); err != nil {
 			return c, err
 		}
 	}
 	return c, context.Cause(ctx)
 }
 
-func (c *Collected) take(id string, bytes int64, err error) error {
-	if err != nil {
+// take removes a snapshot, if that is still necessary and nobody uses it.
+func (c *Collected) take(ctx context.Context, budget int64, info Info, remove func(id string) error) error {
+	if c.Kept <= budget || ctx.Err() != nil {
+		return nil
+	}
+	err := ErrInUse
+	if !info.InUse {
+		err = remove(info.ID)
+	}
+	switch {
+	case err == nil:
+		c.Removed = append(c.Removed, info.ID)
+		c.Freed += info.Bytes
+		c.Kept -= info.Bytes
+	case errors.Is(err, ErrInUse):
+		c.InUse = append(c.InUse, info.ID)
+	case errors.Is(err, ErrNotFound):
+		c.Kept -= info.Bytes // another has removed it
+	default:
 		return fmt.Errorf("collect snapshots: %w", err)
 	}
-	c.Removed = append(c.Removed, id)
-	c.Freed += bytes
-	c.Kept -= bytes
 	return nil
 }

@@ -130,7 +130,7 @@ func (s *Snapshot) SetAside(why error) error {
 func (s *Store) setAside(id string, why error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	to := filepath.Join(s.dir, brokenDir, id)
+	to := s.asidePath(id)
 	err := os.RemoveAll(to)
 	if err == nil {
 		err = os.Rename(s.readyPath(id), to)
@@ -141,6 +141,7 @@ func (s *Store) setAside(id string, why error) error {
 	if err != nil {
 		return fmt.Errorf("set aside snapshot %s: %w", id, err)
 	}
+	s.noteWhy(to, why)
 	delete(s.open, id) // its users hold it by themselves
 	s.log.Warn("snapshot set aside", "snapshot", id, "why", why)
 	return nil

@@ -42,6 +42,19 @@ const maxGrown = 32 << 20
 // Acquire returns the snapshot of that id. It is ErrNotFound, or ErrBroken if there is one
 // that can't be used. The caller releases it.
 func (s *Store) Acquire(ctx context.Context, id string) (*Snapshot, error) {
+	snap, err := s.acquire(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	if err := os.Chtimes(snap.o.lock.Name(), now, now); err != nil {
+		s.log.Debug("time of use not noted", "snapshot", id, "err", err)
+	}
+	return snap, nil
+}
+
+// acquire is Acquire that leaves the time of the last use as it is.
+func (s *Store) acquire(ctx context.Context, id string) (*Snapshot, error) {
 	if !hexPattern.MatchString(id) {
 		return nil, fmt.Errorf("use snapshot %.80q: %w", id, ErrNotFound)
 	}
@@ -56,10 +69,6 @@ func (s *Store) Acquire(ctx context.Context, id string) (*Snapshot, error) {
 		s.open[id] = o
 	}
 	o.users++
-	now := time.Now()
-	if err := os.Chtimes(o.lock.Name(), now, now); err != nil {
-		s.log.Debug("time of use not noted", "snapshot", id, "err", err)
-	}
 	return &Snapshot{o: o, store: s}, nil
 }
 

@@ -13,9 +13,9 @@ import (
 )
 
 // Verify reads all of a snapshot and compares it with its manifest. It is ErrBroken, with
-// what is wrong, if one bit differs.
+// what is wrong, if one bit differs. To verify a snapshot is no use of it, as far as GC goes.
 func (s *Store) Verify(ctx context.Context, id string) error {
-	snap, err := s.Acquire(ctx, id)
+	snap, err := s.acquire(ctx, id)
 	if err != nil {
 		return err
 	}
