@@ -1,17 +1,14 @@
 package imagesync
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // maxCatalog caps a catalog file, in bytes.
@@ -27,18 +24,26 @@ const maxCatalog = 1 << 20
 //	    description: The GNU C compiler
 //	  python:
 //	    reference: oci:images/python   # relative to the catalog's folder
+//	    warmup:
+//	      - argv: [python3, -c, "import json, re"]
+//	    pool: {min: 1, max: 4}
 type Catalog struct {
 	// Only makes the catalog the list of what is allowed.
-	Only   bool                    `yaml:"only"`
-	Images map[string]CatalogEntry `yaml:"images"`
+	Only   bool
+	Images map[string]CatalogEntry
 }
 
 // CatalogEntry is one image of a catalog.
 type CatalogEntry struct {
 	// Reference is any reference except another short name.
-	Reference string `yaml:"reference"`
+	Reference string
 	// Description is one line for people. Optional.
-	Description string `yaml:"description,omitempty"`
+	Description string
+	// Warmup is what runs in a machine of the image before its jobs do. Optional,
+	// at most 16 commands.
+	Warmup []Warmup
+	// Pool is how many machines wait ready. Nil leaves it to the executor.
+	Pool *PoolSize
 
 	place place
 }
@@ -65,34 +70,47 @@ func LoadCatalog(path string) (*Catalog, error) {
 	return c, nil
 }
 
-// ParseCatalog reads a catalog. Relative paths of layouts and archives are
-// relative to dir. Unknown keys are errors.
+// shortName is the form of an image's name in a catalog.
+var shortName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+
+// ParseCatalog reads a catalog, and the files that its warm-ups name. Relative
+// paths are relative to dir. Unknown keys are errors.
 func ParseCatalog(raw []byte, dir string) (*Catalog, error) {
-	if len(raw) > maxCatalog {
-		return nil, fmt.Errorf("larger than %d bytes", maxCatalog)
-	}
-	c := &Catalog{}
-	decoder := yaml.NewDecoder(bytes.NewReader(raw))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(c); err != nil && !errors.Is(err, io.EOF) {
+	text, err := decodeCatalog(raw)
+	if err != nil {
 		return nil, err
 	}
-	if err := decoder.Decode(new(any)); !errors.Is(err, io.EOF) {
-		return nil, errors.New("more than one document")
-	}
-	valid := regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
-	for short, entry := range c.Images {
-		if !valid.MatchString(short) {
+	c := &Catalog{Only: text.Only, Images: make(map[string]CatalogEntry, len(text.Images))}
+	for short, entry := range text.Images {
+		if !shortName.MatchString(short) {
 			return nil, fmt.Errorf("image %q: a name has 1 to 63 of a-z, 0-9, dot, dash and underscore", short)
 		}
-		var err error
-		if entry.place, err = parsePlace(absolute(entry.Reference, dir)); err != nil {
+		if c.Images[short], err = entry.check(dir); err != nil {
 			return nil, fmt.Errorf("image %q: %w", short, err)
 		}
-		entry.Reference = entry.place.text
-		c.Images[short] = entry
+	}
+	if err := c.checkAgreement(); err != nil {
+		return nil, err
 	}
 	return c, nil
+}
+
+// checkAgreement refuses two names of one reference that are prepared in two
+// ways: a job has the reference alone, and could get either.
+func (c *Catalog) checkAgreement() error {
+	first := map[string]string{}
+	for _, short := range c.Names() {
+		entry := c.Images[short]
+		other, found := first[entry.Reference]
+		if !found {
+			first[entry.Reference] = short
+			continue
+		}
+		if !reflect.DeepEqual(entry.Warmup, c.Images[other].Warmup) || !reflect.DeepEqual(entry.Pool, c.Images[other].Pool) {
+			return fmt.Errorf("images %q and %q are both %s: give them the same warmup and pool", other, short, entry.Reference)
+		}
+	}
+	return nil
 }
 
 func absolute(reference, dir string) string {
@@ -138,17 +156,38 @@ func (c *Catalog) Allows(reference string) bool {
 	return err == nil && c.covers(p)
 }
 
+// Pooled returns the entries that want machines to wait before anybody asks,
+// with Pool.Min above 0: one for each reference, in the order of their names.
+func (c *Catalog) Pooled() []CatalogEntry {
+	var entries []CatalogEntry
+	seen := map[string]bool{}
+	for _, short := range c.Names() {
+		entry := c.Images[short]
+		if entry.Pool != nil && entry.Pool.Min > 0 && !seen[entry.Reference] {
+			seen[entry.Reference] = true
+			entries = append(entries, entry)
+		}
+	}
+	return entries
+}
+
 // covers tells whether a place is an entry's own: only then do the operator's
-// credentials and permission apply. An entry with a tag covers that tag, and
-// not what else its repository holds.
+// credentials and permission apply.
 func (c *Catalog) covers(p place) bool {
+	_, found := c.entryOf(p)
+	return found
+}
+
+// entryOf returns the entry whose own a place is. An entry with a tag has that
+// tag, and not what else its repository holds.
+func (c *Catalog) entryOf(p place) (CatalogEntry, bool) {
 	if c == nil {
-		return false
+		return CatalogEntry{}, false
 	}
 	for _, entry := range c.Images {
 		if entry.place.text == p.text {
-			return true
+			return entry, true
 		}
 	}
-	return false
+	return CatalogEntry{}, false
 }

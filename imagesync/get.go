@@ -24,7 +24,8 @@ const pollEvery = 50 * time.Millisecond
 // gives it. The caller must Release the image.
 //
 // An image that was pulled with the operator's credentials is given to those who
-// ask for an entry of the catalog, or who could pull it themselves.
+// ask for an entry of the catalog, or who could pull it themselves. What the
+// catalog says of warm-up and pool is that of this Cache's own catalog.
 // Errors that concern the image are of type *Error.
 func (c *Cache) Get(ctx context.Context, reference, digest, arch string) (*Image, error) {
 	p, err := c.sources.locate(reference)
@@ -36,6 +37,9 @@ func (c *Cache) Get(ctx context.Context, reference, digest, arch string) (*Image
 		return nil, explain(reference, p, err)
 	}
 	image.Reference = reference
+	if entry, found := c.sources.Catalog.entryOf(p); found {
+		image.Warmup, image.Pool = entry.Warmup, entry.Pool
+	}
 	return image, nil
 }
 

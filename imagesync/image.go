@@ -37,6 +37,10 @@ type Image struct {
 	ErofsSHA256 string // hex
 	ErofsSize   int64  // bytes
 	Config      ImageConfig
+	// Warmup and Pool are those of the catalog's entry for Reference, and not to be
+	// changed: none, and nil, where the catalog has no such entry.
+	Warmup []Warmup
+	Pool   *PoolSize
 
 	release sync.Once
 	pin     *os.File
