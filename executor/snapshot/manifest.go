@@ -65,7 +65,8 @@ func parseManifest(b []byte, id string) (Manifest, error) {
 }
 
 // readManifest reads the manifest in an open snapshot, and checks that its files have the
-// sizes that it names: all that is cheap to check at each use.
+// sizes that it names: all that is cheap to check at each use. With an error of the files, the
+// manifest is there all the same.
 func readManifest(root *os.Root, id string) (Manifest, error) {
 	info, err := root.Stat(manifestFile)
 	if err == nil && info.Size() > maxManifest {
@@ -85,10 +86,10 @@ func readManifest(root *os.Root, id string) (Manifest, error) {
 	for name, want := range map[string]int64{ramFile: m.RAM.Size, stateFile: m.State.Size, rootfsFile: m.Key.Rootfs.Size} {
 		info, err := root.Stat(name)
 		if err != nil {
-			return Manifest{}, err
+			return m, err
 		}
 		if info.Size() != want {
-			return Manifest{}, fmt.Errorf("%s has %d bytes, want %d", name, info.Size(), want)
+			return m, fmt.Errorf("%s has %d bytes, want %d", name, info.Size(), want)
 		}
 	}
 	return m, nil
