@@ -13,16 +13,16 @@ import (
 // layer is a run's writable layer: a tmpfs of the scratch limit's size.
 type layer struct{ path string }
 
+// unsized is a layer's size in bytes until it is resized: what the sandbox makes ahead of a job takes a few pages.
+const unsized = 1 << 20
+
 // newLayer mounts a fresh one at path.
-func newLayer(path string, size int64, ids idMap) (*layer, error) {
+func newLayer(path string, ids idMap) (*layer, error) {
 	l := &layer{path: path}
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return nil, fmt.Errorf("make layer: %w", err)
 	}
-	// A file costs about a KiB of kernel memory, whatever it holds.
-	inodes := max(size/1024, 1<<16)
-	options := "mode=755,size=" + strconv.FormatInt(size, 10) + ",nr_inodes=" + strconv.FormatInt(inodes, 10)
-	if err := unix.Mount("tmpfs", path, "tmpfs", unix.MS_NODEV, options); err != nil {
+	if err := unix.Mount("tmpfs", path, "tmpfs", unix.MS_NODEV, "mode=755,"+layerSize(unsized)); err != nil {
 		return nil, fmt.Errorf("mount layer: %w", err)
 	}
 	for _, dir := range []string{l.upper(), l.work()} {
@@ -34,6 +34,21 @@ func newLayer(path string, size int64, ids idMap) (*layer, error) {
 		}
 	}
 	return l, nil
+}
+
+// layerSize is tmpfs's options for a size in bytes.
+func layerSize(size int64) string {
+	// A file costs about a KiB of kernel memory, whatever it holds.
+	inodes := max(size/1024, 1<<16)
+	return "size=" + strconv.FormatInt(size, 10) + ",nr_inodes=" + strconv.FormatInt(inodes, 10)
+}
+
+// resize gives the layer the job's size in bytes. It can't become smaller than what was made in it ahead.
+func (l *layer) resize(size int64) error {
+	if err := unix.Mount("", l.path, "", unix.MS_REMOUNT|unix.MS_NODEV, layerSize(max(size, unsized/16))); err != nil {
+		return fmt.Errorf("resize layer: %w", err)
+	}
+	return nil
 }
 
 func (l *layer) upper() string { return filepath.Join(l.path, "upper") }

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -30,6 +31,9 @@ type process struct {
 	pid     int
 	control *os.File
 	cgroup  *cgroup
+	layer   *layer // the writable layer of its root; it outlives the process
+	root    int    // descriptor of its root's mount, or -1
+	waits   bool   // its root is made
 	dead    sync.Once
 }
 
@@ -63,7 +67,46 @@ func spawn(self string, group *cgroup, ids idMap) (*process, error) {
 		unix.Close(pair[0])
 		return nil, fmt.Errorf("spawn child: %w", err)
 	}
-	return &process{pid: pid, control: os.NewFile(uintptr(pair[0]), "control"), cgroup: group}, nil
+	return &process{pid: pid, control: os.NewFile(uintptr(pair[0]), "control"), cgroup: group, root: -1}, nil
+}
+
+// stage has the child make its root, of a fresh layer over the lower folders. It does not wait for it.
+func (p *process) stage(path string, lower []string, names sandbox.Names, ids idMap) error {
+	var err error
+	if p.layer, err = newLayer(path, ids); err != nil {
+		return err
+	}
+	if p.root, err = p.layer.over(lower); err != nil {
+		return err
+	}
+	return sandbox.Send(p.control, sandbox.Order{Root: &sandbox.Root{Names: names}}, p.root)
+}
+
+// staged waits until the child has made its root.
+func (p *process) staged() error {
+	if p.waits {
+		return nil
+	}
+	var report sandbox.Report
+	_, err := sandbox.Receive(p.control, &report)
+	switch {
+	case err != nil:
+		return fmt.Errorf("make root: %w", err)
+	case report.Failed != "":
+		return errors.New(report.Failed)
+	case !report.Rooted:
+		return errors.New("make root: unexpected report")
+	}
+	p.waits = true
+	return nil
+}
+
+// discard ends a child that has had no run.
+func (p *process) discard() {
+	p.kill()
+	if p.layer != nil {
+		p.layer.remove()
+	}
 }
 
 // kill ends the child, and with it its PID namespace, and takes its cgroup away.
@@ -78,6 +121,9 @@ func (p *process) end() {
 		}
 	}
 	p.control.Close()
+	if p.root >= 0 {
+		closeFD(p.root)
+	}
 	p.cgroup.remove()
 }
 

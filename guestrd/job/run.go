@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
-	"strconv"
 	"sync"
 	"time"
 
@@ -31,7 +29,6 @@ type Run struct {
 	done  chan error
 
 	process *process
-	layer   *layer
 	pipes   pipes
 	watch   *watch
 
@@ -104,7 +101,7 @@ func (r *Run) live() {
 	}
 	r.pipes.close()
 	if err == nil {
-		r.runner.ended(r.layer)
+		r.runner.ended(r.process.layer)
 	}
 	r.done <- err
 }
@@ -133,10 +130,10 @@ func (r *Run) stages() error {
 	return r.collect()
 }
 
-// prepare makes layer, cgroup limits and pipes, and has the child set itself up.
+// prepare gives the layer its size, makes cgroup limits and pipes, and has the child set itself up.
 func (r *Run) prepare() error {
 	begin := time.Now()
-	process, lower, names, err := r.runner.take()
+	process, names, err := r.runner.take()
 	if err != nil {
 		return &Fault{guestproto.FaultJob, err}
 	}
@@ -146,16 +143,16 @@ func (r *Run) prepare() error {
 	if err := r.process.cgroup.limit(r.spec.Limits); err != nil {
 		return &Fault{guestproto.FaultJob, err}
 	}
-	path := filepath.Join(r.runner.config.Work, strconv.Itoa(int(r.n)))
-	if r.layer, err = newLayer(path, r.spec.Limits.Scratch, r.runner.ids); err != nil {
+	if err := r.process.layer.resize(r.spec.Limits.Scratch); err != nil {
 		return &Fault{guestproto.FaultJob, err}
 	}
-	root, err := r.layer.over(lower)
-	if err != nil {
+	if err := r.process.staged(); err != nil {
+		if r.killed() != nil {
+			return r.over(&guestproto.Exit{Signal: 9})
+		}
 		return &Fault{guestproto.FaultJob, err}
 	}
-	defer closeFD(root)
-	if err := r.sendSetup(root, names); err != nil {
+	if err := r.sendSetup(names); err != nil {
 		return err
 	}
 	own := time.Since(begin)
@@ -170,15 +167,15 @@ func (r *Run) prepare() error {
 	return r.w.Send(r.n, &guestproto.Staged{Bytes: p.Bytes, Entries: p.Entries, UnpackUS: p.UnpackUS, PrepareUS: p.SetupUS + own.Microseconds()})
 }
 
-func (r *Run) sendSetup(root int, names Names) error {
+func (r *Run) sendSetup(names sandbox.Names) error {
 	s := r.spec
 	setup := &sandbox.Setup{
-		Argv: s.Argv, Env: s.Env, Cwd: s.Cwd, User: s.User, Hostname: names.Hostname, MachineID: names.MachineID,
+		Argv: s.Argv, Env: s.Env, Cwd: s.Cwd, User: s.User, Names: names,
 		StdinPath: s.Stdin.Path, InputSize: s.Input.Size, InputRoot: s.Input.Root, ShmSize: s.Limits.Scratch,
 		OutputLimit: s.Limits.Output, Patterns: s.Output.Patterns,
 	}
-	fds := []int{root, r.process.cgroup.mainFD}
-	setup.FDs = []string{sandbox.FDRoot, sandbox.FDCgroup}
+	fds := []int{r.process.cgroup.mainFD}
+	setup.FDs = []string{sandbox.FDCgroup}
 	theirs, err := r.pipes.open()
 	if err != nil {
 		return &Fault{guestproto.FaultJob, err}
@@ -212,7 +209,7 @@ func (r *Run) report(code string) (*sandbox.Report, error) {
 		return nil, &Fault{code, errors.New(report.Failed)}
 	case report.Refused != nil:
 		exit := &guestproto.Exit{Code: report.Refused.Code, NotStarted: true, Message: line(report.Refused.Message)}
-		if r.layer.full() {
+		if r.process.layer.full() {
 			exit.LimitsHit = []string{guestproto.LimitScratch}
 		}
 		return nil, r.over(exit)

@@ -7,12 +7,14 @@
 package job
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
 
+	"github.com/program-explorer/pe/guestrd/sandbox"
 	"github.com/program-explorer/pe/schemas/guestproto"
 )
 
@@ -38,16 +40,10 @@ type Runner struct {
 	mu      sync.Mutex
 	lower   []string // overlay's lower folders, topmost first
 	ids     idMap
-	names   Names
-	spare   *process
+	names   sandbox.Names
+	spare   *process // waits for its job, or makes its root
 	spawned int
 	last    *layer // upper layer of the run that ended last
-}
-
-// Names are the machine's own, shown to jobs.
-type Names struct {
-	Hostname  string
-	MachineID string
 }
 
 // New makes a Runner; SetRoot must be called before Prepare.
@@ -55,7 +51,7 @@ func New(c Config) *Runner {
 	c.Self = defaultTo(c.Self, "/proc/self/exe")
 	c.Cgroup = defaultTo(c.Cgroup, "/sys/fs/cgroup")
 	c.Work = defaultTo(c.Work, "/run/runs")
-	return &Runner{config: c, ids: highIDs(), names: Names{Hostname: "localhost"}}
+	return &Runner{config: c, ids: highIDs(), names: sandbox.Names{Hostname: "localhost"}}
 }
 
 func defaultTo(value, fallback string) string {
@@ -66,10 +62,10 @@ func defaultTo(value, fallback string) string {
 }
 
 // SetNames is called before each run that shall see other names.
-func (r *Runner) SetNames(n Names) {
+func (r *Runner) SetNames(hostname, machineID string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.names = n
+	r.names = sandbox.Names{Hostname: hostname, MachineID: machineID}
 }
 
 // SetRoot makes the file system mounted at path the image of later runs. It maps the
@@ -90,8 +86,28 @@ func (r *Runner) SetRoot(path string) error {
 			return err
 		}
 	}
-	r.spare, r.lower = spare, []string{path}
+	r.lower = []string{path}
+	return r.keep(spare)
+}
+
+// keep has a child make its root now, and keeps it for the next run.
+func (r *Runner) keep(p *process) error {
+	path := filepath.Join(r.config.Work, strconv.Itoa(r.spawned))
+	if err := p.stage(path, r.lower, r.names, r.ids); err != nil {
+		p.discard()
+		return err
+	}
+	r.spare = p
 	return nil
+}
+
+// renew makes the next run's child.
+func (r *Runner) renew() error {
+	p, err := r.spawn()
+	if err != nil {
+		return err
+	}
+	return r.keep(p)
 }
 
 // Freeze makes what the last run wrote a read-only layer below later runs and returns its size in bytes.
@@ -111,39 +127,59 @@ func (r *Runner) Freeze() (int64, error) {
 	}
 	r.lower = append([]string{r.last.upper()}, r.lower...)
 	r.last = nil
-	return used, nil
+	// The child that waits has a root without the frozen layer.
+	if r.spare != nil {
+		r.spare.discard()
+		r.spare = nil
+	}
+	if err := r.renew(); err != nil {
+		return 0, fmt.Errorf("freeze: %w", err)
+	}
+	return used, r.rest()
 }
 
-// take returns a child that waits for its order, and the folders below a new run.
-func (r *Runner) take() (*process, []string, Names, error) {
+// take returns the next run's child, whose root may not be ready yet.
+func (r *Runner) take() (*process, sandbox.Names, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.lower) == 0 {
-		return nil, nil, Names{}, fmt.Errorf("no image is mounted")
+		return nil, r.names, errors.New("no image is mounted")
 	}
 	if r.last != nil {
 		r.last.remove()
 		r.last = nil
 	}
-	p := r.spare
-	r.spare = nil
-	if p == nil {
-		var err error
-		if p, err = r.spawn(); err != nil {
-			return nil, nil, Names{}, err
+	if r.spare == nil {
+		if err := r.renew(); err != nil {
+			return nil, r.names, err
 		}
 	}
-	return p, r.lower, r.names, nil
+	p := r.spare
+	r.spare = nil
+	return p, r.names, nil
 }
 
-// ended keeps the run's layer for Freeze and starts the next run's child.
+// ended keeps the run's layer for Freeze, and returns when the next run's child waits for it.
 func (r *Runner) ended(l *layer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last = l
-	if r.spare == nil {
-		r.spare, _ = r.spawn() // take tries again, and has somebody to tell
+	if r.renew() == nil { // else take tries again, and has somebody to tell
+		_ = r.rest()
 	}
+}
+
+// rest returns when the spare child has nothing left to do but to wait.
+func (r *Runner) rest() error {
+	if r.spare == nil {
+		return nil
+	}
+	if err := r.spare.staged(); err != nil {
+		r.spare.discard()
+		r.spare = nil
+		return err
+	}
+	return nil
 }
 
 // spawn starts a child in fresh namespaces and a fresh cgroup.

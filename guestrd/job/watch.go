@@ -32,7 +32,7 @@ func newWatch(r *Run) *watch {
 		r.process.cgroup.killMain()
 	}
 	r.mu.Unlock()
-	return &watch{cgroup: r.process.cgroup, layer: r.layer, limits: r.spec.Limits, quit: make(chan struct{}), gone: make(chan struct{})}
+	return &watch{cgroup: r.process.cgroup, layer: r.process.layer, limits: r.spec.Limits, quit: make(chan struct{}), gone: make(chan struct{})}
 }
 
 // run watches until stop.

@@ -18,6 +18,7 @@ type child struct {
 	sock  *os.File
 	setup Setup
 	fds   map[string]int
+	names Names // that the root has now
 	user  credentials
 	path  string // of the program, absolute
 	// stdio are the program's three descriptors.
@@ -47,6 +48,12 @@ func (c *child) serve() error {
 	if err := enter(); err != nil {
 		return err
 	}
+	if err := c.receiveRoot(); err != nil {
+		return err
+	}
+	if err := Send(c.sock, Report{Rooted: true}); err != nil {
+		return err
+	}
 	if err := c.receiveSetup(); err != nil {
 		return err
 	}
@@ -62,6 +69,28 @@ func (c *child) serve() error {
 		return err
 	}
 	return c.run()
+}
+
+// receiveRoot does what needs no job: guestrd sends it well before there is one.
+func (c *child) receiveRoot() error {
+	var order Order
+	fds, err := Receive(c.sock, &order)
+	if err != nil {
+		return err
+	}
+	if order.Root == nil || len(fds) != 1 {
+		return errors.New("receive root: another order came")
+	}
+	if err := makeRoot(fds[0]); err != nil {
+		return err
+	}
+	if err := bringUpLoopback(); err != nil {
+		return err
+	}
+	if err := c.rename(order.Root.Names); err != nil {
+		return err
+	}
+	return dropPrivileges()
 }
 
 func (c *child) receiveSetup() error {
@@ -83,7 +112,10 @@ func (c *child) receiveSetup() error {
 // prepare does everything up to the start.
 func (c *child) prepare() (*Prepared, error) {
 	begin := time.Now()
-	if err := makeRoot(c.fds[FDRoot], c.setup); err != nil {
+	if err := c.rename(c.setup.Names); err != nil {
+		return nil, err
+	}
+	if err := resizeShm(c.setup.ShmSize); err != nil {
 		return nil, err
 	}
 	user, err := lookupUser("/etc", c.setup.User)
@@ -104,9 +136,6 @@ func (c *child) prepare() (*Prepared, error) {
 		return nil, err
 	}
 	if c.path, err = lookupProgram(c.setup.Argv[0], c.setup.Cwd, c.setup.Env, user); err != nil {
-		return nil, err
-	}
-	if err := dropPrivileges(); err != nil {
 		return nil, err
 	}
 	p.SetupUS = time.Since(begin).Microseconds() - p.UnpackUS

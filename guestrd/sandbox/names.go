@@ -7,18 +7,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// names gives the job this machine's own names: kernel hostname and the files that hold them.
-func names(root *os.Root, s Setup) error {
-	if err := unix.Sethostname([]byte(s.Hostname)); err != nil {
+// rename gives the job this machine's own names, unless it has them: kernel hostname and the files that hold them.
+func (c *child) rename(to Names) error {
+	if c.names == to {
+		return nil
+	}
+	if err := unix.Sethostname([]byte(to.Hostname)); err != nil {
 		return fmt.Errorf("set hostname: %w", err)
 	}
+	root, err := os.OpenRoot("/")
+	if err != nil {
+		return fmt.Errorf("open root: %w", err)
+	}
+	defer root.Close()
 	if err := makeFolder(root, "etc"); err != nil {
 		return fmt.Errorf("make /etc: %w", err)
 	}
 	files := map[string]string{
-		"etc/hostname":   s.Hostname + "\n",
-		"etc/machine-id": s.MachineID + "\n",
-		"etc/hosts":      "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 " + s.Hostname + "\n",
+		"etc/hostname":   to.Hostname + "\n",
+		"etc/machine-id": to.MachineID + "\n",
+		"etc/hosts":      "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 " + to.Hostname + "\n",
 	}
 	for path, content := range files {
 		// What the image has there may be a link, or a folder: it is replaced, never followed.
@@ -29,6 +37,7 @@ func names(root *os.Root, s Setup) error {
 			return fmt.Errorf("write /%s: %w", path, err)
 		}
 	}
+	c.names = to
 	return nil
 }
 

@@ -35,7 +35,7 @@ const (
 )
 
 // rootNodes is all that a job sees besides its image, in order.
-func rootNodes(shmSize int64) []node {
+func rootNodes() []node {
 	const noExec = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 	nodes := []node{
 		{kind: folder, path: "proc"},
@@ -51,7 +51,7 @@ func rootNodes(shmSize int64) []node {
 		{kind: folder, path: "dev/pts"},
 		{kind: mount, path: "dev/pts", source: "devpts", flags: unix.MS_NOSUID | unix.MS_NOEXEC, data: "newinstance,ptmxmode=0666,mode=0620"},
 		{kind: folder, path: "dev/shm"},
-		{kind: mount, path: "dev/shm", source: "tmpfs", flags: noExec, data: "mode=1777,size=" + strconv.FormatInt(shmSize, 10)},
+		{kind: mount, path: "dev/shm", source: "tmpfs", flags: noExec, data: "mode=1777,size=64k"}, // until resizeShm,
 		{kind: link, path: "dev/ptmx", source: "pts/ptmx"},
 		{kind: link, path: "dev/fd", source: "/proc/self/fd"},
 		{kind: link, path: "dev/stdin", source: "/proc/self/fd/0"},
@@ -76,7 +76,7 @@ func enter() error {
 }
 
 // makeRoot puts the image, and the nodes on it, in place of /.
-func makeRoot(rootFD int, s Setup) error {
+func makeRoot(rootFD int) error {
 	if err := unix.MoveMount(rootFD, "", unix.AT_FDCWD, staging, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
 		return fmt.Errorf("attach root: %w", err)
 	}
@@ -86,18 +86,21 @@ func makeRoot(rootFD int, s Setup) error {
 		return fmt.Errorf("open root: %w", err)
 	}
 	defer root.Close()
-	for _, n := range rootNodes(s.ShmSize) {
+	for _, n := range rootNodes() {
 		if err := n.apply(root); err != nil && !n.optional {
 			return fmt.Errorf("make %s: %w", n.path, err)
 		}
 	}
-	if err := bringUpLoopback(); err != nil {
-		return err
-	}
-	if err := names(root, s); err != nil {
-		return err
-	}
 	return switchRoot()
+}
+
+// resizeShm gives /dev/shm the job's size in bytes.
+func resizeShm(size int64) error {
+	options := "size=" + strconv.FormatInt(size, 10)
+	if err := unix.Mount("", "/dev/shm", "", unix.MS_REMOUNT|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, options); err != nil {
+		return fmt.Errorf("resize /dev/shm: %w", err)
+	}
+	return nil
 }
 
 // apply makes one node. Every folder on the way is a real one: an image whose /dev is a

@@ -28,9 +28,8 @@ const controlFD = 3
 // maxWire bounds a message between guestrd and its child, in bytes.
 const maxWire = 1 << 20
 
-// Roles of the descriptors that come with Setup.
+// Roles of the descriptors that come with Setup. With Root comes one: a detached mount of the job's root filesystem.
 const (
-	FDRoot   = "root"   // detached mount of the job's root filesystem
 	FDCgroup = "cgroup" // directory of the cgroup for the program
 	FDStdin  = "stdin"
 	FDStdout = "stdout"
@@ -39,21 +38,30 @@ const (
 	FDOutput = "output" // where the tar of the outputs goes
 )
 
-// Order is guestrd's message to the child; exactly one field is set.
+// Order is guestrd's message to the child; exactly one field is set. They come in this order.
 type Order struct {
+	Root    *Root  `json:"root,omitempty"`
 	Setup   *Setup `json:"setup,omitempty"`
 	Start   bool   `json:"start,omitempty"`
 	Collect bool   `json:"collect,omitempty"`
 }
 
+// Root is all that can be done before a job is known. The job's root filesystem comes along, as a detached mount.
+type Root struct{ Names }
+
+// Names are what the machine is called in the job's eyes.
+type Names struct {
+	Hostname  string `json:"hostname"`
+	MachineID string `json:"machine_id"`
+}
+
 // Setup prepares the program.
 type Setup struct {
-	Argv      []string `json:"argv"`
-	Env       []string `json:"env"`
-	Cwd       string   `json:"cwd"`
-	User      string   `json:"user"`
-	Hostname  string   `json:"hostname"`
-	MachineID string   `json:"machine_id"`
+	Argv []string `json:"argv"`
+	Env  []string `json:"env"`
+	Cwd  string   `json:"cwd"`
+	User string   `json:"user"`
+	Names
 	// StdinPath is a file to open as stdin, if there is no FDStdin.
 	StdinPath string `json:"stdin_path,omitempty"`
 	// InputSize bounds what is read from FDInput; 0 reads to its end.
@@ -71,6 +79,7 @@ type Setup struct {
 
 // Report is the child's message to guestrd; exactly one field is set.
 type Report struct {
+	Rooted    bool       `json:"rooted,omitempty"`
 	Prepared  *Prepared  `json:"prepared,omitempty"`
 	Refused   *Refused   `json:"refused,omitempty"`
 	Started   bool       `json:"started,omitempty"`

@@ -30,7 +30,7 @@ func (m *machine) Identify(id *guestproto.Identity) error {
 	if err := identify(id); err != nil {
 		return err
 	}
-	m.runner.SetNames(job.Names{Hostname: id.Hostname, MachineID: id.MachineID})
+	m.runner.SetNames(id.Hostname, id.MachineID)
 	return nil
 }
 
