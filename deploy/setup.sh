@@ -209,7 +209,8 @@ images() {
 	catalog >"$cache/catalog.yaml"
 }
 
-# catalog gives the images that lie in the cache their short names.
+# catalog gives the images that lie in the cache their short names, and what
+# NAME.catalog beside an image's recipe says of it besides.
 catalog() {
 	echo "# Made by deploy/setup.sh: the short names of the images beside it."
 	echo "images:"
@@ -218,6 +219,7 @@ catalog() {
 		echo "  $name:"
 		echo "    reference: oci:images/$name"
 		sed -n "s/^description  *\\(.*\\)/    description: \"\\1\"/p" "$repo/deploy/images/$name.recipe" 2>/dev/null || true
+		sed 's/^/    /' "$repo/deploy/images/$name.catalog" 2>/dev/null || true
 	done
 }
 

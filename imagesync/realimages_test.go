@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -48,6 +49,31 @@ func TestRecipeImages(t *testing.T) {
 			}
 			imagetest.CompareListings(t, below(imagetest.Listing(t, mounted)), below(imagetest.Listing(t, extracted)))
 		})
+	}
+}
+
+// TestRecipeCatalog: the images of deploy/images are warmed as their .catalog
+// files say, and busybox is the one that is not.
+func TestRecipeCatalog(t *testing.T) {
+	t.Parallel()
+	c, err := imagesync.LoadCatalog(filepath.Join(recipeImage(t, "gcc"), "..", "..", "catalog.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"busybox", "python", "gcc"} {
+		said, err := os.ReadFile(filepath.Join("..", "deploy", "images", name+".catalog"))
+		if err != nil && name != "busybox" {
+			t.Error(err)
+		}
+		indented := strings.ReplaceAll("\n"+string(said), "\n", "\n    ")
+		want, _ := parseCatalog(t, "images:\n  a:\n    reference: a"+indented, "/").Lookup("a")
+		have, _ := c.Lookup(name)
+		if !reflect.DeepEqual(have.Warmup, want.Warmup) || !reflect.DeepEqual(have.Pool, want.Pool) {
+			t.Errorf("%s has %+v, %+v, want %+v, %+v: run deploy/setup.sh", name, have.Warmup, have.Pool, want.Warmup, want.Pool)
+		}
+		if (len(have.Warmup) == 0) != (name == "busybox") || have.Description == "" {
+			t.Errorf("%s is %+v", name, have)
+		}
 	}
 }
 
