@@ -62,6 +62,7 @@ func (e *Executor) newResult(a *attempt, image *imagesync.Image, ended Ended) sc
 			ImageDigest:  image.Digest,
 			GuestDigest:  ended.GuestDigest,
 			MachineBytes: ended.MachineBytes,
+			Start:        ended.Start,
 		},
 	}
 }

@@ -41,6 +41,21 @@ func imageFailure(err error) error {
 	}
 }
 
+// machineFailure tells a machine that did not start from one that broke, and
+// both from an image that can't be prepared anywhere.
+func machineFailure(err error) error {
+	var start *StartError
+	var warmup *WarmupError
+	switch {
+	case errors.As(err, &warmup):
+		return fail(schemas.FailImage, warmup)
+	case errors.As(err, &start):
+		return fail(schemas.FailMachine, err)
+	default:
+		return fail(schemas.FailGuest, err)
+	}
+}
+
 // stageFailure: an input that is not what the specification says will not be on
 // another executor either.
 func stageFailure(err error) error {

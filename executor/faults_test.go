@@ -43,19 +43,19 @@ func TestPlatformFailures(t *testing.T) {
 	t.Parallel()
 	missing := schemas.File{SHA256: schemas.Digest(make([]byte, 32)), Size: 3}
 	for name, tc := range map[string]struct {
-		run      func(context.Context, executor.Shape, executor.Work) (executor.Ended, error)
+		run      func(context.Context, *stubMachine, executor.Work) (executor.Ended, error)
 		file     *schemas.File
 		attempts int
 		want     schemas.FailureCode
 	}{
 		"guest": {
-			run: func(context.Context, executor.Shape, executor.Work) (executor.Ended, error) {
+			run: func(context.Context, *stubMachine, executor.Work) (executor.Ended, error) {
 				return executor.Ended{}, &session.GuestError{Kind: session.Hung, Err: errors.New("silence")}
 			},
 			want: schemas.FailGuest,
 		},
 		"hostile outputs": {
-			run: func(context.Context, executor.Shape, executor.Work) (executor.Ended, error) {
+			run: func(context.Context, *stubMachine, executor.Work) (executor.Ended, error) {
 				return executor.Ended{Outputs: bytes.NewReader(bytes.Repeat([]byte("no tar "), 1000))}, nil
 			},
 			want: schemas.FailGuest,
@@ -130,7 +130,7 @@ func TestStoreThatIsAwayForAMoment(t *testing.T) {
 func TestHeartbeatsKeepTheLease(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "one")
-	w.executor("one", &stub{run: func(ctx context.Context, _ executor.Shape, _ executor.Work) (executor.Ended, error) {
+	w.executor("one", &stub{run: func(ctx context.Context, _ *stubMachine, _ executor.Work) (executor.Ended, error) {
 		select {
 		case <-time.After(4 * time.Second): // several leases
 			return executor.Ended{}, nil

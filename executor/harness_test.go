@@ -173,7 +173,7 @@ func (r *running) leftovers(t testing.TB) []string {
 type stub struct {
 	// start, if set, may refuse to make the n-th machine, from 1.
 	start func(ctx context.Context, n int, shape executor.Shape) error
-	run   func(ctx context.Context, shape executor.Shape, work executor.Work) (executor.Ended, error)
+	run   func(ctx context.Context, m *stubMachine, work executor.Work) (executor.Ended, error)
 
 	mu              sync.Mutex
 	started, closed int
@@ -188,16 +188,20 @@ func (s *stub) Start(ctx context.Context, shape executor.Shape) (executor.Machin
 	s.started++
 	n := s.started
 	s.mu.Unlock()
-	begin := time.Now()
-	if s.start != nil {
-		if err := s.start(ctx, n, shape); err != nil {
-			s.mu.Lock()
-			s.closed++
-			s.mu.Unlock()
-			return nil, err
-		}
+	input, err := os.CreateTemp("", "stub-input-")
+	if err != nil {
+		return nil, err
 	}
-	return &stubMachine{s: s, shape: shape, booted: span(schemas.SpanBooted, begin, time.Now())}, nil
+	m := &stubMachine{s: s, shape: shape, input: input, ready: make(chan struct{})}
+	go func() {
+		defer close(m.ready)
+		begin := time.Now()
+		if s.start != nil {
+			m.err = s.start(ctx, n, shape)
+		}
+		m.booted = span(schemas.SpanBooted, begin, time.Now())
+	}()
+	return m, os.Remove(input.Name())
 }
 
 // open counts the machines that were not closed.
@@ -210,16 +214,25 @@ func (s *stub) open() int {
 type stubMachine struct {
 	s      *stub
 	shape  executor.Shape
+	input  *os.File
+	ready  chan struct{}
 	booted schemas.Span
+	err    error
 	once   sync.Once
 }
 
+func (m *stubMachine) Input() *os.File { return m.input }
+
 func (m *stubMachine) Run(ctx context.Context, work executor.Work) (executor.Ended, error) {
+	work.Stage(schemas.SpanBooted)
+	if <-m.ready; m.err != nil {
+		return executor.Ended{}, &executor.StartError{Err: m.err}
+	}
 	begin := time.Now()
 	work.Stage(schemas.SpanRunning)
 	ended, err := executor.Ended{}, error(nil)
 	if m.s.run != nil {
-		ended, err = m.s.run(ctx, m.shape, work)
+		ended, err = m.s.run(ctx, m, work)
 	}
 	ended.Spans = append(ended.Spans, m.booted, span(schemas.SpanPrepared, time.UnixMicro(m.booted.EndUS), begin), span(schemas.SpanRunning, begin, time.Now()))
 	return ended, err
@@ -227,6 +240,8 @@ func (m *stubMachine) Run(ctx context.Context, work executor.Work) (executor.End
 
 func (m *stubMachine) Close() error {
 	m.once.Do(func() {
+		<-m.ready
+		m.input.Close()
 		m.s.mu.Lock()
 		m.s.closed++
 		m.s.mu.Unlock()
@@ -248,7 +263,7 @@ func newBlocks() *blocks {
 	return &blocks{begun: make(chan struct{}, 16), release: make(chan struct{})}
 }
 
-func (b *blocks) run(ctx context.Context, _ executor.Shape, _ executor.Work) (executor.Ended, error) {
+func (b *blocks) run(ctx context.Context, _ *stubMachine, _ executor.Work) (executor.Ended, error) {
 	b.begun <- struct{}{}
 	select {
 	case <-b.release:

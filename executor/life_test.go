@@ -27,9 +27,9 @@ func TestWholeLife(t *testing.T) {
 	large := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
 	log := strings.Repeat("a line of the log\n", 10_000)
 	inputs := map[string]string{}
-	s := &stub{run: func(_ context.Context, shape executor.Shape, work executor.Work) (executor.Ended, error) {
+	s := &stub{run: func(_ context.Context, m *stubMachine, work executor.Work) (executor.Ended, error) {
 		if work.Job.Input.Root {
-			inputs = readTar(t, io.NewSectionReader(shape.Input, 0, work.InputBytes))
+			inputs = readTar(t, io.NewSectionReader(m.input, 0, work.InputBytes))
 		}
 		stdin, err := io.ReadAll(work.Stdin)
 		work.Stdout([]byte(log))
@@ -190,7 +190,7 @@ func TestTwoSlotsRunTwoJobsAtOnce(t *testing.T) {
 func TestProgramThatFails(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "one")
-	w.executor("one", &stub{run: func(context.Context, executor.Shape, executor.Work) (executor.Ended, error) {
+	w.executor("one", &stub{run: func(context.Context, *stubMachine, executor.Work) (executor.Ended, error) {
 		return executor.Ended{
 			Exit:      guestproto.Exit{Signal: 9, Limit: guestproto.LimitMemory, LimitsHit: []string{guestproto.LimitLog, guestproto.LimitMemory, guestproto.LimitOutput}},
 			Collected: guestproto.Collected{Limit: guestproto.LimitOutput},
@@ -206,8 +206,8 @@ func TestLargeSpecification(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "one")
 	var got string
-	w.executor("one", &stub{run: func(_ context.Context, shape executor.Shape, work executor.Work) (executor.Ended, error) {
-		got = readTar(t, io.NewSectionReader(shape.Input, 0, work.InputBytes))["large"]
+	w.executor("one", &stub{run: func(_ context.Context, m *stubMachine, work executor.Work) (executor.Ended, error) {
+		got = readTar(t, io.NewSectionReader(m.input, 0, work.InputBytes))["large"]
 		return executor.Ended{}, nil
 	}}, nil)
 	large := strings.Repeat("x", 2*schemas.MaxGrantedSpec)

@@ -2,6 +2,8 @@ package executor
 
 import (
 	"context"
+	"fmt"
+	"os"
 
 	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/schemas"
@@ -16,14 +18,12 @@ func (e *Executor) process(ctx context.Context, a *attempt) (schemas.Event, erro
 		return schemas.Event{}, err
 	}
 	defer image.Release()
-	disks, err := makeDisks(a)
+	machine, err := a.runner.Start(ctx, a.shape(image))
 	if err != nil {
-		return schemas.Event{}, fail(schemas.FailMachine, err)
+		return schemas.Event{}, machineFailure(&StartError{err})
 	}
-	defer disks.close()
-	machine := e.start(ctx, a, image, disks)
 	defer e.closeMachine(a, machine)
-	inputBytes, err := e.stage(ctx, a, disks)
+	inputBytes, err := e.stage(ctx, a, machine.Input())
 	if err != nil {
 		return schemas.Event{}, err
 	}
@@ -54,14 +54,23 @@ func (e *Executor) prepare(ctx context.Context, a *attempt) (*imagesync.Image, e
 	return image, nil
 }
 
+// shape is what the attempt's machine must have.
+func (a *attempt) shape(image *imagesync.Image) Shape {
+	shape := NewShape(image, a.spec.Limits)
+	// An earlier attempt may still be ending here.
+	shape.Name = fmt.Sprintf("%s-%d", a.held.Job, a.held.Attempt)
+	shape.Tenant = a.held.Tenant
+	return shape
+}
+
 // stage writes the inputs where the machine finds them, while it starts.
-func (e *Executor) stage(ctx context.Context, a *attempt, disks *disks) (int64, error) {
+func (e *Executor) stage(ctx context.Context, a *attempt, disk *os.File) (int64, error) {
 	defer a.timeline.begin(schemas.SpanStaged)()
 	sign := func(ctx context.Context, digests []string) ([]schemas.SignedRequest, error) {
 		reply, err := e.sign(ctx, a, schemas.Sign{Get: digests})
 		return reply.Get, err
 	}
-	n, err := e.transfer.writeInputs(ctx, disks.input, a.spec, sign)
+	n, err := e.transfer.writeInputs(ctx, disk, a.spec, sign)
 	if err != nil {
 		return 0, stageFailure(err)
 	}
@@ -69,11 +78,7 @@ func (e *Executor) stage(ctx context.Context, a *attempt, disks *disks) (int64, 
 }
 
 // run hands the job to its machine.
-func (e *Executor) run(ctx context.Context, a *attempt, pending *pendingMachine, job guestproto.Job, inputBytes int64) (Ended, error) {
-	machine, err := pending.wait(ctx, a.timeline)
-	if err != nil {
-		return Ended{}, fail(schemas.FailMachine, err)
-	}
+func (e *Executor) run(ctx context.Context, a *attempt, machine Machine, job guestproto.Job, inputBytes int64) (Ended, error) {
 	ended, err := machine.Run(ctx, Work{
 		Job:        job,
 		InputBytes: inputBytes,
@@ -84,14 +89,14 @@ func (e *Executor) run(ctx context.Context, a *attempt, pending *pendingMachine,
 	})
 	a.timeline.add(ended.Spans...)
 	if err != nil {
-		return Ended{}, fail(schemas.FailGuest, err)
+		return Ended{}, machineFailure(err)
 	}
 	return ended, nil
 }
 
-// closeMachine ends the machine before its disks and its image are let go.
-func (e *Executor) closeMachine(a *attempt, machine *pendingMachine) {
-	if err := machine.close(); err != nil {
+// closeMachine ends the machine before its image is let go.
+func (e *Executor) closeMachine(a *attempt, machine Machine) {
+	if err := machine.Close(); err != nil {
 		e.log.Error("machine left something behind", "job", a.held.Job, "attempt", a.held.Attempt, "err", err)
 	}
 }

@@ -124,7 +124,7 @@ func TestLateReaders(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "one")
 	wrote, release := make(chan struct{}), make(chan struct{})
-	w.executor("one", &stub{run: func(_ context.Context, _ executor.Shape, work executor.Work) (executor.Ended, error) {
+	w.executor("one", &stub{run: func(_ context.Context, _ *stubMachine, work executor.Work) (executor.Ended, error) {
 		work.Stdout(bytes.Repeat([]byte("x"), 300_000))
 		work.Stderr([]byte("bad \xff byte"))
 		close(wrote)
@@ -172,7 +172,7 @@ func TestLiveFeed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "one")
 	begun, release := make(chan struct{}), make(chan struct{})
-	w.executor("one", &stub{run: func(_ context.Context, _ executor.Shape, work executor.Work) (executor.Ended, error) {
+	w.executor("one", &stub{run: func(_ context.Context, _ *stubMachine, work executor.Work) (executor.Ended, error) {
 		close(begun)
 		<-release
 		work.Stdout(bytes.Repeat([]byte("y"), 2*schemas.MaxLogChunk+1))

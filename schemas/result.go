@@ -122,7 +122,20 @@ type RanOn struct {
 	GuestDigest string `json:"guest_digest,omitempty"`
 	// Machine is the machine's memory in bytes.
 	MachineBytes int64 `json:"machine_bytes,omitempty"`
+	// Start is how the machine came to be: booted, restored from a snapshot, or
+	// pooled: restored before the job was there.
+	Start string `json:"start,omitempty"`
 }
+
+// Values of RanOn.Start.
+const (
+	StartBooted   = "booted"
+	StartRestored = "restored"
+	StartPooled   = "pooled"
+)
+
+// Starts lists them.
+var Starts = []string{StartBooted, StartRestored, StartPooled}
 
 // Result is what one attempt produced. It is an object in the store, written
 // by the executor, and joined into the job by the API.

@@ -17,6 +17,7 @@ type executorCommand struct {
 	log    logFlags
 	data   dataFlags
 	guest  guestFlags
+	ready  readyFlags
 	work   workFlags
 	queue  queueFlags
 	images imageFlags
@@ -55,7 +56,7 @@ A first SIGINT or SIGTERM takes no more jobs and lets those that run end within
 	f := newGroup()
 	f.StringVar(&e.id, "executor-id", hostID(), "its name: 1 to 40 of a-z, 0-9 and -, unique in the system")
 	f.StringSliceVar(&e.labels, "label", nil, "NAME=VALUE that jobs may ask for; repeat for more")
-	return a.configured(cmd, f, e.data.bind(a.getenv), e.guest.bind(), e.work.bind(defaultSlots()), e.queue.bind(" (required)"), e.images.bind(), e.log.bind())
+	return a.configured(cmd, f, e.data.bind(a.getenv), e.guest.bind(), e.ready.bind(), e.work.bind(defaultSlots()), e.queue.bind(" (required)"), e.images.bind(), e.log.bind())
 }
 
 func (a *app) runExecutor(ctx context.Context, e executorCommand) error {
@@ -67,7 +68,7 @@ func (a *app) runExecutor(ctx context.Context, e executorCommand) error {
 		return usageError{fmt.Errorf("an executor needs --nats-url; ped up needs none")}
 	}
 	c := roles.ExecutorConfig{
-		ID: e.id, Dir: e.data.dir, GuestDir: e.guest.in(e.data.dir), Slots: e.work.slots, Grace: e.work.grace,
+		ID: e.id, Dir: e.data.dir, GuestDir: e.guest.in(e.data.dir), Ready: e.ready.config(), Slots: e.work.slots, Grace: e.work.grace,
 		ImageBytes: int64(e.images.cacheSize), Version: version, Log: log,
 	}
 	if c.Labels, err = pairs("label", e.labels); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/program-explorer/pe/imagesync"
+	"github.com/program-explorer/pe/internal/roles"
 	"github.com/program-explorer/pe/internal/settings"
 )
 
@@ -164,6 +165,25 @@ func (g *guestFlags) bind() *pflag.FlagSet {
 // in is the folder of guest bundles.
 func (g *guestFlags) in(dataDir string) string {
 	return cmp.Or(g.dir, filepath.Join(dataDir, "guest"))
+}
+
+// readyFlags say what may be used to have machines ready before their jobs.
+type readyFlags struct {
+	snapshots, pool settings.Size
+	poolMax         int
+}
+
+func (r *readyFlags) bind() *pflag.FlagSet {
+	f := newGroup()
+	r.snapshots, r.pool = 20<<30, settings.Size(defaultPool())
+	f.Var(&r.snapshots, "snapshot-disk", "bound of the snapshots that machines are restored from; 0: every machine boots")
+	f.Var(&r.pool, "pool-memory", "bound of the machines that wait for jobs; 0: none waits (default an eighth of the memory)")
+	f.IntVar(&r.poolMax, "pool-max", 4, "how many machines wait for one image, unless its catalog entry says")
+	return f
+}
+
+func (r *readyFlags) config() roles.ReadyConfig {
+	return roles.ReadyConfig{SnapshotBytes: int64(r.snapshots), PoolBytes: int64(r.pool), PoolMax: r.poolMax}
 }
 
 func newGroup() *pflag.FlagSet { return pflag.NewFlagSet("", pflag.ContinueOnError) }

@@ -17,6 +17,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -74,22 +75,43 @@ func (r *Runner) Requires() schemas.Requires {
 
 // Start implements executor.Runner.
 func (r *Runner) Start(ctx context.Context, _ executor.Shape) (executor.Machine, error) {
-	begin := time.Now()
-	if err := pass(ctx, r.cfg.Start); err != nil {
-		return nil, err
+	input, err := os.CreateTemp("", "pe-noop-input-")
+	if err != nil {
+		return nil, fmt.Errorf("no-op machine: %w", err)
 	}
-	return &machine{cfg: r.cfg, booted: since(schemas.SpanBooted, begin), closed: make(chan struct{})}, nil
+	if err := os.Remove(input.Name()); err != nil {
+		return nil, fmt.Errorf("no-op machine: %w", err)
+	}
+	m := &machine{cfg: r.cfg, input: input, ready: make(chan struct{}), closed: make(chan struct{})}
+	go m.start(ctx)
+	return m, nil
 }
 
 type machine struct {
 	cfg    Config
+	input  *os.File
+	ready  chan struct{} // closed when the two below are set
 	booted schemas.Span
+	err    error
 	once   sync.Once
 	closed chan struct{}
 }
 
+func (m *machine) start(ctx context.Context) {
+	begin := time.Now()
+	m.err = pass(ctx, m.cfg.Start)
+	m.booted = since(schemas.SpanBooted, begin)
+	close(m.ready)
+}
+
+// Input implements executor.Machine.
+func (m *machine) Input() *os.File { return m.input }
+
 // Run implements executor.Machine.
 func (m *machine) Run(ctx context.Context, work executor.Work) (executor.Ended, error) {
+	if <-m.ready; m.err != nil {
+		return executor.Ended{}, &executor.StartError{Err: m.err}
+	}
 	begin := time.Now()
 	work.Stage(schemas.SpanRunning)
 	if len(m.cfg.Stdout) > 0 {
@@ -111,12 +133,16 @@ func (m *machine) Run(ctx context.Context, work executor.Work) (executor.Ended, 
 		Exit:  guestproto.Exit{Code: m.cfg.ExitCode},
 		Guest: guestproto.Ready{Kernel: Kernel, CPUModel: Kernel},
 		Spans: []schemas.Span{m.booted, since(schemas.SpanRunning, begin)},
+		Start: schemas.StartBooted,
 	}, nil
 }
 
 // Close implements executor.Machine.
 func (m *machine) Close() error {
-	m.once.Do(func() { close(m.closed) })
+	m.once.Do(func() {
+		close(m.closed)
+		m.input.Close()
+	})
 	return nil
 }
 

@@ -42,6 +42,7 @@ type File struct {
 type Warmup struct {
 	Argv      []string `json:"argv"`
 	Env       []string `json:"env,omitempty"`
+	User      string   `json:"user,omitempty"`
 	TimeoutMS int64    `json:"timeout_ms,omitempty"`
 	// Files is a tar that was unpacked first.
 	Files *File `json:"files,omitempty"`

@@ -2,9 +2,8 @@ package vm
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/program-explorer/pe/executor"
@@ -14,79 +13,66 @@ import (
 	"github.com/program-explorer/pe/schemas/guestproto"
 )
 
-// seedBytes of the host's randomness go into each guest's generator.
-const seedBytes = 64
+// order is a machine that is to be made.
+type order struct {
+	name  string
+	shape executor.Shape
+	disks *disks
+	// background machines are made when nothing else is to be done.
+	background bool
+}
 
-// boot starts QEMU and leads the guest to where it can take a job.
-func (r *Runner) boot(ctx context.Context, shape executor.Shape) (*machine, error) {
-	m := &machine{runner: r, bytes: machineBytes(shape.MemoryBytes), shape: shape}
+// boot starts a machine from its kernel, mounts the image, and runs its warm-up.
+// With a file for its memory it can be baked afterwards.
+func (r *Runner) boot(ctx context.Context, o order, rootfs string, ram *os.File) (*guest, error) {
+	c := r.describe(o)
+	c.Disks = append([]qemu.Disk{{Name: diskRoot, Path: rootfs, ReadOnly: true}}, c.Disks...)
+	c.RAM = ram
 	started := time.Now()
-	if err := m.power(ctx); err != nil {
+	g, err := r.host.power(ctx, c, qemu.Boot)
+	if err != nil {
 		return nil, err
 	}
-	if err := m.greet(ctx, started); err != nil {
-		err = m.explain(err)
-		if closing := m.Close(); closing != nil {
-			err = fmt.Errorf("%w; %w", err, closing)
-		}
-		return nil, err
+	g.start = schemas.StartBooted
+	if err := r.raise(ctx, g, o.shape); err != nil {
+		return nil, g.fail(err)
 	}
-	return m, nil
+	g.spans = append(g.spans, span(schemas.SpanBooted, started, time.Now()))
+	return g, nil
 }
 
-// power starts QEMU. It can be cancelled; once it has started, the machine
-// lives until it is closed.
-func (m *machine) power(ctx context.Context) (err error) {
-	living, end := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer context.AfterFunc(ctx, func() { end(context.Cause(ctx)) })()
-	users := m.runner.cfg.Users
-	m.user = users.take()
-	if m.qemu, err = qemu.Boot(living, m.runner.describe(m.shape, m.user)); err != nil {
-		end(nil)
-		users.give(m.user)
-		return err
-	}
-	m.end = end
-	return nil
-}
-
-// greet waits for the guest, and gives it its identity and root filesystem.
-func (m *machine) greet(ctx context.Context, started time.Time) error {
+// raise leads a guest from its first word to where it can take a job.
+func (r *Runner) raise(ctx context.Context, g *guest, shape executor.Shape) error {
 	var err error
-	if m.session, m.ready, err = session.Open(ctx, m.qemu.Channel(), session.Options{Ready: m.runner.cfg.BootTimeout}); err != nil {
+	if g.session, g.ready, err = session.Open(ctx, g.qemu.Channel(), session.Options{Ready: r.cfg.BootTimeout}); err != nil {
 		return fmt.Errorf("wait for the guest: %w", err)
 	}
-	m.since = time.Now()
-	m.spans = append(m.spans, span(schemas.SpanBooted, started, m.since))
-	identity, err := freshIdentity(m.qemu.Instance())
-	if err != nil {
+	if err := g.identify(ctx); err != nil {
 		return err
 	}
-	if err := m.session.Identify(ctx, identity); err != nil {
-		return fmt.Errorf("give the guest its identity: %w", err)
-	}
 	root := guestproto.Rootfs{FS: guestproto.FSErofs, Serial: diskRoot}
-	if err := m.session.Mount(ctx, root); err != nil {
+	if err := g.session.Mount(ctx, root); err != nil {
 		return fmt.Errorf("mount the image: %w", err)
 	}
-	return nil
+	return g.prepare(ctx, shape)
 }
 
-// freshIdentity makes what no two machines may share. It is asked for right
-// before it is sent, because it holds the time.
-func freshIdentity(name string) (guestproto.Identity, error) {
-	random := make([]byte, seedBytes+16)
-	if _, err := rand.Read(random); err != nil {
-		return guestproto.Identity{}, fmt.Errorf("read randomness for the guest: %w", err)
+// describe is the machine without its image's disk, its user and its memory's file.
+func (r *Runner) describe(o order) qemu.Config {
+	return qemu.Config{
+		Instance:   o.name,
+		Arch:       r.cfg.Bundle.Arch,
+		Binary:     r.cfg.Binary,
+		Accel:      r.cfg.Accel,
+		CPUModel:   r.cfg.CPUModel,
+		CPUs:       processors(o.shape),
+		Memory:     machineBytes(o.shape),
+		Kernel:     r.cfg.Bundle.kernel(),
+		Initramfs:  r.cfg.Bundle.initramfs(),
+		CounterKHz: r.counterKHz,
+		Disks:      o.disks.devices(),
+		Cgroups:    r.host.cfg.Cgroups,
+		RunDir:     r.cfg.RunDir,
+		Log:        r.cfg.Log,
 	}
-	return guestproto.Identity{
-		Entropy:   random[:seedBytes],
-		ClockNS:   time.Now().UnixNano(),
-		Hostname:  name,
-		MachineID: hex.EncodeToString(random[seedBytes:]),
-	}, nil
-}
-
-func span(name string, start, end time.Time) schemas.Span {
-	return schemas.Span{Name: name, StartUS: start.UnixMicro(), EndUS: end.UnixMicro()}
 }

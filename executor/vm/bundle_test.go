@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/program-explorer/pe/executor"
 )
 
 func writeBundle(t *testing.T, change func(*Bundle, string)) string {
@@ -59,7 +61,7 @@ func TestLoadBundle(t *testing.T) {
 
 func TestUsersAreNeverShared(t *testing.T) {
 	t.Parallel()
-	u := &Users{}
+	u := &users{}
 	if a, b, c := u.take(), u.take(), u.take(); a != 0 || b != 1 || c != 2 {
 		t.Errorf("users %d, %d, %d", a, b, c)
 	}
@@ -74,9 +76,13 @@ func TestMachineBytes(t *testing.T) {
 	for job, want := range map[int64]int64{
 		0: minMachine, 128 << 20: 256 << 20, 128<<20 + 1: 512 << 20, 768 << 20: 1 << 30, 1 << 50: maxMachine,
 	} {
-		if got := machineBytes(job); got != want {
+		if got := machineBytes(executor.Shape{MemoryBytes: job}); got != want {
 			t.Errorf("a job of %d bytes gets a machine of %d, want %d", job, got, want)
 		}
+	}
+	warm := executor.Shape{MemoryBytes: 128 << 20, Warmup: []executor.WarmupRun{{}}}
+	if got := machineBytes(warm); got != 512<<20 {
+		t.Errorf("what the warm-up keeps has no room: %d", got)
 	}
 }
 

@@ -4,13 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
+	"os"
 	"sync"
 	"time"
 
 	"github.com/program-explorer/pe/executor"
-	"github.com/program-explorer/pe/executor/qemu"
 	"github.com/program-explorer/pe/executor/session"
 	"github.com/program-explorer/pe/schemas"
 	"github.com/program-explorer/pe/schemas/guestproto"
@@ -20,37 +18,110 @@ import (
 // telling the guest of a disk's new size costs more than sending that much.
 const channelInput = 512 << 10
 
-// machine is a booted guest, ready for one job.
+// machine is a job's. It has its disks from the beginning, and its guest once
+// that is ready.
 type machine struct {
-	runner  *Runner
-	user    int
-	shape   executor.Shape
-	qemu    *qemu.Machine
-	session *session.Session
-	ready   guestproto.Ready
-	bytes   int64
-	spans   []schemas.Span
-	// since is when the guest was ready.
-	since time.Time
+	runner *Runner
+	shape  executor.Shape
+	disks  *disks
+	cancel context.CancelCauseFunc
 
-	// end lets go of what waits for the machine's end.
-	end     context.CancelCauseFunc
+	ready chan struct{} // closed when guest or err is set
+	guest *guest
+	err   error
+
 	closing sync.Once
 	closed  error
 }
 
+// begin takes a machine that waits, or has the disks of one ready at once and its
+// guest in the background.
+func (m *machine) begin(ctx context.Context) (err error) {
+	r := m.runner
+	pooled := r.takeWaiting(m.shape)
+	if pooled != nil {
+		m.disks = pooled.disks
+	} else if m.disks, err = newDisks(r.cfg.RunDir, m.shape.OutputBytes); err != nil {
+		return err
+	}
+	go func() {
+		defer close(m.ready)
+		if m.guest, m.err = m.get(ctx, pooled); m.err == nil {
+			r.host.metrics.machines.WithLabelValues(r.cfg.Bundle.Arch, m.guest.start).Inc()
+			m.err = m.fit(ctx)
+		}
+	}()
+	return nil
+}
+
+// get returns the guest of the pool, or else another over the same disks, which
+// may hold inputs by now.
+func (m *machine) get(ctx context.Context, pooled *waiting) (*guest, error) {
+	if pooled != nil {
+		err := pooled.adopt(ctx)
+		if err == nil || ctx.Err() != nil {
+			return pooled.guest, err
+		}
+		m.runner.cfg.Log.Warn("machine of the pool does not answer", "vm", m.shape.Name, "err", err)
+	}
+	return m.runner.make(ctx, order{name: m.shape.Name, shape: m.shape, disks: m.disks})
+}
+
+// fit tells a restored guest how large its output disk must be, if it is not large enough.
+func (m *machine) fit(ctx context.Context) error {
+	want := roundUp(m.shape.OutputBytes)
+	if m.guest.start == schemas.StartBooted || want <= standardOutput {
+		return nil
+	}
+	return m.guest.qemu.ResizeDisk(ctx, diskOutput, want)
+}
+
+// wait returns the guest when it is ready; until then that is the job's stage.
+func (m *machine) wait(ctx context.Context, stage func(string)) (*guest, error) {
+	select {
+	case <-m.ready:
+		return m.guest, m.err
+	default:
+		stage(m.awaited())
+	}
+	select {
+	case <-m.ready:
+		return m.guest, m.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// awaited is what a machine that isn't ready is most likely doing.
+func (m *machine) awaited() string {
+	if m.runner.host.store != nil {
+		return schemas.SpanRestored
+	}
+	return schemas.SpanBooted
+}
+
+// Input implements executor.Machine.
+func (m *machine) Input() *os.File { return m.disks.input }
+
 // Run implements executor.Machine.
 func (m *machine) Run(ctx context.Context, work executor.Work) (executor.Ended, error) {
+	g, err := m.wait(ctx, work.Stage)
+	if err != nil {
+		return executor.Ended{}, &executor.StartError{Err: err}
+	}
+	ready := time.Now()
 	request, err := m.request(ctx, work)
 	if err != nil {
-		return executor.Ended{}, m.explain(err)
+		return executor.Ended{Spans: g.spans}, g.explain(err)
 	}
 	work.Stage(schemas.SpanPrepared)
-	out, err := m.session.Run(ctx, request)
+	out, err := g.session.Run(ctx, request)
 	if err != nil {
-		return executor.Ended{Spans: m.spans}, m.explain(err)
+		return executor.Ended{Spans: g.spans}, g.explain(err)
 	}
-	return m.ended(out)
+	ended, err := m.ended(out)
+	ended.Spans = append(g.spans, runSpans(ready, out)...)
+	return ended, err
 }
 
 // request decides by which way inputs and outputs travel.
@@ -64,17 +135,13 @@ func (m *machine) request(ctx context.Context, work executor.Work) (session.Requ
 		Started: func(time.Time) { work.Stage(schemas.SpanRunning) },
 		Exited:  func(time.Time) { work.Stage(schemas.SpanCollected) },
 	}
-	output, err := m.shape.Output.Stat()
-	if err != nil {
-		return request, fmt.Errorf("output disk: %w", err)
-	}
-	request.OutputMax = output.Size()
+	request.OutputMax = m.shape.OutputBytes
 	job.Output.Via, job.Output.Serial = guestproto.ViaDisk, diskOutput
 	switch {
 	case work.InputBytes == 0:
 	case work.InputBytes <= channelInput:
 		job.Input.Via = guestproto.ViaChannel
-		request.Input = io.NewSectionReader(m.shape.Input, 0, work.InputBytes)
+		request.Input = io.NewSectionReader(m.disks.input, 0, work.InputBytes)
 	default:
 		job.Input.Via, job.Input.Serial, job.Input.Size = guestproto.ViaDisk, diskInput, work.InputBytes
 		return request, m.growInput(ctx)
@@ -82,90 +149,57 @@ func (m *machine) request(ctx context.Context, work executor.Work) (session.Requ
 	return request, nil
 }
 
-// growInput tells the guest how large the input disk has become since the boot.
+// growInput tells the guest how large the input disk has become since its start.
 func (m *machine) growInput(ctx context.Context) error {
-	info, err := m.shape.Input.Stat()
+	info, err := m.disks.input.Stat()
 	if err != nil {
 		return fmt.Errorf("input disk: %w", err)
 	}
-	return m.qemu.ResizeDisk(ctx, diskInput, info.Size())
+	return m.guest.qemu.ResizeDisk(ctx, diskInput, info.Size())
 }
 
 // runSpans places the run's stages. A program that could not be started has no time of running.
-func (m *machine) runSpans(out session.Outcome) []schemas.Span {
+func runSpans(ready time.Time, out session.Outcome) []schemas.Span {
 	started := out.StartedAt
 	if started.IsZero() {
 		started = out.ExitAt
 	}
-	return append(m.spans,
-		span(schemas.SpanPrepared, m.since, started),
+	return []schemas.Span{
+		span(schemas.SpanPrepared, ready, started),
 		span(schemas.SpanRunning, started, out.ExitAt),
-		span(schemas.SpanCollected, out.ExitAt, out.CollectedAt))
+		span(schemas.SpanCollected, out.ExitAt, out.CollectedAt),
+	}
 }
 
 func (m *machine) ended(out session.Outcome) (executor.Ended, error) {
 	ended := executor.Ended{
 		Exit:         out.Exit,
 		Collected:    out.Collected,
-		Guest:        m.ready,
+		Guest:        m.guest.ready,
 		GuestDigest:  m.runner.cfg.Bundle.Digest(),
-		MachineBytes: m.bytes,
-		Spans:        m.runSpans(out),
+		MachineBytes: machineBytes(m.shape),
+		Start:        m.guest.start,
 	}
 	if out.Collected.Bytes > 0 {
-		ended.Outputs = io.NewSectionReader(m.shape.Output, 0, out.Collected.Bytes)
+		ended.Outputs = io.NewSectionReader(m.disks.output, 0, out.Collected.Bytes)
 	}
-	if usage, err := m.qemu.Usage(); err == nil {
-		ended.HostCPU = usage.CPU
+	if usage, err := m.guest.qemu.Usage(); err == nil {
+		ended.HostCPU = usage.CPU - m.guest.before
 	}
 	// Its work is done: end it before the outputs are packed, not after.
-	m.qemu.Kill()
+	m.guest.qemu.Kill()
 	return ended, nil
-}
-
-// explain adds what QEMU and the guest's console know of a machine that has died or hangs.
-func (m *machine) explain(err error) error {
-	select {
-	case <-m.qemu.Done():
-		return fmt.Errorf("%w; %w", err, m.qemu.Err())
-	case <-time.After(deathNotice):
-	}
-	if text := lastLines(m.qemu.Console()); text != "" {
-		return fmt.Errorf("%w; the guest's console ends with: %s", err, text)
-	}
-	return err
-}
-
-// deathNotice is how long a broken channel may precede the news of QEMU's end.
-const deathNotice = 100 * time.Millisecond
-
-// consoleExcerpt is how much of the console an error quotes, in bytes.
-const consoleExcerpt = 400
-
-// lastLines makes the console's end fit for one line: it is the guest's, so it is quoted.
-func lastLines(console []byte) string {
-	text := strings.TrimSpace(string(console[max(0, len(console)-consoleExcerpt):]))
-	if text == "" {
-		return ""
-	}
-	return strconv.Quote(text)
 }
 
 // Close implements executor.Machine.
 func (m *machine) Close() error {
-	m.closing.Do(func() { m.closed = m.destroy() })
+	m.closing.Do(func() {
+		m.cancel(nil)
+		<-m.ready
+		if m.guest != nil {
+			m.closed = m.guest.close()
+		}
+		m.disks.close()
+	})
 	return m.closed
-}
-
-func (m *machine) destroy() error {
-	if m.session != nil {
-		m.session.Close()
-	}
-	err := m.qemu.Close()
-	m.end(nil)
-	if err == nil {
-		// A QEMU that does not die keeps its user to itself.
-		m.runner.cfg.Users.give(m.user)
-	}
-	return err
 }

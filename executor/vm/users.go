@@ -2,14 +2,14 @@ package vm
 
 import "sync"
 
-// Users hands out unprivileged users of the host, so that no two machines at a
-// time share one. All runners of a process share one Users.
-type Users struct {
+// users hands out unprivileged users of the host, so that no two machines at a
+// time share one.
+type users struct {
 	mu    sync.Mutex
 	taken []bool
 }
 
-func (u *Users) take() int {
+func (u *users) take() int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for i, taken := range u.taken {
@@ -22,7 +22,7 @@ func (u *Users) take() int {
 	return len(u.taken) - 1
 }
 
-func (u *Users) give(i int) {
+func (u *users) give(i int) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.taken[i] = false

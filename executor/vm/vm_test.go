@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/program-explorer/pe/executor/qemu"
 	"github.com/program-explorer/pe/executor/vm"
 	"github.com/program-explorer/pe/imagesync"
+	"github.com/program-explorer/pe/schemas"
 	"github.com/program-explorer/pe/schemas/guestproto"
 )
 
@@ -38,27 +40,28 @@ func cached(t *testing.T, elem ...string) string {
 	return path
 }
 
-func newRunner(t *testing.T) *vm.Runner {
+// newRunner makes a runner; host may be nil.
+func newRunner(t *testing.T, host *vm.Host) *vm.Runner {
 	t.Helper()
 	bundle, err := vm.LoadBundle(cached(t, "guest"), "amd64")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := vm.New(vm.Config{Bundle: bundle, Accel: qemu.TCG, RunDir: t.TempDir(), BootTimeout: time.Minute})
+	r, err := vm.New(vm.Config{Host: host, Bundle: bundle, Accel: qemu.TCG, RunDir: t.TempDir(), BootTimeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
-// busybox is the EROFS file of the smallest image.
-func busybox(t *testing.T) string {
+// image is one of those that setup has made.
+func image(t *testing.T, name string) *imagesync.Image {
 	t.Helper()
 	cache, err := imagesync.Open(imagesync.CacheConfig{Dir: t.TempDir(), Sources: imagesync.Sources{AllowPaths: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	reference := "oci:" + cached(t, "images", "busybox")
+	reference := "oci:" + cached(t, "images", name)
 	resolved, err := imagesync.NewResolver(imagesync.ResolverConfig{Sources: imagesync.Sources{AllowPaths: true}}).Resolve(t.Context(), reference)
 	if err != nil {
 		t.Fatal(err)
@@ -68,20 +71,16 @@ func busybox(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(image.Release)
-	return image.ErofsPath
+	return image
 }
 
-func disk(t *testing.T, size int64) *os.File {
-	t.Helper()
-	f, err := os.CreateTemp(t.TempDir(), "disk")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	if err := f.Truncate(size); err != nil {
-		t.Fatal(err)
-	}
-	return f
+// shapeOf is a small machine's, for an image.
+func shapeOf(t *testing.T, image *imagesync.Image) executor.Shape {
+	limits := schemas.JobSpec{Limits: schemas.Limits{MemoryBytes: 64 << 20, ScratchBytes: 64 << 20}}.WithDefaults().Limits
+	shape := executor.NewShape(image, limits)
+	shape.Name = strings.ToLower(t.Name())
+	shape.Tenant = "t"
+	return shape
 }
 
 func shellJob(command string) guestproto.Job {
@@ -95,50 +94,71 @@ func shellJob(command string) guestproto.Job {
 	}
 }
 
-// TestRunsJobWithOutputs boots a real machine and takes a job through it.
-func TestRunsJobWithOutputs(t *testing.T) {
-	t.Parallel()
-	r := newRunner(t)
-	shape := executor.Shape{Name: "t-outputs", Rootfs: busybox(t), CPUs: 1, MemoryBytes: 128 << 20, Input: disk(t, 4096), Output: disk(t, 80<<20)}
+// ran is what a job left.
+type ran struct {
+	executor.Ended
+	stdout string
+	stages []string
+	files  map[string]string
+}
+
+// run takes a job through a machine of that shape.
+func run(t *testing.T, r *vm.Runner, shape executor.Shape, job guestproto.Job) ran {
+	t.Helper()
 	m, err := r.Start(t.Context(), shape)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer m.Close()
-	var stdout strings.Builder
-	var stages []string
-	ended, err := m.Run(t.Context(), executor.Work{
-		Job:    shellJob("echo hello; echo kept > /output/file"),
-		Stdout: func(p []byte) { stdout.Write(p) },
+	defer func() {
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	got := ran{}
+	got.Ended, err = m.Run(t.Context(), executor.Work{
+		Job:    job,
+		Stdout: func(p []byte) { got.stdout += string(p) },
 		Stderr: func(p []byte) { t.Logf("stderr: %s", p) },
-		Stage:  func(name string) { stages = append(stages, name) },
+		Stage:  func(name string) { got.stages = append(got.stages, name) },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if stdout.String() != "hello\n" || ended.Exit.Code != 0 {
-		t.Errorf("stdout %q, exit %+v", stdout.String(), ended.Exit)
+	got.files = untar(t, got.Outputs)
+	return got
+}
+
+func (r ran) has(span string) bool {
+	return slices.ContainsFunc(r.Spans, func(s schemas.Span) bool { return s.Name == span })
+}
+
+// TestRunsJobWithOutputs boots a real machine and takes a job through it.
+func TestRunsJobWithOutputs(t *testing.T) {
+	t.Parallel()
+	got := run(t, newRunner(t, nil), shapeOf(t, image(t, "busybox")), shellJob("echo hello; echo kept > /output/file"))
+	if got.stdout != "hello\n" || got.Exit.Code != 0 || got.Start != schemas.StartBooted {
+		t.Errorf("stdout %q, exit %+v, %s", got.stdout, got.Exit, got.Start)
 	}
-	if got := untar(t, ended.Outputs)["file"]; got != "kept\n" {
+	if got := got.files["file"]; got != "kept\n" {
 		t.Errorf("output file holds %q", got)
 	}
-	for _, s := range ended.Spans {
-		t.Logf("%s: %.1f ms", s.Name, float64(s.EndUS-s.StartUS)/1000)
-	}
-	if len(stages) != 3 {
-		t.Errorf("stages %v, want prepared, running, collected", stages)
+	if !slices.Equal(got.stages, []string{"booted", "prepared", "running", "collected"}) || !got.has(schemas.SpanBooted) {
+		t.Errorf("stages %v, spans %+v", got.stages, got.Spans)
 	}
 }
 
 // TestCancelledStartLeavesNothing ends a machine while it boots.
 func TestCancelledStartLeavesNothing(t *testing.T) {
 	t.Parallel()
-	r := newRunner(t)
+	r := newRunner(t, nil)
 	ctx, cancel := context.WithCancel(t.Context())
-	shape := executor.Shape{Name: "t-cancel", Rootfs: busybox(t), CPUs: 1, MemoryBytes: 64 << 20, Input: disk(t, 4096), Output: disk(t, 4096)}
 	cancel()
-	if m, err := r.Start(ctx, shape); err == nil {
-		m.Close()
+	m, err := r.Start(ctx, shapeOf(t, image(t, "busybox")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if _, err := m.Run(t.Context(), executor.Work{Job: shellJob("true"), Stage: func(string) {}}); err == nil {
 		t.Fatal("a cancelled start gave a machine")
 	}
 }

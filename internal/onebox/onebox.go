@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/program-explorer/pe/executor"
 	"github.com/program-explorer/pe/gateway/api"
 	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/internal/jobqueue"
@@ -39,6 +38,8 @@ type Config struct {
 	Slots int
 	// Grace is how long running jobs may go on at shutdown. Default 20 s.
 	Grace time.Duration
+	// Ready says what may be used to have machines ready before their jobs. Default: nothing.
+	Ready roles.ReadyConfig
 	// Images says where images come from, ImageBytes bounds their cache (default 20 GiB).
 	Images     imagesync.Sources
 	ImageBytes int64
@@ -113,7 +114,7 @@ type parts struct {
 	cfg      Config
 	metrics  *prometheus.Registry // of gateway and executor together
 	gateway  *roles.Gateway
-	executor *executor.Executor
+	executor *roles.Executor
 	undo     []func() error
 	once     sync.Once
 	undoErr  error
@@ -199,9 +200,13 @@ func (p *parts) makeExecutor(ctx context.Context, connect connector) error {
 		Metrics: p.metrics,
 		ID:      p.cfg.ExecutorID, Dir: p.cfg.DataDir, GuestDir: p.cfg.GuestDir, Slots: p.cfg.Slots, Labels: p.cfg.Labels,
 		Queue: queue, Images: p.images(), ImageBytes: p.cfg.ImageBytes, Grace: p.cfg.Grace,
-		Version: p.cfg.Version, Log: p.cfg.Log,
+		Ready: p.cfg.Ready, Version: p.cfg.Version, Log: p.cfg.Log,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	p.later(p.executor.Close) // closed already if it ran
+	return nil
 }
 
 // images lets the gateway name what was imported into the executor's cache: they are one machine.

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/program-explorer/pe/executor"
+	"github.com/program-explorer/pe/executor/host"
 	"github.com/program-explorer/pe/executor/qemu"
 	"github.com/program-explorer/pe/executor/vm"
 	"github.com/program-explorer/pe/imagesync"
@@ -35,6 +36,9 @@ type ExecutorConfig struct {
 	// Images says where images come from, ImageBytes bounds their cache (default 20 GiB).
 	Images     imagesync.Sources
 	ImageBytes int64
+	// Ready says what of this machine may be used to have machines ready before
+	// their jobs. Default: nothing, and every machine boots.
+	Ready ReadyConfig
 	// Grace is how long running jobs may go on at shutdown. Default 20 s.
 	Grace time.Duration
 	// Version of this program.
@@ -45,9 +49,17 @@ type ExecutorConfig struct {
 	Metrics prometheus.Registerer
 }
 
+// Executor takes jobs and runs them in machines.
+type Executor struct {
+	*executor.Executor
+	log    *slog.Logger
+	host   *vm.Host
+	keeper *keeper
+}
+
 // NewExecutor finds what machines this host can run, by booting, and returns an
 // executor that does nothing until its Run.
-func NewExecutor(ctx context.Context, c ExecutorConfig) (*executor.Executor, error) {
+func NewExecutor(ctx context.Context, c ExecutorConfig) (*Executor, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -57,28 +69,61 @@ func NewExecutor(ctx context.Context, c ExecutorConfig) (*executor.Executor, err
 	if err != nil {
 		return nil, err
 	}
-	runners, err := machines(ctx, c)
+	shared, err := newHost(c)
 	if err != nil {
 		return nil, err
 	}
-	return executor.New(executor.Config{
+	made, err := machines(ctx, c, shared)
+	if err != nil {
+		return nil, errors.Join(err, shared.Close())
+	}
+	runners := make([]executor.Runner, len(made))
+	for i, r := range made {
+		runners[i] = r
+	}
+	e, err := executor.New(executor.Config{
 		ID: c.ID, Dir: filepath.Join(c.Dir, "executor"), Slots: c.Slots, Labels: c.Labels, Version: c.Version,
 		Queue: c.Queue, Images: images, Runners: runners, Grace: c.Grace, Metrics: c.Metrics, Log: c.Log,
 	})
+	if err != nil {
+		return nil, errors.Join(err, shared.Close())
+	}
+	return &Executor{Executor: e, log: c.Log, host: shared, keeper: &keeper{
+		images: images, sources: c.Images, runners: made, log: c.Log,
+	}}, nil
 }
+
+// Run takes and runs jobs until ctx ends, and returns when no machine of this
+// process is left.
+func (e *Executor) Run(ctx context.Context) error {
+	keeping := make(chan struct{})
+	if e.host.Pools() {
+		go func() {
+			defer close(keeping)
+			e.keeper.run(ctx)
+		}()
+	} else {
+		close(keeping)
+	}
+	err := e.Executor.Run(ctx)
+	<-keeping
+	return errors.Join(err, e.Close())
+}
+
+// Close ends the machines that wait for jobs. Run does so by itself.
+func (e *Executor) Close() error { return e.host.Close() }
 
 // ImageDir is the image cache within a data directory. Several processes may use it.
 func ImageDir(dataDir string) string { return filepath.Join(dataDir, "images") }
 
 // machines are runners for every architecture whose guest and QEMU are here.
-func machines(ctx context.Context, c ExecutorConfig) ([]executor.Runner, error) {
+func machines(ctx context.Context, c ExecutorConfig, shared *vm.Host) ([]*vm.Runner, error) {
 	var (
-		runners []executor.Runner
+		runners []*vm.Runner
 		lacking []error
 	)
-	users := &vm.Users{}
 	for _, arch := range schemas.Archs {
-		runner, err := machine(ctx, c, arch, users)
+		runner, err := machine(ctx, c, arch, shared)
 		if err != nil {
 			c.Log.Debug("no machines of this architecture", "arch", arch, "reason", err)
 			lacking = append(lacking, err)
@@ -95,25 +140,20 @@ func machines(ctx context.Context, c ExecutorConfig) ([]executor.Runner, error) 
 	return runners, nil
 }
 
-func machine(ctx context.Context, c ExecutorConfig, arch string, users *vm.Users) (executor.Runner, error) {
+func machine(ctx context.Context, c ExecutorConfig, arch string, shared *vm.Host) (*vm.Runner, error) {
 	bundle, err := vm.LoadBundle(c.GuestDir, arch)
 	if err != nil {
 		return nil, err
 	}
-	host, err := qemu.FindHost(ctx, qemu.ProbeConfig{
+	found, err := qemu.FindHost(ctx, qemu.ProbeConfig{
 		Arch: arch, Kernel: filepath.Join(c.GuestDir, arch, "kernel"), User: qemu.SlotUser(0),
 		CacheDir: filepath.Join(c.Dir, "accel"), Log: c.Log,
 	})
 	if err != nil {
 		return nil, err
 	}
-	// Where the host does not let us, the limits inside the guest hold alone.
-	cgroups, err := qemu.FindCgroups()
-	if err != nil {
-		c.Log.Warn("QEMU is not bounded from outside", "reason", err)
-	}
 	return vm.New(vm.Config{
-		Bundle: bundle, Accel: host.Verdict.Accel, AccelReason: host.Verdict.Reason, Binary: host.Binary,
-		RunDir: filepath.Join(c.Dir, "run", arch), Cgroups: cgroups, Users: users, Log: c.Log,
+		Host: shared, Bundle: bundle, Accel: found.Verdict.Accel, AccelReason: found.Verdict.Reason, Binary: found.Binary,
+		HostCPU: host.CPUModel(), RunDir: filepath.Join(c.Dir, "run", arch), Log: c.Log,
 	})
 }

@@ -1,0 +1,122 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/program-explorer/pe/executor"
+)
+
+// errBakeRefused: a machine may be booted instead.
+var errBakeRefused = errors.New("no more machines may be baked for now")
+
+// bakeLimits keep clients from having machines baked without end. A bake costs
+// seconds of a processor and some 100 MiB of disk, and each combination of an
+// image and a machine's size wants one.
+type bakeLimits struct {
+	every time.Duration // per tenant
+	burst int
+	slots chan struct{} // how many bakes go on at once
+
+	mu       sync.Mutex
+	tenants  map[string]*rate.Limiter
+	failures map[string]bakeFailure // by snapshot id
+}
+
+// bakeFailure is a bake that did not work, and when it may be tried again.
+type bakeFailure struct {
+	err   error
+	pause time.Duration
+	until time.Time
+}
+
+const (
+	firstPause = 30 * time.Second
+	maxPause   = time.Hour
+	// maxRemembered bounds what is kept about tenants, and about failures.
+	maxRemembered = 4096
+)
+
+func newBakeLimits(every time.Duration, burst, atOnce int) *bakeLimits {
+	return &bakeLimits{
+		every: every, burst: burst, slots: make(chan struct{}, atOnce),
+		tenants: map[string]*rate.Limiter{}, failures: map[string]bakeFailure{},
+	}
+}
+
+// begin waits for its turn to bake a snapshot, and refuses where the tenant has
+// had too many, or where the same has just failed. No tenant is the operator.
+// done must be called with the bake's error.
+func (b *bakeLimits) begin(ctx context.Context, tenant, id string) (done func(context.Context, error), err error) {
+	if err := b.allow(tenant, id, time.Now()); err != nil {
+		return nil, err
+	}
+	select {
+	case b.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	return func(ctx context.Context, err error) {
+		<-b.slots
+		if ctx.Err() == nil { // else the bake was not wanted any more
+			b.note(id, err, time.Now())
+		}
+	}, nil
+}
+
+func (b *bakeLimits) allow(tenant, id string, now time.Time) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if f, failed := b.failures[id]; failed && now.Before(f.until) {
+		var warmup *executor.WarmupError
+		if errors.As(f.err, &warmup) {
+			return f.err // booting would not help
+		}
+		return fmt.Errorf("%w: it failed a moment ago: %w", errBakeRefused, f.err)
+	}
+	if tenant == "" {
+		return nil
+	}
+	limiter := b.tenants[tenant]
+	if limiter == nil {
+		b.forgetIdle(now)
+		limiter = rate.NewLimiter(rate.Every(b.every), b.burst)
+		b.tenants[tenant] = limiter
+	}
+	if !limiter.AllowN(now, 1) {
+		return fmt.Errorf("%w: tenant %s had %d, and one every %s", errBakeRefused, tenant, b.burst, b.every)
+	}
+	return nil
+}
+
+// forgetIdle drops what no longer limits anybody.
+func (b *bakeLimits) forgetIdle(now time.Time) {
+	if len(b.tenants) < maxRemembered {
+		return
+	}
+	for tenant, limiter := range b.tenants {
+		if limiter.TokensAt(now) >= float64(b.burst) {
+			delete(b.tenants, tenant)
+		}
+	}
+}
+
+// note remembers a failure, which pauses the next try for longer each time.
+func (b *bakeLimits) note(id string, err error, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err == nil {
+		delete(b.failures, id)
+		return
+	}
+	if len(b.failures) >= maxRemembered {
+		clear(b.failures)
+	}
+	pause := min(max(firstPause, 2*b.failures[id].pause), maxPause)
+	b.failures[id] = bakeFailure{err: err, pause: pause, until: now.Add(pause)}
+}

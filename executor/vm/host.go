@@ -1,0 +1,125 @@
+package vm
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/program-explorer/pe/executor/pool"
+	"github.com/program-explorer/pe/executor/qemu"
+	"github.com/program-explorer/pe/executor/snapshot"
+)
+
+// HostConfig says what machines may take of this host, all runners together.
+type HostConfig struct {
+	// Snapshots is the store of baked machines. Default: none, and every machine boots.
+	Snapshots *snapshot.Store
+	// SnapshotBytes is how much of the disk snapshots may take; those that are in
+	// use count and stay. Default 20 GiB.
+	SnapshotBytes int64
+	// PoolBytes is how much memory machines may take that wait for jobs. Default 0: none waits.
+	PoolBytes int64
+	// PoolMax is how many wait of one image at most, where its catalog entry does
+	// not say. Default 4.
+	PoolMax int
+	// BakeEvery and BakeBurst limit how often one tenant's jobs may have machines
+	// baked. Default: 20 at once, then one in 30 s.
+	BakeEvery time.Duration
+	BakeBurst int
+	// Cgroups bounds each QEMU from outside. Default: not bounded.
+	Cgroups *qemu.Cgroups
+	// Metrics registers the metrics of machines. Default: nowhere.
+	Metrics prometheus.Registerer
+	// Log default: discard.
+	Log *slog.Logger
+}
+
+// Host is what all runners of a process share: users of the host, snapshots,
+// machines that wait.
+type Host struct {
+	cfg     HostConfig
+	users   users
+	store   *snapshot.Store
+	bakes   *bakeLimits
+	metrics *metrics
+	pool    *pool.Pool[*waiting] // nil: no machine waits
+
+	collecting sync.Mutex     // held while old snapshots are removed
+	background sync.WaitGroup // what must end before Close returns
+}
+
+// bakesAtOnce bounds bakes that go on at one time: they are in the way of jobs.
+const bakesAtOnce = 1
+
+// NewHost returns a host that keeps nothing ready yet.
+func NewHost(c HostConfig) (*Host, error) {
+	if c.SnapshotBytes <= 0 {
+		c.SnapshotBytes = 20 << 30
+	}
+	if c.BakeEvery <= 0 {
+		c.BakeEvery = 30 * time.Second
+	}
+	if c.BakeBurst <= 0 {
+		c.BakeBurst = 20
+	}
+	if c.PoolMax <= 0 {
+		c.PoolMax = 4
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	h := &Host{
+		cfg: c, store: c.Snapshots, metrics: newMetrics(c.Metrics),
+		bakes: newBakeLimits(c.BakeEvery, c.BakeBurst, bakesAtOnce),
+	}
+	if c.Snapshots != nil && c.PoolBytes > 0 {
+		h.pool = pool.New[*waiting](pool.Config{
+			Budget: c.PoolBytes, DefaultMax: c.PoolMax, Pressure: pool.MemoryPressure(0),
+			Metrics: c.Metrics, Log: c.Log,
+		})
+	}
+	return h, nil
+}
+
+// Close ends the machines that wait, and what goes on in the background. Machines
+// of jobs are closed by their jobs.
+func (h *Host) Close() error {
+	var err error
+	if h.pool != nil {
+		err = h.pool.Close()
+	}
+	h.background.Wait()
+	return err
+}
+
+// Pools says whether machines may wait for jobs.
+func (h *Host) Pools() bool { return h.pool != nil }
+
+// evict drops the machines of a snapshot that is no good.
+func (h *Host) evict(id string) {
+	if h.pool != nil {
+		h.pool.Evict(id)
+	}
+}
+
+// collectSoon removes what is over the budget of snapshots, unless that goes on already.
+func (h *Host) collectSoon() {
+	if !h.collecting.TryLock() {
+		return
+	}
+	h.background.Add(1)
+	go func() {
+		defer h.background.Done()
+		defer h.collecting.Unlock()
+		done, err := h.store.GC(context.Background(), h.cfg.SnapshotBytes)
+		if err != nil {
+			h.cfg.Log.Warn("old snapshots not removed", "err", err)
+		}
+		if len(done.Removed) > 0 || done.Kept > h.cfg.SnapshotBytes {
+			h.cfg.Log.Info("snapshots removed", "count", len(done.Removed), "freed", done.Freed, "kept", done.Kept, "budget", h.cfg.SnapshotBytes)
+		}
+	}()
+}

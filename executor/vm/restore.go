@@ -1,0 +1,120 @@
+package vm
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/program-explorer/pe/executor/qemu"
+	"github.com/program-explorer/pe/executor/session"
+	"github.com/program-explorer/pe/executor/snapshot"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// unique tells machines apart whose names nobody gave.
+func unique() string { return strings.ToLower(rand.Text()[:12]) }
+
+// restore starts a machine from a snapshot and makes it unlike all others. It
+// takes the snapshot over: the guest's end releases it.
+func (r *Runner) restore(ctx context.Context, o order, snap *snapshot.Snapshot) (*guest, error) {
+	started := time.Now()
+	g, err := r.revive(ctx, o, snap)
+	if err != nil {
+		snap.Release()
+		return nil, err
+	}
+	g.snap = snap
+	g.start = schemas.StartRestored
+	g.spans = append(g.spans, span(schemas.SpanRestored, started, time.Now()))
+	return g, nil
+}
+
+func (r *Runner) revive(ctx context.Context, o order, snap *snapshot.Snapshot) (*guest, error) {
+	note, err := ReadNote(snap.Manifest())
+	if err != nil {
+		return nil, err
+	}
+	c := r.describe(o)
+	c.Disks = append([]qemu.Disk{{Name: diskRoot, File: snap.Rootfs(), ReadOnly: true}}, c.Disks...)
+	g, err := r.host.power(ctx, c, snap.Restore)
+	if err != nil {
+		return nil, err
+	}
+	g.ready = note.Ready
+	g.session = session.Resume(g.qemu.Channel(), session.Options{Runs: note.Runs})
+	if err := g.identify(ctx); err != nil {
+		return nil, g.fail(err)
+	}
+	return g, nil
+}
+
+// fromSnapshot makes a machine from the snapshot for its shape, which it bakes if
+// there is none. A snapshot that can't be restored is set aside.
+func (r *Runner) fromSnapshot(ctx context.Context, o order) (*guest, error) {
+	began := time.Now()
+	snap, baked, err := r.Snapshot(ctx, o.shape)
+	if err != nil {
+		return nil, &fallback{bakeReason(err), err}
+	}
+	got := time.Now()
+	id := snap.Manifest().ID
+	g, err := r.restore(ctx, o, snap)
+	if err != nil {
+		return nil, &fallback{reasonRestore, r.blame(ctx, id, err)}
+	}
+	r.want(id, o.shape)
+	if baked {
+		g.spans = append([]schemas.Span{span(schemas.SpanBooted, began, got)}, g.spans...)
+	}
+	return g, nil
+}
+
+// blame sets the snapshot aside, unless it is the host that had no room for a machine.
+func (r *Runner) blame(ctx context.Context, id string, why error) error {
+	for _, host := range []error{syscall.ENOMEM, syscall.EAGAIN, syscall.EMFILE, syscall.ENFILE, syscall.ENOSPC} {
+		if errors.Is(why, host) {
+			return why
+		}
+	}
+	if ctx.Err() != nil {
+		return why
+	}
+	snap, err := r.host.store.Acquire(ctx, id)
+	if err != nil {
+		return why // gone already
+	}
+	defer snap.Release()
+	if err := snap.SetAside(why); err != nil {
+		return errors.Join(why, err)
+	}
+	r.host.metrics.setAside.Inc()
+	r.host.evict(id)
+	return why
+}
+
+// fallback is why a job's machine has to boot.
+type fallback struct {
+	reason string // for metrics
+	err    error
+}
+
+func (f *fallback) Error() string { return fmt.Sprintf("no machine from a snapshot: %v", f.err) }
+func (f *fallback) Unwrap() error { return f.err }
+
+// Reasons of a fallback.
+const (
+	reasonRefused = "bake-refused"
+	reasonBake    = "bake-failed"
+	reasonRestore = "restore-failed"
+)
+
+func bakeReason(err error) string {
+	if errors.Is(err, errBakeRefused) {
+		return reasonRefused
+	}
+	return reasonBake
+}
