@@ -144,6 +144,15 @@ func (h *host) kill(m *machine) {
 	m.die()
 }
 
+// killOne lets the machine die that was made as the n-th from the end, if it isn't a job's.
+func (h *host) killOne(n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if i := len(h.made) - 1 - n; i >= 0 && !h.made[i].taken {
+		h.made[i].die()
+	}
+}
+
 // fail lets all that is made of a kind fail, or be made again.
 func (h *host) fail(key string, fails bool) {
 	h.mu.Lock()
@@ -154,12 +163,13 @@ func (h *host) fail(key string, fails bool) {
 // take takes a machine as a job does.
 func (h *host) take(p *Pool[*machine], k Kind[*machine]) (*machine, bool) {
 	p.Want(k)
+	// The pool may make another at once: it must not come before the charge.
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	m, ok := p.Take(k.Key)
 	if !ok {
 		return nil, false
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	if m.taken || m.closed > 0 || m.dead || m.key != k.Key {
 		h.t.Errorf("machine of kind %s was handed out for %s; taken before: %t, closed: %d, dead: %t", m.key, k.Key, m.taken, m.closed, m.dead)
 	}

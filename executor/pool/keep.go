@@ -166,11 +166,18 @@ func (p *Pool[M]) start(missing []claim, now time.Time) {
 		switch {
 		case p.makers >= p.cfg.Makers:
 			return
-		case k.releasing || now.Before(k.retry) || k.failures > 0 && len(k.making) > 0:
+		case k.releasing || p.succeeds(k) || now.Before(k.retry) || k.failures > 0 && len(k.making) > 0:
 		case p.used()+cost <= p.cfg.Budget:
 			p.begin(k, now)
 		}
 	}
+}
+
+// succeeds says that an evicted kind of the same key is not yet gone.
+func (p *Pool[M]) succeeds(k *kind[M]) bool {
+	return slices.ContainsFunc(p.all, func(other *kind[M]) bool {
+		return other != k && other.evicted && other.Key == k.Key
+	})
 }
 
 // used is what the pool costs the host now.

@@ -99,7 +99,7 @@ func (p *Pool[M]) Take(key string) (M, bool) {
 
 // Evict forgets a kind, because what its machines are made from is no good any
 // more: from now on Take finds none, and those that wait are ended in the
-// background; then comes the kind's Release. A later Want begins anew.
+// background; then comes the kind's Release. A Want begins anew after that.
 func (p *Pool[M]) Evict(key string) {
 	defer p.nudge()
 	p.mu.Lock()
