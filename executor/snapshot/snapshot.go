@@ -141,6 +141,9 @@ func (s *Snapshot) Release() {
 // Manifest describes the snapshot.
 func (s *Snapshot) Manifest() Manifest { return s.o.manifest }
 
+// Bytes is how much of the disk would be free without the snapshot.
+func (s *Snapshot) Bytes() int64 { return diskUsage(s.o.root.Name()) }
+
 // Rootfs is the image's root filesystem, for the disk that the machine was baked with. The
 // store closes it.
 func (s *Snapshot) Rootfs() *os.File { return s.o.rootfs }
