@@ -42,7 +42,7 @@ func (h *Host) power(ctx context.Context, c qemu.Config, start func(context.Cont
 	living, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer context.AfterFunc(ctx, func() { end(context.Cause(ctx)) })()
 	g := &guest{host: h, user: h.users.take(), end: end}
-	c.User = qemu.SlotUser(g.user)
+	c.User = h.slotUser(g.user)
 	var err error
 	if g.qemu, err = start(living, c); err != nil {
 		end(nil)

@@ -29,6 +29,9 @@ type HostConfig struct {
 	// baked. Default: 20 at once, then one in 30 s.
 	BakeEvery time.Duration
 	BakeBurst int
+	// FirstUser is the slot (see qemu.SlotUser) of the first machine's user. Default 0: another
+	// process on this host, whose machines must not be of the same users, sets it.
+	FirstUser int
 	// Cgroups bounds each QEMU from outside. Default: not bounded.
 	Cgroups *qemu.Cgroups
 	// Metrics registers the metrics of machines. Default: nowhere.
