@@ -64,6 +64,11 @@ type Config struct {
 	User *Credential
 	// Cgroups bounds the QEMU process from outside. Default nil: not bounded.
 	Cgroups *Cgroups
+	// Background starts the machine with a tenth of another's CPU share, in its own
+	// cgroup where Cgroups is set, else by niceness where we may raise that again (with
+	// CAP_SYS_NICE on Linux; elsewhere it has no effect), until Foreground. For machines
+	// that are made ready while jobs run.
+	Background bool
 	// RunDir holds one file for each running machine, for Sweep. Default "":
 	// none is written.
 	RunDir string

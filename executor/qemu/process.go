@@ -45,8 +45,9 @@ type process struct {
 	cmd     *exec.Cmd
 	cgroup  cgroup
 	runFile string
+	raise   func() error // ends what lower began; nil: nothing to end
 
-	admitted chan struct{} // closed when cgroup and runFile are set for good
+	admitted chan struct{} // closed when the three are set for good
 	done     chan struct{} // closed after the process was waited for and tidied up
 }
 
@@ -102,6 +103,11 @@ func (p *process) admit(c Config, gate io.WriteCloser) (err error) {
 	if c.Cgroups != nil {
 		if p.cgroup, err = c.Cgroups.bound(c, p.pid); err != nil {
 			return err
+		}
+	}
+	if c.Background {
+		if err = p.lower(c); err != nil {
+			return fmt.Errorf("start in the background: %w", err)
 		}
 	}
 	if c.RunDir != "" {
