@@ -77,6 +77,11 @@ bench: build ## Measure against podman and runc; BENCH_FILTER=regexp picks rows
 	@deploy/setup.sh --for bench
 	go run ./bench -filter '$(BENCH_FILTER)'
 
+.PHONY: bench-soak
+bench-soak: build ## Restore 10,000 machines in a row, and look for what is left behind
+	@deploy/setup.sh --for bench
+	go run ./bench -filter '^soak' -out bench/out/soak.json
+
 .PHONY: fuzz
 fuzz: ## Fuzz each decoder for FUZZTIME (60s)
 	@for package in $$(git grep -lE '^func Fuzz' -- '*_test.go' | xargs -n 1 dirname | sort -u); do \

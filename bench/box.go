@@ -22,12 +22,21 @@ const (
 	// stopTimeout bounds its clean end.
 	stopTimeout = 30 * time.Second
 	pollEvery   = 20 * time.Millisecond
+	// primings bounds the jobs that get a box ready.
+	primings = 6
+	// quietPeriod is what quiet looks at, twice; a tenth of it may be used.
+	quietPeriod  = 100 * time.Millisecond
+	quietTimeout = time.Minute
 )
 
 // box is a real embedded system, started as its users start it. Contestants share it.
 type box struct {
 	config
-	dir    string
+	dir string
+	// flags are added to those of `ped up`; starts is how its machines then come to
+	// be: booted, restored, or pooled.
+	flags  []string
+	starts string
 	cmd    *exec.Cmd
 	ended  chan error
 	log    bytes.Buffer
@@ -43,8 +52,8 @@ func (b *box) start(ctx context.Context) (func() error, error) {
 	if err := os.MkdirAll(b.dir, 0o700); err != nil {
 		return nil, err
 	}
-	b.cmd = exec.Command(filepath.Join(b.bin, "ped"), "up", "--listen=127.0.0.1:0", "--ready-file="+ready, "--slots=1", "--log-level=warn",
-		"--data-dir="+filepath.Join(b.dir, "data"), "--guest-dir="+filepath.Join(b.cache, "guest"), "--catalog="+filepath.Join(b.cache, "catalog.yaml"))
+	argv := append([]string{"up", "--listen=127.0.0.1:0", "--ready-file=" + ready, "--slots=1", "--log-level=warn"}, b.flags...)
+	b.cmd = exec.Command(b.ped(), append(argv, b.dirs(filepath.Join(b.dir, "data"))...)...)
 	b.cmd.Stdout, b.cmd.Stderr = &b.log, &b.log
 	if err := b.cmd.Start(); err != nil {
 		return nil, err
@@ -53,7 +62,7 @@ func (b *box) start(ctx context.Context) (func() error, error) {
 	go func() { b.ended <- b.cmd.Wait() }()
 	address, err := b.await(ctx, ready)
 	if err != nil {
-		return nil, errors.Join(err, b.stop())
+		return b.stop, err
 	}
 	b.client, err = producer.New(producer.Config{Server: address})
 	return b.stop, err
@@ -70,7 +79,7 @@ func (b *box) await(ctx context.Context, ready string) (string, error) {
 		select {
 		case err := <-b.ended:
 			b.ended <- err
-			return "", fmt.Errorf("ped up ended: %w\n%s", err, b.log.Bytes())
+			return "", fmt.Errorf("ped up ended: %w: %s", err, b.log.Bytes())
 		case <-ctx.Done():
 			return "", fmt.Errorf("ped up is not ready: %w", ctx.Err())
 		case <-time.After(pollEvery):
@@ -84,7 +93,7 @@ func (b *box) stop() error {
 	}
 	select {
 	case err := <-b.ended:
-		if err != nil {
+		if err != nil && b.client != nil {
 			return fmt.Errorf("ped up: %w\n%s", err, b.log.Bytes())
 		}
 		return nil
@@ -106,4 +115,44 @@ func (b *box) run(ctx context.Context, spec schemas.JobSpec) (job schemas.Job, b
 		err = fmt.Errorf("job %s has no result", job.ID)
 	}
 	return job, began, ended, err
+}
+
+// prime runs a job until its machine comes to be as all of this box are to.
+func (b *box) prime(ctx context.Context, spec schemas.JobSpec) error {
+	var how string
+	for range primings {
+		job, _, _, err := b.run(ctx, spec)
+		if err != nil {
+			return err
+		}
+		if how = job.Result.RanOn.Start; how == b.starts {
+			return b.quiet(ctx)
+		}
+		if err := b.quiet(ctx); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("after %d jobs of image %s its machine is %s, not %s: %s", primings, spec.Image, how, b.starts, b.log.Bytes())
+}
+
+// quiet waits until the box has done what it does between jobs: until all its
+// processes together use next to nothing.
+func (b *box) quiet(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, quietTimeout)
+	defer cancel()
+	used := cpuOf(family(b.cmd.Process.Pid))
+	for calm := 0; calm < 2; {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("ped up is still busy after its last job: %w", ctx.Err())
+		case <-time.After(quietPeriod):
+		}
+		now := cpuOf(family(b.cmd.Process.Pid))
+		calm++
+		if now-used > quietPeriod/10 {
+			calm = 0
+		}
+		used = now
+	}
+	return nil
 }

@@ -6,10 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
@@ -17,10 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 )
 
-// The command that is run everywhere.
-var gccVersion = []string{"gcc", "--version"}
-
-// rootfs is the gcc image's root filesystem as a plain folder.
+// rootfs is an image's root filesystem as a plain folder.
 type rootfs struct{ image, dir string }
 
 // unpack extracts the image, once.
@@ -37,7 +31,7 @@ func (r rootfs) unpack(ctx context.Context) error {
 	}
 	tar := mutate.Extract(image)
 	defer tar.Close()
-	cmd := exec.CommandContext(ctx, "tar", "-x", "-C", r.dir, "--exclude=./dev/*")
+	cmd := program(ctx, "tar", "-x", "-C", r.dir, "--exclude=./dev/*")
 	cmd.Stdin = tar
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("unpack image %s: %w: %s", r.image, err, out)
@@ -71,20 +65,24 @@ func amd64Image(dir string) (v1.Image, error) {
 	return nil, errors.New("no image for linux/amd64")
 }
 
-// podman runs the command as people would, with what lets it run as root
-// without CAP_SYS_RESOURCE, too.
-func podman(r rootfs) contestant {
-	argv := append([]string{
+// podmanRun is how people would run a program of the image, with what lets it
+// run as root without CAP_SYS_RESOURCE, too.
+func (r rootfs) podmanRun(argv []string, flags ...string) []string {
+	run := append([]string{
 		"podman", "run", "--rm", "--network=none", "--runtime=runc",
-		"--ulimit=nofile=20000:20000", "--ulimit=nproc=1000:1000", "--rootfs", r.dir,
-	}, gccVersion...)
-	return command("podman.gcc_version", argv, r.unpack)
+		"--ulimit=nofile=20000:20000", "--ulimit=nproc=1000:1000",
+	}, flags...)
+	return append(append(run, "--rootfs", r.dir), argv...)
+}
+
+func podman(row string, r rootfs, argv []string, says string) contestant {
+	return command{argv: r.podmanRun(argv), says: says}.contestant(row, r.unpack)
 }
 
 // runc is the least that a container can cost.
 func runc(r rootfs, bundle string) contestant {
 	argv := []string{"runc", "run", "--bundle", bundle, "pe-bench"}
-	return command("runc.gcc_version", argv, func(ctx context.Context) error {
+	return command{argv: argv, says: gccSays}.contestant("runc.gcc_version", func(ctx context.Context) error {
 		if err := r.unpack(ctx); err != nil {
 			return err
 		}
@@ -99,7 +97,7 @@ func writeBundle(ctx context.Context, bundle, root string) error {
 	if err := os.MkdirAll(bundle, 0o755); err != nil {
 		return err
 	}
-	if out, err := exec.CommandContext(ctx, "runc", "spec", "--bundle", bundle).CombinedOutput(); err != nil {
+	if out, err := program(ctx, "runc", "spec", "--bundle", bundle).CombinedOutput(); err != nil {
 		return fmt.Errorf("runc spec: %w: %s", err, out)
 	}
 	path := filepath.Join(bundle, "config.json")
@@ -123,25 +121,3 @@ func writeBundle(ctx context.Context, bundle, root string) error {
 	}
 	return os.WriteFile(path, text, 0o600)
 }
-
-// command measures a program from its start to its end.
-func command(row string, argv []string, setup func(context.Context) error) contestant {
-	return contestant{
-		rows:  []string{row},
-		setup: func(ctx context.Context) (func() error, error) { return nil, setup(ctx) },
-		once: func(ctx context.Context) (sample, error) {
-			began := time.Now()
-			out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput()
-			ms := milliseconds(time.Since(began))
-			if err != nil {
-				return sample{}, fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, out)
-			}
-			if !strings.Contains(string(out), "Free Software Foundation") {
-				return sample{}, fmt.Errorf("%s printed %q", argv[0], out)
-			}
-			return sample{ms: map[string]float64{row: ms}}, nil
-		},
-	}
-}
-
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

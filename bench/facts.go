@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
@@ -14,6 +13,7 @@ import (
 func facts(ctx context.Context, m measurements) []string {
 	lines := []string{
 		fmt.Sprintf("cpu: %s, %d cores", cpuModel(), runtime.NumCPU()),
+		"load: " + load(),
 		"kernel: " + output(ctx, "uname", "-r"),
 		"commit: " + output(ctx, "git", "describe", "--always", "--dirty"),
 		"qemu: " + output(ctx, "qemu-system-x86_64", "--version"),
@@ -33,12 +33,21 @@ func facts(ctx context.Context, m measurements) []string {
 
 // output is the first line that a program prints, or why there is none.
 func output(ctx context.Context, name string, args ...string) string {
-	out, err := exec.CommandContext(ctx, name, args...).Output()
+	out, err := program(ctx, name, args...).Output()
 	if err != nil {
 		return "(" + err.Error() + ")"
 	}
 	line, _, _ := strings.Cut(string(out), "\n")
 	return line
+}
+
+// load is what the kernel says of the last minutes; the measurements themselves are in it.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(text))
 }
 
 func cpuModel() string {

@@ -2,92 +2,97 @@ package main
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/program-explorer/pe/schemas"
 )
 
 // contestants lists all that is measured.
-func contestants(c config, work string) []contestant {
-	b := &box{config: c, dir: filepath.Join(work, "box")}
-	r := rootfs{image: filepath.Join(c.cache, "images", "gcc"), dir: filepath.Join(work, "rootfs")}
-	return []contestant{coldJob(b), boot(b), podman(r), runc(r, filepath.Join(work, "bundle"))}
+func contestants(ctx context.Context, c config, work string) []contestant {
+	in := func(name string) string { return filepath.Join(work, name) }
+	image := func(name string) string { return filepath.Join(c.cache, "images", name) }
+	// Three ways for a machine to come to be, each with a system of its own.
+	cold := &box{config: c, dir: in("cold"), starts: "booted", flags: []string{"--pool-memory=0", "--snapshot-disk=0"}}
+	baked := &box{config: c, dir: in("baked"), starts: "restored", flags: []string{"--pool-memory=0"}}
+	warm := &box{config: c, dir: in("warm"), starts: "pooled"}
+	gcc := rootfs{image: image("gcc"), dir: in("rootfs-gcc")}
+	busybox := rootfs{image: image("busybox"), dir: in("rootfs-busybox")}
+	unseen := source{archives: filepath.Join(c.cache, "sources", "zlib"), dir: in("zlib")}
+	all := []contestant{
+		job("job.warm.gcc_version", warm, gccSpec), podman("podman.gcc_version", gcc, gccVersion, gccSays),
+		job("job.baked.gcc_version", baked, gccSpec), runc(gcc, in("bundle")),
+		coldJob(cold), warmStages(warm),
+		job("job.nowarm", warm, trueSpec), podman("podman.true", busybox, trueArgs, ""),
+		unseen.job(warm), unseen.podman(gcc), unseen.bare(),
+		flatten(c, image("gcc"), in("flatten")), tarMkfs(image("gcc"), in("tar")),
+	}
+	return append(all, machines(ctx, c, work)...)
 }
 
-// coldJob is the whole way of a job whose image is cached and whose machine boots.
+// gccVersion is run everywhere, and says gccSays.
+var gccVersion = []string{"gcc", "--version"}
+
+const gccSays = "Free Software Foundation"
+
+var gccSpec = schemas.JobSpec{Image: "gcc", Args: gccVersion, Requires: amd64}
+
+// trueArgs do nothing, in an image for which nothing is warmed up.
+var trueArgs = []string{"busybox", "true"}
+
+var trueSpec = schemas.JobSpec{Image: "busybox", Args: trueArgs, Requires: amd64}
+
+var amd64 = schemas.Requires{Arch: "amd64"}
+
+// setup starts the box and gets it ready for a job.
+func (b *box) setup(spec schemas.JobSpec) func(context.Context) (func() error, error) {
+	return func(ctx context.Context) (func() error, error) {
+		undo, err := b.start(ctx)
+		if err != nil {
+			return undo, err
+		}
+		return undo, b.prime(ctx, spec)
+	}
+}
+
+// job is a job's whole way, from submission to result.
+func job(row string, b *box, spec schemas.JobSpec) contestant {
+	return contestant{rows: []string{row}, setup: b.setup(spec), once: func(ctx context.Context) (sample, error) {
+		l, err := b.life(ctx, spec)
+		return took(row, l.ms()), err
+	}}
+}
+
+// coldJob is the whole way of a job whose image is cached and whose machine boots, with its stages.
 func coldJob(b *box) contestant {
-	rows := []string{"job.cold.gcc_version", "stage.unexplained"}
-	for _, span := range schemas.SpanNames {
-		rows = append(rows, "stage."+span)
-	}
-	spec := schemas.JobSpec{Image: "gcc", Args: gccVersion}
-	return contestant{rows: rows, setup: b.start, once: func(ctx context.Context) (sample, error) {
-		job, began, ended, err := b.run(ctx, spec)
+	const row = "job.cold.gcc_version"
+	return contestant{rows: stageRows("stage.", row), setup: b.setup(gccSpec), once: func(ctx context.Context) (sample, error) {
+		l, err := b.life(ctx, gccSpec)
 		if err != nil {
 			return sample{}, err
 		}
-		if !strings.Contains(job.Result.Stdout.Text, "Free Software Foundation") {
-			return sample{}, errors.New("the job printed " + job.Result.Stdout.Text)
-		}
-		ms := map[string]float64{"job.cold.gcc_version": milliseconds(ended.Sub(began))}
-		spans := job.Result.Spans
-		for _, s := range spans {
-			ms["stage."+s.Name] += float64(s.EndUS-s.StartUS) / 1000
-		}
-		ms["stage.unexplained"] = milliseconds(unexplained(began, ended, spans))
-		ran := job.Result.RanOn
-		return sample{ms: ms, facts: map[string]string{"accel": ran.Accel, "guest": ran.Kernel + ", " + ran.CPUModel}}, nil
+		s := l.stages("stage.")
+		s.values[row] = []float64{l.ms()}
+		ran := l.job.Result.RanOn
+		s.facts = map[string]string{"accel": ran.Accel, "guest": ran.Kernel + ", " + ran.CPUModel, "machine": fmt.Sprintf("%d MiB", ran.MachineBytes>>20)}
+		return s, nil
 	}}
 }
 
-// boot is the time from a machine's start to its guest's first word.
-func boot(b *box) contestant {
-	spec := schemas.JobSpec{Image: "busybox", Args: []string{"true"}, Requires: schemas.Requires{Arch: "amd64"}}
-	return contestant{rows: []string{"vm.boot.amd64"}, setup: b.start, once: func(ctx context.Context) (sample, error) {
-		job, _, _, err := b.run(ctx, spec)
-		if err != nil {
-			return sample{}, err
-		}
-		for _, s := range job.Result.Spans {
-			if s.Name == schemas.SpanBooted {
-				return sample{ms: map[string]float64{"vm.boot.amd64": float64(s.EndUS-s.StartUS) / 1000}}, nil
-			}
-		}
-		return sample{}, errors.New("the job's machine did not boot")
-	}}
-}
-
-// unexplained is the time between two instants that lies within no span.
-func unexplained(began, ended time.Time, spans []schemas.Span) time.Duration {
-	sorted := slices.SortedFunc(slices.Values(spans), func(a, b schemas.Span) int { return int(a.StartUS - b.StartUS) })
-	at, end, gaps := began.UnixMicro(), ended.UnixMicro(), int64(0)
-	for _, s := range sorted {
-		gaps += max(0, min(s.StartUS, end)-at)
-		at = max(at, min(s.EndUS, end))
+// life runs a job, checks what it says and what ran it, and waits until the box is ready for the next.
+func (b *box) life(ctx context.Context, spec schemas.JobSpec) (life, error) {
+	var l life
+	var err error
+	if l.job, l.began, l.ended, err = b.run(ctx, spec); err != nil {
+		return l, err
 	}
-	return time.Duration(gaps+end-at) * time.Microsecond
-}
-
-// inOrder sorts rows: what is compared first, then the stages in the order of a job's life.
-func inOrder(rows []string) []string {
-	rank := func(row string) int {
-		stage, ok := strings.CutPrefix(row, "stage.")
-		if !ok {
-			return 0
-		}
-		if i := slices.Index(schemas.SpanNames, stage); i >= 0 {
-			return 1 + i
-		}
-		return 1 + len(schemas.SpanNames)
+	if how := l.job.Result.RanOn.Start; how != b.starts {
+		return l, fmt.Errorf("the machine of job %s was %s, not %s", l.job.ID, how, b.starts)
 	}
-	return slices.SortedStableFunc(slices.Values(rows), func(a, b string) int {
-		if d := rank(a) - rank(b); d != 0 || rank(a) != 0 {
-			return d
-		}
-		return strings.Compare(a, b)
-	})
+	if text := l.job.Result.Stdout.Text; slices.Equal(spec.Args, gccVersion) && !strings.Contains(text, gccSays) {
+		return l, fmt.Errorf("job %s printed %q", l.job.ID, text)
+	}
+	return l, b.quiet(ctx)
 }

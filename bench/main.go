@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -25,6 +26,17 @@ type config struct {
 	runs int
 	// cache holds images and guests; bin the built programs; out gets bench.json.
 	cache, bin, out string
+	// soak is how many restores the soak does.
+	soak int
+}
+
+// ped is the daemon's program.
+func (c config) ped() string { return filepath.Join(c.bin, "ped") }
+
+// dirs are the flags that name ped's folders: data of its own, and guests and
+// images that are shared.
+func (c config) dirs(data string) []string {
+	return []string{"--data-dir=" + data, "--guest-dir=" + filepath.Join(c.cache, "guest"), "--catalog=" + filepath.Join(c.cache, "catalog.yaml")}
 }
 
 func main() {
@@ -43,12 +55,16 @@ func parse() (config, error) {
 	flag.IntVar(&c.runs, "runs", 11, "runs of each row")
 	flag.StringVar(&c.cache, "cache", cacheDir(), "folder of images and guests")
 	flag.StringVar(&c.bin, "bin", "bin", "folder of the built programs")
+	flag.IntVar(&c.soak, "soak", 10000, "restores of the soak, which -filter soak asks for")
 	flag.StringVar(&c.out, "out", filepath.Join("bench", "out", "bench.json"), "file for the rows")
 	flag.Parse()
 	var err error
 	c.filter, err = regexp.Compile(*filter)
-	if err == nil && c.runs < 1 {
-		err = fmt.Errorf("-runs %d: want at least 1", c.runs)
+	if err == nil && (c.runs < 1 || c.soak < 1) {
+		err = fmt.Errorf("-runs %d, -soak %d: want at least 1", c.runs, c.soak)
+	}
+	if err == nil {
+		c.cache, err = filepath.Abs(c.cache)
 	}
 	return c, err
 }
@@ -60,7 +76,7 @@ func cacheDir() string {
 	return ".cache"
 }
 
-func run(ctx context.Context) error {
+func run(ctx context.Context) (err error) {
 	c, err := parse()
 	if err != nil {
 		return err
@@ -69,8 +85,8 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
-	chosen := pick(contestants(c, work), c.filter)
+	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
+	chosen := pick(contestants(ctx, c, work), c.filter)
 	if len(chosen) == 0 {
 		return fmt.Errorf("no row is called like %q", c.filter)
 	}
@@ -80,5 +96,6 @@ func run(ctx context.Context) error {
 	}
 	rows := summarize(measured, c.filter)
 	table(os.Stdout, facts(ctx, measured), rows)
-	return write(c.out, rows)
+	storageTable(os.Stdout, rows)
+	return errors.Join(append(measured.broken, write(c.out, rows))...)
 }

@@ -3,12 +3,11 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -23,34 +22,62 @@ type Row struct {
 	// Against is the row of the same run that Ratio compares the median with.
 	Against string  `json:"against,omitempty"`
 	Ratio   float64 `json:"ratio,omitempty"`
+	// AtMost is the target: of Ratio, or of Median where Against is empty. Reached says whether it was.
+	AtMost  *float64 `json:"at_most,omitempty"`
+	Reached *bool    `json:"reached,omitempty"`
+	// NotMeasured says why there are no figures.
+	NotMeasured string `json:"not_measured,omitempty"`
 }
 
-// against names what a row is compared with; empty for nothing.
-func against(row string) string {
-	switch {
-	case row == "job.cold.gcc_version":
-		return "podman.gcc_version"
-	case strings.HasPrefix(row, "stage."):
-		return "job.cold.gcc_version"
-	}
-	return ""
-}
-
-// summarize makes the wanted rows, in the order of a job's stages within their group.
+// summarize makes the wanted rows, those that were not measured among them.
 func summarize(m measurements, filter *regexp.Regexp) []Row {
 	rows := []Row{}
-	for _, name := range inOrder(m.order) {
-		if !filter.MatchString(name) {
-			continue
+	names := append(slices.Collect(maps.Keys(m.values)), slices.Collect(maps.Keys(m.not))...)
+	for _, name := range inOrder(names) {
+		if filter.MatchString(name) {
+			rows = append(rows, summary(m, name))
 		}
-		ms := m.ms[name]
-		row := Row{Name: name, Unit: "ms", Median: median(ms), Min: slices.Min(ms), Max: slices.Max(ms), Runs: len(ms)}
-		if base := m.ms[against(name)]; len(base) > 0 {
-			row.Against, row.Ratio = against(name), row.Median/median(base)
-		}
-		rows = append(rows, row)
 	}
 	return rows
+}
+
+func summary(m measurements, name string) Row {
+	e, values := describe(name), m.values[name]
+	row := Row{Name: name, Unit: e.unit, AtMost: e.atMost}
+	if len(values) == 0 {
+		row.NotMeasured = m.not[name]
+		return row
+	}
+	row.Median, row.Min, row.Max, row.Runs = median(values), slices.Min(values), slices.Max(values), len(values)
+	held := row.Median
+	if len(e.against) > 0 {
+		i := slices.IndexFunc(e.against, func(a string) bool { return len(m.values[a]) > 0 })
+		if i < 0 {
+			return row
+		}
+		row.Against = e.against[i]
+		row.Ratio = row.Median / median(m.values[row.Against])
+		held = row.Ratio
+	}
+	if e.atMost != nil {
+		reached := held <= *e.atMost
+		row.Reached = &reached
+	}
+	return row
+}
+
+// inOrder sorts rows as the catalog lists them, those of a family by name, the
+// stages in the order of a job's life.
+func inOrder(rows []string) []string {
+	return slices.SortedFunc(slices.Values(rows), func(a, b string) int {
+		if d := place(a) - place(b); d != 0 {
+			return d
+		}
+		if d := stageRank(a) - stageRank(b); d != 0 {
+			return d
+		}
+		return strings.Compare(a, b)
+	})
 }
 
 // median of at least one value: the middle one, or the mean of the two.
@@ -62,24 +89,6 @@ func median(values []float64) float64 {
 	}
 	return (s[half-1] + s[half]) / 2
 }
-
-func table(w io.Writer, facts []string, rows []Row) {
-	for _, f := range facts {
-		fmt.Fprintln(w, f)
-	}
-	fmt.Fprintln(w)
-	line := "%-24s %10s %10s %10s  %-4s %4s  %7s  %s\n"
-	fmt.Fprintf(w, line, "row", "median", "min", "max", "unit", "runs", "ratio", "against")
-	for _, r := range rows {
-		ratio := ""
-		if r.Against != "" {
-			ratio = fmt.Sprintf("%.3f", r.Ratio)
-		}
-		fmt.Fprintf(w, line, r.Name, short(r.Median), short(r.Min), short(r.Max), r.Unit, strconv.Itoa(r.Runs), ratio, r.Against)
-	}
-}
-
-func short(f float64) string { return strconv.FormatFloat(f, 'f', 1, 64) }
 
 func write(path string, rows []Row) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

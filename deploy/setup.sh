@@ -5,7 +5,7 @@
 #   run    serve jobs in virtual machines: QEMU, a guest kernel, the guest
 #   demo   and build the example images from Debian packages
 #   test   and run every test: three architectures, an S3 server, a browser, linters
-#   bench  and the container engines that `make bench` compares with
+#   bench  and what `make bench` compares with and measures on: containers, filesystems
 #
 # For Debian 12 and 13, Ubuntu 22.04 and 24.04. Root, or sudo, is used for
 # packages and for nothing else, after saying which and why; the mirrors are
@@ -43,6 +43,11 @@ packages() {
 		test  shellcheck                  shellcheck                          checks the shell scripts
 		bench podman                      podman                              is measured beside
 		bench runc                        runc                                is measured beside
+		bench erofs-utils                 mkfs.erofs                          is measured beside
+		bench gcc                         gcc                                 is measured beside
+		bench libc6-dev                   /usr/include/stdlib.h               is what it compiles against
+		bench btrfs-progs                 mkfs.btrfs                          makes a filesystem to measure on
+		bench xfsprogs                    mkfs.xfs                            makes a filesystem to measure on
 	TABLE
 }
 
