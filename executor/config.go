@@ -28,6 +28,11 @@ type Config struct {
 	Dir string
 	// Slots is how many jobs run at once. Default 1.
 	Slots int
+	// StageAhead is how many jobs, besides those, are claimed and staged while all
+	// slots are taken, so that one is ready when a slot is free. It is for many short
+	// jobs: behind a long one, a job waits here that another executor might have
+	// run. Default 0.
+	StageAhead int
 	// Labels are the operator's own facts: site=basement.
 	Labels map[string]string
 	// Version of this program, for the facts.
@@ -61,8 +66,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Slots <= 0 {
 		c.Slots = 1
 	}
+	c.StageAhead = max(c.StageAhead, 0)
 	if c.HTTP == nil {
-		c.HTTP = newHTTPClient(c.Slots)
+		c.HTTP = newHTTPClient(c.Slots + c.StageAhead)
 	}
 	if c.Grace <= 0 {
 		c.Grace = 20 * time.Second

@@ -25,11 +25,14 @@ type Executor struct {
 	transfer *transfer
 	live     *liveFeed
 	metrics  *metrics
-	slots    *slots
+	slots    *slots // for attempts
+	runs     *slots // for those of them that have a machine run
 	puller   *jobqueue.Puller
 
 	// registered is closed when a gateway knows of this executor.
 	registered chan struct{}
+	// ending is closed when no more jobs may begin.
+	ending chan struct{}
 
 	mu   sync.Mutex
 	held map[schemas.Held]*attempt
@@ -52,10 +55,12 @@ func New(c Config) (*Executor, error) {
 		log:      c.Log.With("executor", c.ID),
 		transfer: newTransfer(c.HTTP),
 		metrics:  newMetrics(c.Metrics),
-		slots:    newSlots(c.Slots),
+		slots:    newSlots(c.Slots + c.StageAhead),
+		runs:     newSlots(c.Slots),
 		held:     map[schemas.Held]*attempt{},
 
 		registered: make(chan struct{}),
+		ending:     make(chan struct{}),
 	}
 	e.facts = hostFacts(c, rand.Text())
 	e.live = &liveFeed{queue: c.Queue, executor: c.ID, log: e.log}
@@ -99,6 +104,7 @@ func (e *Executor) Run(ctx context.Context) error {
 // takeUntil takes jobs until ctx ends and returns when the last one has ended.
 func (e *Executor) takeUntil(ctx context.Context) {
 	e.takeOffers(ctx)
+	close(e.ending)
 	e.mu.Lock()
 	e.draining = true
 	running := len(e.held)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -216,5 +217,51 @@ func TestLargeSpecification(t *testing.T) {
 	w.wait(w.submit(job), schemas.StateSucceeded)
 	if got != large {
 		t.Errorf("%d bytes arrived", len(got))
+	}
+}
+
+// TestStagesAhead: while one job runs in the only slot, the next is staged and
+// has its machine, and begins when the slot is free. The third waits in the queue.
+func TestStagesAhead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "one")
+	b := newBlocks()
+	s := &stub{run: b.run}
+	w.executor("one", s, func(c *executor.Config) { c.StageAhead = 1 })
+	first := w.submit(spec())
+	b.wait(w, 1)
+	second := w.submit(spec())
+	w.eventually("the second has a machine", func() bool { return s.open() == 2 })
+	third := w.submit(spec())
+	time.Sleep(100 * time.Millisecond)
+	if n := s.open(); n != 2 || len(b.begun) != 0 {
+		t.Errorf("%d machines, %d more run", n, len(b.begun))
+	}
+	close(b.release)
+	for _, rec := range []schemas.Record{first, second, third} {
+		w.wait(rec, schemas.StateSucceeded)
+	}
+}
+
+// An executor that shuts down hands back at once what it has only staged.
+func TestStagedJobsAreHandedBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "one", "other")
+	b := newBlocks()
+	s := &stub{run: b.run}
+	one := w.executor("one", s, func(c *executor.Config) { c.StageAhead, c.Grace = 1, time.Minute })
+	first := w.submit(spec())
+	b.wait(w, 1)
+	second := w.submit(spec())
+	w.eventually("the second has a machine", func() bool { return s.open() == 2 })
+	one.ask()
+	w.executor("other", &stub{}, nil)
+	ended := w.wait(second, schemas.StateSucceeded)
+	if len(ended.Attempts) != 2 || ended.Attempts[0].Failure.Code != schemas.FailHandback || ended.Attempts[1].Executor != "other" {
+		t.Errorf("attempts %+v", ended.Attempts)
+	}
+	close(b.release)
+	if rec := w.wait(first, schemas.StateSucceeded); len(rec.Attempts) != 1 {
+		t.Errorf("the running one had %d attempts", len(rec.Attempts))
 	}
 }

@@ -27,6 +27,9 @@ func (e *Executor) process(ctx context.Context, a *attempt) (schemas.Event, erro
 	if err != nil {
 		return schemas.Event{}, err
 	}
+	if err := e.waitForTurn(ctx, a); err != nil {
+		return schemas.Event{}, err
+	}
 	ended, err := e.run(ctx, a, machine, guestJob(a.spec, image.Config), inputBytes)
 	if err != nil {
 		return schemas.Event{}, err
@@ -77,8 +80,28 @@ func (e *Executor) stage(ctx context.Context, a *attempt, disk *os.File) (int64,
 	return n, nil
 }
 
-// run hands the job to its machine.
+// waitForTurn returns when a slot is free for the staged job. An executor that
+// shuts down gives it to others rather than begin it.
+func (e *Executor) waitForTurn(ctx context.Context, a *attempt) error {
+	defer a.timeline.begin(schemas.SpanStaged)()
+	select {
+	case <-e.runs.free:
+		return nil
+	default:
+	}
+	select {
+	case <-e.runs.free:
+		return nil
+	case <-e.ending:
+		return newFailure(schemas.FailHandback, "the executor shut down before the job began")
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// run hands the job to its machine, and lets the next one begin when it has ended.
 func (e *Executor) run(ctx context.Context, a *attempt, machine Machine, job guestproto.Job, inputBytes int64) (Ended, error) {
+	defer func() { e.runs.free <- struct{}{} }()
 	ended, err := machine.Run(ctx, Work{
 		Job:        job,
 		InputBytes: inputBytes,

@@ -94,7 +94,7 @@ func (e *Executor) beat(ctx context.Context, timeout time.Duration) {
 func (e *Executor) heartbeat() schemas.Beat {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	b := schemas.Beat{Instance: e.facts.Instance, Slots: e.cfg.Slots, Busy: len(e.held), Draining: e.draining}
+	b := schemas.Beat{Instance: e.facts.Instance, Slots: e.cfg.Slots, Busy: min(len(e.held), e.cfg.Slots), Draining: e.draining}
 	for held := range e.held {
 		b.Held = append(b.Held, held)
 	}

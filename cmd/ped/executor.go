@@ -28,12 +28,14 @@ type executorCommand struct {
 // workFlags say how much an executor does at once, and how it ends.
 type workFlags struct {
 	slots int
+	ahead int
 	grace time.Duration
 }
 
 func (w *workFlags) bind(slots int) *pflag.FlagSet {
 	f := newGroup()
 	f.IntVar(&w.slots, "slots", slots, "how many jobs run at once")
+	f.IntVar(&w.ahead, "stage-ahead", 0, "how many jobs more are claimed and staged while all slots are taken; for many short jobs")
 	f.DurationVar(&w.grace, "grace", 20*time.Second, "how long running jobs may go on at shutdown; then they are handed back and run again")
 	return f
 }
@@ -68,7 +70,7 @@ func (a *app) runExecutor(ctx context.Context, e executorCommand) error {
 		return usageError{fmt.Errorf("an executor needs --nats-url; ped up needs none")}
 	}
 	c := roles.ExecutorConfig{
-		ID: e.id, Dir: e.data.dir, GuestDir: e.guest.in(e.data.dir), Ready: e.ready.config(), Slots: e.work.slots, Grace: e.work.grace,
+		ID: e.id, Dir: e.data.dir, GuestDir: e.guest.in(e.data.dir), Ready: e.ready.config(), Slots: e.work.slots, StageAhead: e.work.ahead, Grace: e.work.grace,
 		ImageBytes: int64(e.images.cacheSize), Version: version, Log: log,
 	}
 	if c.Labels, err = pairs("label", e.labels); err != nil {

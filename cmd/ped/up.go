@@ -72,7 +72,7 @@ func (a *app) runUp(ctx context.Context, u upCommand) error {
 func (a *app) boxConfig(u upCommand) (onebox.Config, error) {
 	c := onebox.Config{
 		DataDir: u.data.dir, Listen: u.at.listen, GuestDir: u.guest.in(u.data.dir),
-		Ready: u.ready.config(), ExecutorID: u.id, Slots: u.work.slots, Grace: u.work.grace,
+		Ready: u.ready.config(), ExecutorID: u.id, Slots: u.work.slots, StageAhead: u.work.ahead, Grace: u.work.grace,
 		ImageBytes: int64(u.images.cacheSize), Version: version,
 	}
 	var err error

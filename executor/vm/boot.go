@@ -72,6 +72,7 @@ func (r *Runner) describe(o order) qemu.Config {
 		CounterKHz: r.counterKHz,
 		Disks:      o.disks.devices(),
 		Cgroups:    r.host.cfg.Cgroups,
+		Background: o.background,
 		RunDir:     r.cfg.RunDir,
 		Log:        r.cfg.Log,
 	}

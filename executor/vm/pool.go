@@ -108,6 +108,9 @@ func (r *Runner) makeWaiting(ctx context.Context, t *template, shape executor.Sh
 // adopt gives a machine of the pool to a job: at full speed, and with the time of now.
 func (w *waiting) adopt(ctx context.Context) error {
 	g := w.guest
+	if err := g.qemu.Foreground(); err != nil {
+		g.host.cfg.Log.Warn("machine of the pool stays slow", "vm", g.qemu.Instance(), "err", err)
+	}
 	if usage, err := g.qemu.Usage(); err == nil {
 		g.before = usage.CPU // the job has not caused it
 	}

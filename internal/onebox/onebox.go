@@ -36,6 +36,8 @@ type Config struct {
 	Labels map[string]string
 	// Slots is how many jobs run at once. Default 1.
 	Slots int
+	// StageAhead is how many jobs more are staged while all slots are taken. Default 0.
+	StageAhead int
 	// Grace is how long running jobs may go on at shutdown. Default 20 s.
 	Grace time.Duration
 	// Ready says what may be used to have machines ready before their jobs. Default: nothing.
@@ -198,7 +200,7 @@ func (p *parts) makeExecutor(ctx context.Context, connect connector) error {
 	p.later(func() error { queue.Close(); return nil })
 	p.executor, err = roles.NewExecutor(ctx, roles.ExecutorConfig{
 		Metrics: p.metrics,
-		ID:      p.cfg.ExecutorID, Dir: p.cfg.DataDir, GuestDir: p.cfg.GuestDir, Slots: p.cfg.Slots, Labels: p.cfg.Labels,
+		ID:      p.cfg.ExecutorID, Dir: p.cfg.DataDir, GuestDir: p.cfg.GuestDir, Slots: p.cfg.Slots, StageAhead: p.cfg.StageAhead, Labels: p.cfg.Labels,
 		Queue: queue, Images: p.images(), ImageBytes: p.cfg.ImageBytes, Grace: p.cfg.Grace,
 		Ready: p.cfg.Ready, Version: p.cfg.Version, Log: p.cfg.Log,
 	})

@@ -29,6 +29,8 @@ type ExecutorConfig struct {
 	GuestDir string
 	// Slots is how many jobs run at once. Default 1.
 	Slots int
+	// StageAhead is how many jobs more are staged while all slots are taken. Default 0.
+	StageAhead int
 	// Labels are the operator's own facts.
 	Labels map[string]string
 	// Queue is the executor's own connection. Required.
@@ -82,7 +84,7 @@ func NewExecutor(ctx context.Context, c ExecutorConfig) (*Executor, error) {
 		runners[i] = r
 	}
 	e, err := executor.New(executor.Config{
-		ID: c.ID, Dir: filepath.Join(c.Dir, "executor"), Slots: c.Slots, Labels: c.Labels, Version: c.Version,
+		ID: c.ID, Dir: filepath.Join(c.Dir, "executor"), Slots: c.Slots, StageAhead: c.StageAhead, Labels: c.Labels, Version: c.Version,
 		Queue: c.Queue, Images: images, Runners: runners, Grace: c.Grace, Metrics: c.Metrics, Log: c.Log,
 	})
 	if err != nil {
