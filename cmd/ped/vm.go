@@ -39,6 +39,7 @@ never removed.
 ID is a snapshot's id or its beginning, at least 4 digits that no other begins with.`,
 		Args: cobra.NoArgs,
 	}
+	cmd.AddCommand(t.bake(), t.bench())
 	for _, child := range []*cobra.Command{t.list(), t.clone(), t.verify(), t.remove(), t.gc()} {
 		child.Flags().BoolVar(&t.json, "json", false, "print JSON")
 		cmd.AddCommand(a.configured(child, t.data.bind(a.getenv)))

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/program-explorer/pe/executor/snapshot"
+	"github.com/program-explorer/pe/executor/vm"
 )
 
 // What becomes of a snapshot, as it is listed.
@@ -103,11 +103,7 @@ func describe(info snapshot.Info, state string) machineInfo {
 	if m.BakedUS > 0 {
 		d.Baked = m.Baked()
 	}
-	var note struct {
-		Image, Digest, Arch string
-		CPUs                int
-	}
-	if json.Unmarshal(m.Note, &note) == nil {
+	if note, err := vm.ReadNote(m); err == nil {
 		d.Image, d.Digest, d.Arch, d.CPUs = note.Image, note.Digest, note.Arch, note.CPUs
 	}
 	return d

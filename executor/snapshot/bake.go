@@ -33,6 +33,25 @@ type Bake func(context.Context, Draft) (note json.RawMessage, err error)
 // process, waits and gets that one. A broken one is set aside. Baked says whether this call
 // has baked. The caller releases the snapshot.
 func (s *Store) Get(ctx context.Context, key Key, rootfs string, bake Bake) (_ *Snapshot, baked bool, err error) {
+	return s.get(ctx, key, func(m *Manifest, dir string) error { return m.pin(dir, rootfs) }, bake)
+}
+
+// Derive is Get for a machine that was restored from another snapshot, from, and went on: it
+// has the same root filesystem, which was looked at when that one was baked.
+func (s *Store) Derive(ctx context.Context, key Key, from *Snapshot, bake Bake) (_ *Snapshot, baked bool, err error) {
+	if key.Rootfs != from.o.manifest.Key.Rootfs {
+		return nil, false, fmt.Errorf("derive from snapshot %s: it has another root filesystem", from.o.manifest.ID)
+	}
+	return s.get(ctx, key, func(m *Manifest, dir string) (err error) {
+		if m.Pin, err = Link(filepath.Join(dir, rootfsFile), from.o.rootfs.Name()); err != nil {
+			return fmt.Errorf("pin root filesystem: %w", err)
+		}
+		return nil
+	}, bake)
+}
+
+// get is Get with a way to pin the root filesystem.
+func (s *Store) get(ctx context.Context, key Key, pin func(m *Manifest, dir string) error, bake Bake) (_ *Snapshot, baked bool, err error) {
 	id, err := key.ID()
 	if err != nil {
 		return nil, false, err
@@ -50,7 +69,7 @@ func (s *Store) Get(ctx context.Context, key Key, rootfs string, bake Bake) (_ *
 	if snap, err = s.usable(ctx, id); snap != nil || err != nil {
 		return snap, false, err
 	}
-	if err := s.bake(ctx, id, key, rootfs, bake); err != nil {
+	if err := s.bake(ctx, id, key, pin, bake); err != nil {
 		return nil, false, fmt.Errorf("bake snapshot %s: %w", id, err)
 	}
 	snap, err = s.Acquire(ctx, id)
@@ -72,7 +91,7 @@ func (s *Store) usable(ctx context.Context, id string) (*Snapshot, error) {
 
 // bake makes a snapshot beside its place, and moves it there when it is complete and on
 // the disk. What is left of a bake that fails is removed by endBake.
-func (s *Store) bake(ctx context.Context, id string, key Key, rootfs string, bake Bake) error {
+func (s *Store) bake(ctx context.Context, id string, key Key, pin func(m *Manifest, dir string) error, bake Bake) error {
 	dir, start := s.bakePath(id), time.Now()
 	if err := os.RemoveAll(dir); err != nil {
 		return err
@@ -81,7 +100,7 @@ func (s *Store) bake(ctx context.Context, id string, key Key, rootfs string, bak
 		return err
 	}
 	m := Manifest{ID: id, Key: key}
-	if err := m.pin(dir, rootfs); err != nil {
+	if err := pin(&m, dir); err != nil {
 		return err
 	}
 	if err := m.fill(ctx, dir, bake); err != nil {

@@ -109,3 +109,26 @@ func TestPlan(t *testing.T) {
 		t.Errorf("did %+v, %v, planned %+v", done, err, planned)
 	}
 }
+
+// TestDerive makes a snapshot of another one's root filesystem, and of no other.
+func TestDerive(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	rootfs, key := image(t, "an image")
+	from, _ := get(t, s, key, rootfs, pretend)
+	if err := os.Remove(rootfs); err != nil { // what pins it is the snapshot
+		t.Fatal(err)
+	}
+	key.Warmup = []Warmup{{Argv: []string{"more"}}}
+	snap, baked, err := s.Derive(t.Context(), key, from, pretend)
+	if err != nil || !baked {
+		t.Fatalf("baked %v, %v", baked, err)
+	}
+	defer snap.Release()
+	if err := s.Verify(t.Context(), snap.Manifest().ID); err != nil || snap.Manifest().Pin != Linked {
+		t.Errorf("pinned by %s, %v", snap.Manifest().Pin, err)
+	}
+	if _, _, err := s.Derive(t.Context(), keyOf("another"), from, never); err == nil {
+		t.Error("derived from a snapshot of another image")
+	}
+}

@@ -42,7 +42,7 @@ func (b *bench) stores(ctx context.Context) error {
 		}
 		b.result.StoredBytes = append(b.result.StoredBytes, bytes)
 	}
-	b.result.How = fmt.Sprintf("memory by %s; samples_ms: from its copying until the new snapshot has its digests, is synced and in its place; stored_bytes: %s", s.how, howExclusive)
+	b.result.How = fmt.Sprintf("%s of the memory; samples_ms: from its copying until the new snapshot has its digests, is synced and in its place; stored_bytes: %s", s.how, howExclusive)
 	return nil
 }
 
@@ -75,7 +75,7 @@ func (s *storing) one(ctx context.Context, n int) (l *live, err error) {
 	key := s.Snapshot.Manifest().Key
 	key.Warmup = append(slices.Clone(key.Warmup), snapshot.Warmup{Argv: []string{"vm-bench", fmt.Sprint(n)}})
 	var saved time.Time
-	snap, _, err := s.store.Get(ctx, key, s.Rootfs, func(ctx context.Context, d snapshot.Draft) (json.RawMessage, error) {
+	snap, _, err := s.store.Derive(ctx, key, s.Snapshot, func(ctx context.Context, d snapshot.Draft) (json.RawMessage, error) {
 		l, err = s.fill(ctx, d)
 		saved = time.Now()
 		return s.Snapshot.Manifest().Note, err
