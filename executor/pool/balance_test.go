@@ -1,9 +1,13 @@
 package pool
 
 import (
+	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // demands asks for a kind so many times, in a rhythm.
@@ -37,7 +41,7 @@ func TestTargetFollowsDemand(t *testing.T) {
 
 func TestHotterKindsHaveTheBudget(t *testing.T) {
 	t.Parallel()
-	run(t, Config{Budget: 400}, func(h *host, p *Pool[*machine]) {
+	run(t, Config{Budget: 350}, func(h *host, p *Pool[*machine]) {
 		cold, hot := h.kind("cold", 100, 50, 10*time.Second), h.kind("hot", 100, 50, 10*time.Second)
 		demands(h, p, cold, 12, 5*time.Second)
 		pass(time.Minute)
@@ -45,11 +49,11 @@ func TestHotterKindsHaveTheBudget(t *testing.T) {
 		demands(h, p, hot, 60, time.Second)
 		pass(time.Minute)
 		waits(t, p, map[string]int{"cold": 0, "hot": 3})
-		if h.releases["cold"] != 1 {
-			t.Errorf("what the cold kind's machines share is held: %v", h.releases)
+		if h.released("cold") != 1 {
+			t.Errorf("what the cold kind's machines share is held: %v", h.released("cold"))
 		}
 		// The minimum of a kind that nobody asks for comes before another's further machines.
-		calm := h.kind("calm", 100, 50, time.Second)
+		calm := h.kind("calm", 100, 0, time.Second)
 		calm.Min, calm.Max = 1, 1
 		p.Want(calm)
 		pass(time.Minute)
@@ -68,11 +72,11 @@ func TestAboutEquallyHotKindsDontThrash(t *testing.T) {
 			demands(h, p, c, 1, 5*time.Second)
 		}
 		ended := 0
-		for _, m := range h.made {
+		for _, m := range h.machines() {
 			ended += m.closed
 		}
 		if ended > 3 {
-			t.Errorf("%d of %d machines were ended for others", ended, len(h.made))
+			t.Errorf("%d of %d machines were ended for others", ended, len(h.machines()))
 		}
 	})
 }
@@ -87,8 +91,8 @@ func TestWrongEstimateIsCorrected(t *testing.T) {
 		p.Want(k)
 		pass(time.Minute)
 		waits(t, p, map[string]int{"a": 3})
-		if s := p.Stats(); s.Used != 900 || s.of("a").MachineBytes != 300 || len(h.made) != 3 {
-			t.Errorf("%d made, %+v", len(h.made), s)
+		if s := p.Stats(); s.Used != 900 || s.of("a").MachineBytes != 300 || len(h.machines()) != 3 {
+			t.Errorf("%d made, %+v", len(h.machines()), s)
 		}
 	})
 }
@@ -104,8 +108,8 @@ func TestAFailingKindDisplacesNothing(t *testing.T) {
 		p.Want(good)
 		pass(time.Hour)
 		waits(t, p, map[string]int{"bad": 0, "good": 2})
-		if len(h.made) != 2 {
-			t.Errorf("%d machines were made, want 2", len(h.made))
+		if len(h.machines()) != 2 {
+			t.Errorf("%d machines were made, want 2", len(h.machines()))
 		}
 	})
 }
@@ -114,7 +118,7 @@ func TestMinimaShareTheMakers(t *testing.T) {
 	t.Parallel()
 	run(t, Config{Budget: 1000}, func(h *host, p *Pool[*machine]) {
 		hot, cold := h.kind("hot", 100, 0, time.Second), h.kind("cold", 100, 0, time.Second)
-		hot.Min, hot.Max, cold.Min, cold.Max = 1, 1, 1, 1
+		hot.Min, hot.Max, cold.Min, cold.Max = 2, 2, 1, 1
 		p.Want(hot)
 		p.Want(cold)
 		demands(h, p, hot, 100, 100*time.Millisecond)
@@ -125,7 +129,8 @@ func TestMinimaShareTheMakers(t *testing.T) {
 func TestPressure(t *testing.T) {
 	t.Parallel()
 	var pressed atomic.Bool
-	run(t, Config{Budget: 10000, Pressure: pressed.Load}, func(h *host, p *Pool[*machine]) {
+	registry := prometheus.NewRegistry()
+	run(t, Config{Budget: 10000, Pressure: pressed.Load, Metrics: registry}, func(h *host, p *Pool[*machine]) {
 		cold, hot := h.kind("cold", 100, 10, 100*time.Millisecond), h.kind("hot", 100, 10, 100*time.Millisecond)
 		cold.Min, cold.Max, hot.Min, hot.Max = 4, 4, 4, 4
 		demands(h, p, cold, 1, time.Second)
@@ -140,13 +145,41 @@ func TestPressure(t *testing.T) {
 		}
 		pass(20 * time.Second)
 		waits(t, p, map[string]int{"cold": 0, "hot": 0})
-		if h.used != 0 || h.releases["cold"] != 1 || h.releases["hot"] != 1 {
-			t.Errorf("%d bytes are in use, released %v", h.used, h.releases)
+		if h.inUse() != 0 || h.released("cold") != 1 || h.released("hot") != 1 {
+			t.Errorf("%d bytes are in use, released %v", h.inUse(), h.released("cold"))
+		}
+		text := scrape(t, registry)
+		for _, want := range []string{`ended_total{kind="kind-cold",reason="pressure"} 4`, `ended_total{kind="kind-hot",reason="pressure"} 3`, "pool_pressed 1"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("metrics lack %s:\n%s", want, text)
+			}
 		}
 		pressed.Store(false)
 		pass(restAfter - 2*time.Second)
 		waits(t, p, map[string]int{"cold": 0, "hot": 0})
 		pass(5 * time.Second)
 		waits(t, p, map[string]int{"cold": 4, "hot": 4})
+	})
+}
+
+func TestPressureStopsTheMaking(t *testing.T) {
+	t.Parallel()
+	var pressed atomic.Bool
+	run(t, Config{Budget: 1000, Makers: 2, Pressure: pressed.Load}, func(h *host, p *Pool[*machine]) {
+		polite, deaf := h.kind("polite", 100, 0, time.Minute), h.kind("deaf", 100, 0, time.Minute)
+		inner := deaf.Make
+		deaf.Make = func(context.Context) (*machine, error) { return inner(context.Background()) }
+		p.Want(polite)
+		p.Want(deaf)
+		pass(10 * time.Second)
+		pressed.Store(true)
+		pass(1100 * time.Millisecond)
+		s := p.Stats()
+		if s.of("polite").Making != 0 || s.of("polite").Failures != 0 || s.of("deaf").Making != 1 || s.Used != 100 {
+			t.Errorf("under pressure: %+v", s)
+		}
+		pressed.Store(false)
+		pass(49 * time.Second)
+		waits(t, p, map[string]int{"deaf": 1, "polite": 0}) // made, and of use after all
 	})
 }

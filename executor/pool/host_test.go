@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // host makes machines of nothing but bookkeeping, and holds the pool to its
@@ -144,6 +149,16 @@ func (h *host) kill(m *machine) {
 	m.die()
 }
 
+// What tests look at, while the pool goes on.
+
+func (h *host) tried(key string) int { h.mu.Lock(); defer h.mu.Unlock(); return h.tries[key] }
+
+func (h *host) released(key string) int { h.mu.Lock(); defer h.mu.Unlock(); return h.releases[key] }
+
+func (h *host) inUse() int64 { h.mu.Lock(); defer h.mu.Unlock(); return h.used }
+
+func (h *host) machines() []*machine { h.mu.Lock(); defer h.mu.Unlock(); return slices.Clone(h.made) }
+
 // killOne lets the machine die that was made as the n-th from the end, if it isn't a job's.
 func (h *host) killOne(n int) {
 	h.mu.Lock()
@@ -214,4 +229,12 @@ func waits(t *testing.T, p *Pool[*machine], want map[string]int) {
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("waiting: %v, want %v; %+v", got, want, s)
 	}
+}
+
+// scrape is what a registry shows to Prometheus.
+func scrape(t *testing.T, r *prometheus.Registry) string {
+	t.Helper()
+	answer := httptest.NewRecorder()
+	promhttp.HandlerFor(r, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	return answer.Body.String()
 }

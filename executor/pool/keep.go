@@ -109,15 +109,12 @@ func (p *Pool[M]) balance(now time.Time, polled bool) []claim {
 	}
 	counts, missing := admit(p.cfg.Budget, kinds, claims(kinds))
 	why := endCold
-	if p.pressed {
-		missing, why = nil, endPressure
-	}
 	if p.pressed && polled {
 		counts = retreat(kinds, (have+3)/4)
 	}
 	for i, k := range p.all {
 		if p.pressed {
-			counts[i] = min(counts[i], len(k.waiting))
+			counts[i], why = min(counts[i], len(k.waiting)), endPressure
 		}
 		k.allowed = counts[i]
 		if k.allowed < kinds[i].target {

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -31,14 +32,15 @@ func (p *Pool[M]) begin(k *kind[M], now time.Time) {
 	})
 }
 
-// made lets a machine wait, if it is still wanted.
+// made lets a machine wait. That nobody wanted it any more is no reason to end it
+// unasked: now that it is there, balance may have a use for it.
 func (p *Pool[M]) made(k *kind[M], m *making, machine M, took time.Duration, bytes, template int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.unlist(k, m)
 	k.learn(took, bytes, template)
-	if m.dropped != "" {
-		p.end(k, machine, bytes, m.dropped)
+	if k.evicted || len(k.waiting)+k.coming() >= k.Max {
+		p.end(k, machine, bytes, cmp.Or(m.dropped, endIdle))
 		return
 	}
 	p.metrics.makes.WithLabelValues(k.Name).Observe(took.Seconds())

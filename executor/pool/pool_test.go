@@ -64,7 +64,7 @@ func TestOldestIsTakenFirst(t *testing.T) {
 		p.Want(k)
 		pass(time.Minute)
 		for i := range 3 {
-			if m, ok := h.take(p, k); !ok || m != h.made[i] {
+			if m, ok := h.take(p, k); !ok || m != h.machines()[i] {
 				t.Errorf("take %d is not the machine that was made as the %dth", i, i)
 			}
 		}
@@ -78,8 +78,8 @@ func TestTheDeadAreReplaced(t *testing.T) {
 		k.Min, k.Max = 2, 2
 		p.Want(k)
 		pass(2 * time.Second)
-		h.kill(h.made[0])
-		if m, ok := h.take(p, k); !ok || m != h.made[1] {
+		h.kill(h.machines()[0])
+		if m, ok := h.take(p, k); !ok || m != h.machines()[1] {
 			t.Error("the living machine was not handed out")
 		}
 		pass(4 * time.Second)
@@ -92,14 +92,14 @@ func TestTheDeadAreReplaced(t *testing.T) {
 			t.Errorf("machines that live don't clear their kind: %+v", a)
 		}
 		// Dying again and again costs ever less.
-		made := len(h.made)
+		made := len(h.machines())
 		for range 10 * 60 {
-			for _, m := range h.made {
+			for _, m := range h.machines() {
 				h.kill(m)
 			}
 			pass(time.Second)
 		}
-		if n := len(h.made) - made; n < 4 || n > 20 {
+		if n := len(h.machines()) - made; n < 4 || n > 20 {
 			t.Errorf("%d machines were made in 10 minutes for a kind whose machines die at once", n)
 		}
 	})
@@ -107,7 +107,7 @@ func TestTheDeadAreReplaced(t *testing.T) {
 
 func TestTheOldAreReplacedOneByOne(t *testing.T) {
 	t.Parallel()
-	run(t, Config{Budget: 1000, MaxAge: 10 * time.Minute}, func(h *host, p *Pool[*machine]) {
+	run(t, Config{Budget: 1000, MaxAge: 10 * time.Minute, Makers: 4}, func(h *host, p *Pool[*machine]) {
 		k := h.kind("a", 100, 0, 5*time.Second)
 		k.Min, k.Max = 4, 4
 		p.Want(k)
@@ -123,8 +123,8 @@ func TestTheOldAreReplacedOneByOne(t *testing.T) {
 				t.Errorf("a machine has waited for %v", age)
 			}
 		}
-		if len(h.made) > 4+3*4 {
-			t.Errorf("%d machines were made in half an hour", len(h.made))
+		if len(h.machines()) > 4+3*4 {
+			t.Errorf("%d machines were made in half an hour", len(h.machines()))
 		}
 	})
 }
@@ -136,9 +136,13 @@ func TestFailureBacksOff(t *testing.T) {
 		k.Min, k.Max = 3, 3
 		h.fail("a", true)
 		p.Want(k)
+		pass(500 * time.Millisecond)
+		if a := p.Stats().of("a"); a.Failures != 1 || h.tried("a") != 3 {
+			t.Errorf("%d tries at once are no one failure: %+v", h.tried("a"), a)
+		}
 		pass(time.Hour)
 		// Three at once, then after 1, 2, 4 … 256 s, then every 5 minutes.
-		if n := h.tries["a"]; n < 15 || n > 24 {
+		if n := h.tried("a"); n < 15 || n > 24 {
 			t.Errorf("%d tries in an hour", n)
 		}
 		a := p.Stats().of("a")
@@ -146,11 +150,15 @@ func TestFailureBacksOff(t *testing.T) {
 			t.Errorf("stats don't tell: %+v", a)
 		}
 		h.fail("a", false)
-		pass(6 * time.Minute)
-		waits(t, p, map[string]int{"a": 3})
+		pass(time.Until(p.Stats().of("a").Retry) + 2*time.Second)
+		if _, ok := h.take(p, k); !ok {
+			t.Errorf("no machine after the retry")
+		}
 		if a := p.Stats().of("a"); a.Failures != 0 || a.Reason != "" {
 			t.Errorf("still failing: %+v", a)
 		}
+		pass(2 * time.Second)
+		waits(t, p, map[string]int{"a": 3})
 	})
 }
 
@@ -176,13 +184,34 @@ func TestIdleKindIsLetGo(t *testing.T) {
 		waits(t, p, map[string]int{"a": 1, "b": 1})
 		pass(30 * time.Second)
 		waits(t, p, map[string]int{"b": 1})
-		if h.releases["a"] != 1 || h.releases["b"] != 0 {
-			t.Errorf("released: %v", h.releases)
+		if h.released("a") != 1 || h.released("b") != 0 {
+			t.Errorf("released: %v", h.released("a"))
 		}
 		// It can come back.
 		h.take(p, h.kind("a", 100, 10, time.Second))
 		pass(5 * time.Second)
 		waits(t, p, map[string]int{"a": 1, "b": 1})
+	})
+}
+
+func TestWantRefreshesBounds(t *testing.T) {
+	t.Parallel()
+	run(t, Config{Budget: 1000}, func(h *host, p *Pool[*machine]) {
+		k := h.kind("a", 100, 0, 100*time.Millisecond)
+		p.Want(k)
+		pass(5 * time.Second)
+		waits(t, p, map[string]int{"a": 1})
+		k.Name, k.Min, k.Max = "renamed", 3, 3
+		p.Want(k)
+		pass(5 * time.Second)
+		waits(t, p, map[string]int{"a": 3})
+		if a := p.Stats().of("a"); a.Name != "renamed" {
+			t.Errorf("named %s", a.Name)
+		}
+		k.Min, k.Max = 0, 2
+		p.Want(k)
+		pass(5 * time.Second)
+		waits(t, p, map[string]int{"a": 1})
 	})
 }
 
@@ -201,8 +230,8 @@ func TestEvict(t *testing.T) {
 		}
 		pass(time.Second)
 		waits(t, p, map[string]int{})
-		if h.releases["a"] != 1 || len(h.made) != 2 {
-			t.Errorf("released %v, made %d", h.releases, len(h.made))
+		if h.released("a") != 1 || len(h.machines()) != 2 {
+			t.Errorf("released %v, made %d", h.released("a"), len(h.machines()))
 		}
 		p.Evict("a")
 		p.Want(k)
@@ -226,8 +255,8 @@ func TestDrainWaitsForMakers(t *testing.T) {
 		if err := p.Drain(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("drain with a maker at work: %v", err)
 		}
-		if err := p.Close(); err != nil || len(h.made) != 1 {
-			t.Errorf("close: %v, %d made", err, len(h.made))
+		if err := p.Close(); err != nil || len(h.machines()) != 1 {
+			t.Errorf("close: %v, %d made", err, len(h.machines()))
 		}
 		h.empty()
 		p.Want(stubborn)

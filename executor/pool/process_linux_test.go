@@ -2,7 +2,6 @@ package pool
 
 import (
 	"context"
-	"net/http/httptest"
 	"os/exec"
 	"strings"
 	"sync"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // program is a machine that is a real process.
@@ -87,11 +85,4 @@ func TestProcesses(t *testing.T) {
 		default:
 		}
 	}
-}
-
-func scrape(t *testing.T, r *prometheus.Registry) string {
-	t.Helper()
-	answer := httptest.NewRecorder()
-	promhttp.HandlerFor(r, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
-	return answer.Body.String()
 }
