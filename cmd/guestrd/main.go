@@ -17,6 +17,8 @@ func main() {
 	switch {
 	case len(os.Args) == 2 && os.Args[1] == sandbox.ChildArg:
 		os.Exit(sandbox.Main())
+	case len(os.Args) == 2 && os.Args[1] == sandbox.RehearsalArg:
+		return
 	case len(os.Args) == 2 && os.Args[1] == "--version":
 		fmt.Println(version)
 	case os.Getpid() == 1:

@@ -2,7 +2,7 @@ package session_test
 
 import (
 	"crypto/rand"
-	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -110,7 +110,7 @@ func bake(t testing.TB, v variant) *template {
 	if err != nil {
 		t.Fatalf("%v; console: %s", err, vm.Console())
 	}
-	identify(t, s)
+	identify(t, s, "baked")
 	if err := s.Mount(t.Context(), guestproto.Rootfs{FS: guestproto.FSErofs, Serial: "root"}); err != nil {
 		t.Fatal(err)
 	}
@@ -153,12 +153,13 @@ func (b *template) restore(t testing.TB) (*qemu.Machine, *session.Session) {
 	return vm, session.Resume(vm.Channel(), session.Options{Runs: b.runs})
 }
 
-func identify(t testing.TB, s *session.Session) {
+// identify gives a machine new randomness, the time, and a name.
+func identify(t testing.TB, s *session.Session, name string) {
 	t.Helper()
-	random := make([]byte, 80)
+	random := make([]byte, 64)
 	_, _ = rand.Read(random)
 	err := s.Identify(t.Context(), guestproto.Identity{
-		Entropy: random[:64], ClockNS: time.Now().UnixNano(), Hostname: "bench", MachineID: hex.EncodeToString(random[64:]),
+		Entropy: random, ClockNS: time.Now().UnixNano(), Hostname: name, MachineID: fmt.Sprintf("%032x", name)[:32],
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -44,19 +44,19 @@ func pooled(b *testing.B, t *template, m marks) {
 		b.Fatal(err)
 	}
 	note("02-reply", time.Since(start))
-	identify(b, s)
+	identify(b, s, "clone")
 	note("03-identified", time.Since(start))
-	identify(b, s)
+	identify(b, s, "clone")
 	note("04-identified-twice", time.Since(start))
 	warm := time.Now()
 	run(b, s, session.Request{Job: gccVersion()})
 	note("05-warmup", time.Since(warm))
-	identify(b, s) // is answered when the next run's sandbox is ready
+	identify(b, s, "clone") // is answered when the next run's sandbox is ready
 	note("06-at-rest", time.Since(warm))
 	time.Sleep(idle)
 
 	start = time.Now()
-	identify(b, s)
+	identify(b, s, "clone")
 	identified := time.Now()
 	out := run(b, s, session.Request{Job: gccVersion()})
 	note("10-identify", identified.Sub(start))

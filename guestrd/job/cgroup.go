@@ -1,7 +1,6 @@
 package job
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -44,6 +43,12 @@ func (g *cgroup) make(base int) error {
 			}
 		}
 	}
+	if err := g.write("main/memory.oom.group", "1"); err != nil {
+		return err
+	}
+	if err := g.write("main/memory.swap.max", "0"); err != nil && !errors.Is(err, unix.ENOENT) { // a kernel without swap
+		return err
+	}
 	for _, file := range []string{"cgroup.procs", "main/cgroup.procs"} {
 		if err := os.Chown(filepath.Join(g.path, file), base, base); err != nil {
 			return err
@@ -62,10 +67,6 @@ func (g *cgroup) limit(l guestproto.Limits) error {
 	values := map[string]string{}
 	if l.Memory > 0 {
 		values["memory.max"] = strconv.FormatInt(l.Memory, 10)
-		values["memory.oom.group"] = "1"
-		if _, err := os.Stat(g.path + "/main/memory.swap.max"); err == nil {
-			values["memory.swap.max"] = "0"
-		}
 	}
 	if l.PIDs > 0 {
 		values["pids.max"] = strconv.FormatInt(l.PIDs, 10)
@@ -82,14 +83,18 @@ func (g *cgroup) limit(l guestproto.Limits) error {
 	return nil
 }
 
+// write and value are used during a run, and with bare descriptors: package os would ask of each
+// whether it can be polled, and that takes as long again.
 func (g *cgroup) write(file, value string) error {
-	f, err := os.OpenFile(filepath.Join(g.path, file), os.O_WRONLY, 0)
+	fd, err := unix.Open(g.path+"/"+file, unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return err
+		return fmt.Errorf("open %s: %w", file, err)
 	}
-	defer f.Close()
-	_, err = f.WriteString(value)
-	return err
+	defer unix.Close(fd)
+	if _, err = unix.Write(fd, []byte(value)); err != nil {
+		return fmt.Errorf("write %s: %w", file, err)
+	}
+	return nil
 }
 
 // killMain kills everything that the job started.
@@ -114,13 +119,26 @@ func (g *cgroup) empty(patience time.Duration) error {
 }
 
 // value reads a number from a file of "key value" lines, or the file's only number with an empty key; 0 if there is none.
-func (g *cgroup) value(file, key string) int64 {
-	content, err := os.ReadFile(filepath.Join(g.path, file))
+func (g *cgroup) value(file, key string) int64 { return valueOf(g.read(file), key) }
+
+// read returns a file's content, or what a page holds of it; nothing if there is no such file.
+func (g *cgroup) read(file string) string {
+	fd, err := unix.Open(g.path+"/"+file, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return 0
+		return ""
 	}
-	for line := range bytes.Lines(content) {
-		name, number, ok := strings.Cut(strings.TrimSpace(string(line)), " ")
+	defer unix.Close(fd)
+	page := make([]byte, 4096)
+	n, err := unix.Read(fd, page)
+	if err != nil {
+		return ""
+	}
+	return string(page[:n])
+}
+
+func valueOf(content, key string) int64 {
+	for line := range strings.Lines(content) {
+		name, number, ok := strings.Cut(strings.TrimSpace(line), " ")
 		if key == "" {
 			name, number, ok = "", name, true
 		}

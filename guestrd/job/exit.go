@@ -11,6 +11,7 @@ import (
 // exit puts together how the program ended: its own status, what the cgroup counted, what the watch saw.
 func (r *Run) exit(e *sandbox.Exited) *guestproto.Exit {
 	group := r.process.cgroup
+	cpu := group.read("main/cpu.stat")
 	exit := &guestproto.Exit{
 		Code: e.Code, Signal: e.Signal, WallUS: e.WallUS,
 		StdoutTruncated: r.pipes.stdout.truncated.Load(),
@@ -18,8 +19,8 @@ func (r *Run) exit(e *sandbox.Exited) *guestproto.Exit {
 		LimitsHit:       r.watch.hits(),
 		Limit:           r.watch.ended(),
 		Rusage: guestproto.Rusage{
-			UserUS:      group.value("main/cpu.stat", "user_usec"),
-			SysUS:       group.value("main/cpu.stat", "system_usec"),
+			UserUS:      valueOf(cpu, "user_usec"),
+			SysUS:       valueOf(cpu, "system_usec"),
 			MaxRSS:      e.Usage.Maxrss * 1024,
 			MemoryPeak:  group.value("main/memory.peak", ""),
 			MinorFaults: e.Usage.Minflt, MajorFaults: e.Usage.Majflt,

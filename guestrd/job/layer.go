@@ -99,6 +99,12 @@ func (l *layer) used() (int64, error) {
 	return int64(st.Blocks-st.Bfree) * st.Bsize, nil
 }
 
+// small says that the layer may stay while the next run waits to start: to remove it takes a millisecond.
+func (l *layer) small() bool {
+	used, err := l.used()
+	return err == nil && used <= unsized
+}
+
 // remove takes the layer away; its memory is free when the last run over it is gone.
 func (l *layer) remove() {
 	unix.Unmount(l.path, unix.MNT_DETACH)

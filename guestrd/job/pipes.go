@@ -28,6 +28,8 @@ type pipes struct {
 	output         *os.File
 	feeders        sync.WaitGroup // of the program's stdin and the child's inputs
 	streams        sync.WaitGroup
+	over           chan struct{} // closed when nobody writes any more
+	end            sync.Once
 }
 
 // theirs is a descriptor for the child.
@@ -65,16 +67,18 @@ func (p *pipes) open() (ends []theirs, err error) {
 		fd, e := p.disk(r.spec.Input.Serial, false)
 		add(sandbox.FDInput, fd, e)
 	}
-	switch r.spec.Output.Via {
-	case guestproto.ViaChannel:
-		ours, fd, e := pipe(true)
-		add(sandbox.FDOutput, fd, e)
-		p.output = ours
-	case guestproto.ViaDisk:
-		fd, e := p.disk(r.spec.Output.Serial, true)
-		add(sandbox.FDOutput, fd, e)
-	}
 	return ends, err
+}
+
+// openOutput makes what the outputs go to, and returns the child's end.
+func (p *pipes) openOutput() (int, error) {
+	out := p.run.spec.Output
+	if out.Via == guestproto.ViaDisk {
+		return p.disk(out.Serial, true)
+	}
+	ours, fd, err := pipe(true)
+	p.output = ours
+	return fd, err
 }
 
 func (p *pipes) disk(serial string, write bool) (int, error) {
@@ -107,13 +111,14 @@ func (p *pipes) pump() {
 		p.streams.Add(1)
 		go func() {
 			defer p.streams.Done()
-			s.pump(p.run.spec.Limits.Log, func(b []byte) error { return p.run.w.Data(kind, p.run.n, b) })
+			s.pump(p.run.spec.Limits.Log, p.over, func(b []byte) error { return p.run.w.Data(kind, p.run.n, b) })
 		}()
 	}
 }
 
 // drain returns when everything has been sent. The program, and all that held its pipes, is dead.
 func (p *pipes) drain() {
+	p.end.Do(func() { close(p.over) })
 	p.run.input.close()
 	p.run.stdin.close()
 	p.feeders.Wait()
@@ -164,8 +169,8 @@ const (
 )
 
 // pump sends what comes, up to limit bytes, and drops the rest as fast as it comes, so that
-// the program neither waits nor sees an error.
-func (s *stream) pump(limit int64, send func([]byte) error) {
+// the program neither waits nor sees an error. Once over is closed it gathers no more.
+func (s *stream) pump(limit int64, over <-chan struct{}, send func([]byte) error) {
 	buf := make([]byte, guestproto.MaxData)
 	for limit > 0 {
 		n, err := s.from.Read(buf)
@@ -183,7 +188,10 @@ func (s *stream) pump(limit int64, send func([]byte) error) {
 			return
 		}
 		if n < smallFrame {
-			time.Sleep(gathering)
+			select {
+			case <-time.After(gathering):
+			case <-over:
+			}
 		}
 	}
 	if drop(s.from) > 0 {

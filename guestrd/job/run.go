@@ -44,7 +44,7 @@ func newRun(r *Runner, n uint16, spec *guestproto.Job, w *guestproto.Writer) *Ru
 		stdin: newInbox(func(total int64) { w.Send(n, &guestproto.StdinTaken{Total: total}) }),
 		start: make(chan struct{}), stop: make(chan struct{}), done: make(chan error, 1),
 	}
-	run.pipes.run = run
+	run.pipes.run, run.pipes.over = run, make(chan struct{})
 	return run
 }
 
@@ -170,7 +170,7 @@ func (r *Run) prepare() error {
 func (r *Run) sendSetup(names sandbox.Names) error {
 	s := r.spec
 	setup := &sandbox.Setup{
-		Argv: s.Argv, Env: s.Env, Cwd: s.Cwd, User: s.User, Names: names,
+		Argv: s.Argv, Rehearse: s.Rehearse, Env: s.Env, Cwd: s.Cwd, User: s.User, Names: names,
 		StdinPath: s.Stdin.Path, InputSize: s.Input.Size, InputRoot: s.Input.Root, ShmSize: s.Limits.Scratch,
 		OutputLimit: s.Limits.Output, Patterns: s.Output.Patterns,
 	}
@@ -285,20 +285,26 @@ func (r *Run) program() (*guestproto.Exit, error) {
 	return exit, nil
 }
 
-// collect has the child pack the outputs.
+// collect has the child pack the outputs, if there are any.
 func (r *Run) collect() error {
 	begin := time.Now()
-	if r.spec.Output.Via == guestproto.ViaNone {
+	if r.spec.Output.Via == guestproto.ViaNone || r.process.hasNone("output") {
 		return r.w.Send(r.n, &guestproto.Collected{})
 	}
-	if err := sandbox.Send(r.process.control, sandbox.Order{Collect: true}); err != nil {
+	end, err := r.pipes.openOutput()
+	if err != nil {
+		return &Fault{guestproto.FaultOutput, err}
+	}
+	err = sandbox.Send(r.process.control, sandbox.Order{Collect: true}, end)
+	closeFD(end)
+	if err != nil {
 		return &Fault{guestproto.FaultOutput, err}
 	}
 	if err := r.pipes.forwardOutput(); err != nil {
 		return &Fault{guestproto.FaultOutput, err}
 	}
 	var report sandbox.Report
-	_, err := sandbox.Receive(r.process.control, &report)
+	_, err = sandbox.Receive(r.process.control, &report)
 	if err == nil && report.Failed != "" {
 		err = errors.New(report.Failed)
 	}

@@ -115,7 +115,10 @@ func (r *Runner) Freeze() (int64, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.last == nil {
-		return 0, fmt.Errorf("freeze: no run has ended")
+		return 0, errors.New("freeze: no run has ended")
+	}
+	if len(r.lower) > guestproto.MaxFrozen {
+		return 0, fmt.Errorf("freeze: %d layers are frozen, and there can't be more", guestproto.MaxFrozen)
 	}
 	// The warm-up's outputs are not the job's.
 	if err := os.RemoveAll(filepath.Join(r.last.upper(), "output")); err != nil {
@@ -145,7 +148,7 @@ func (r *Runner) take() (*process, sandbox.Names, error) {
 	if len(r.lower) == 0 {
 		return nil, r.names, errors.New("no image is mounted")
 	}
-	if r.last != nil {
+	if r.last != nil && !r.last.small() {
 		r.last.remove()
 		r.last = nil
 	}
@@ -163,6 +166,9 @@ func (r *Runner) take() (*process, sandbox.Names, error) {
 func (r *Runner) ended(l *layer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.last != nil {
+		r.last.remove()
+	}
 	r.last = l
 	if r.renew() == nil { // else take tries again, and has somebody to tell
 		_ = r.rest()

@@ -60,13 +60,9 @@ func unpackError(err error) error {
 	return fmt.Errorf("read inputs: %w", err)
 }
 
-// packOutputs packs /output onto the output descriptor, if there is one. An empty /output costs nothing.
-func (c *child) packOutputs() (*Collected, error) {
+// packOutputs packs /output onto a descriptor. An empty /output costs nothing.
+func (c *child) packOutputs(fd int) (*Collected, error) {
 	out := &Collected{}
-	fd, ok := c.fds[FDOutput]
-	if !ok {
-		return out, nil
-	}
 	w := &counter{w: os.NewFile(uintptr(fd), "output")}
 	defer w.w.Close()
 	// The job may have taken it away, or put a link in its place. Nothing of it runs any more,

@@ -135,6 +135,9 @@ func (c *child) prepare() (*Prepared, error) {
 	if err := c.openStdio(); err != nil {
 		return nil, err
 	}
+	if c.setup.Rehearse {
+		c.setup.Argv = []string{ownBinary, RehearsalArg}
+	}
 	if c.path, err = lookupProgram(c.setup.Argv[0], c.setup.Cwd, c.setup.Env, user); err != nil {
 		return nil, err
 	}
@@ -178,13 +181,14 @@ func (c *child) run() error {
 
 func (c *child) collect() error {
 	var order Order
-	if _, err := Receive(c.sock, &order); err != nil {
+	fds, err := Receive(c.sock, &order)
+	if err != nil {
 		return err
 	}
-	if !order.Collect {
+	if !order.Collect || len(fds) != 1 {
 		return errors.New("receive collect: another order came")
 	}
-	collected, err := c.packOutputs()
+	collected, err := c.packOutputs(fds[0])
 	if err != nil {
 		return err
 	}

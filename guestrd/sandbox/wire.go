@@ -22,20 +22,23 @@ import (
 // ChildArg as first argument makes guestrd call Main.
 const ChildArg = "job-child"
 
+// RehearsalArg as first argument makes guestrd a program that ends at once.
+const RehearsalArg = "rehearsal"
+
 // controlFD is where the child finds its control socket.
 const controlFD = 3
 
 // maxWire bounds a message between guestrd and its child, in bytes.
 const maxWire = 1 << 20
 
-// Roles of the descriptors that come with Setup. With Root comes one: a detached mount of the job's root filesystem.
+// Roles of the descriptors that come with Setup. With Root comes one: a detached mount of the job's root
+// filesystem. With Collect comes one: where the tar of the outputs goes.
 const (
 	FDCgroup = "cgroup" // directory of the cgroup for the program
 	FDStdin  = "stdin"
 	FDStdout = "stdout"
 	FDStderr = "stderr"
-	FDInput  = "input"  // tar to unpack
-	FDOutput = "output" // where the tar of the outputs goes
+	FDInput  = "input" // tar to unpack
 )
 
 // Order is guestrd's message to the child; exactly one field is set. They come in this order.
@@ -62,6 +65,8 @@ type Setup struct {
 	Cwd  string   `json:"cwd"`
 	User string   `json:"user"`
 	Names
+	// Rehearse runs guestrd's own binary with RehearsalArg instead of Argv.
+	Rehearse bool `json:"rehearse,omitempty"`
 	// StdinPath is a file to open as stdin, if there is no FDStdin.
 	StdinPath string `json:"stdin_path,omitempty"`
 	// InputSize bounds what is read from FDInput; 0 reads to its end.

@@ -23,6 +23,7 @@ func samples() map[guestproto.Side][]guestproto.Message {
 			&guestproto.Ping{Nonce: 1<<64 - 1},
 			&guestproto.Poweroff{},
 			sampleJob(),
+			rehearsal(),
 			&guestproto.InputEnd{Size: 512},
 			&guestproto.Start{},
 			&guestproto.StdinEnd{},
@@ -53,6 +54,12 @@ func sampleJob() *guestproto.Job {
 		Output: guestproto.Output{Via: guestproto.ViaChannel, Patterns: []string{"*.o"}},
 		Stdin:  guestproto.Stdin{Via: guestproto.ViaFile, Path: "data.txt"},
 	}
+}
+
+func rehearsal() *guestproto.Job {
+	j := sampleJob()
+	j.Argv, j.Rehearse = nil, true
+	return j
 }
 
 func runOf(m guestproto.Message) uint16 {
@@ -185,6 +192,8 @@ func TestValidate(t *testing.T) {
 		"rootfs serial":      &guestproto.Rootfs{FS: guestproto.FSErofs, Serial: "../../etc"},
 		"rootfs unwanted":    &guestproto.Rootfs{FS: guestproto.FSHost, Serial: "x"},
 		"no argv":            job(func(j *guestproto.Job) { j.Argv = nil }),
+		"empty argv":         job(func(j *guestproto.Job) { j.Argv = []string{""} }),
+		"rehearsal of argv":  job(func(j *guestproto.Job) { j.Rehearse = true }),
 		"NUL":                job(func(j *guestproto.Job) { j.Env = []string{"A=\x00"} }),
 		"relative cwd":       job(func(j *guestproto.Job) { j.Cwd = "work" }),
 		"dirty cwd":          job(func(j *guestproto.Job) { j.Cwd = "/work/../etc" }),

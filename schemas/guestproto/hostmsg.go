@@ -1,7 +1,9 @@
 package guestproto
 
 // Identity makes a machine different from every other clone of its snapshot. It must be
-// answered with IdentityDone before any Rootfs or Job; a restored machine gets it again.
+// answered with IdentityDone before any Rootfs or Job; a restored machine gets it again. After a run
+// the answer comes when nothing of that run is left, and the next one's sandbox waits for its job.
+// The names may be those from before: then a job starts some milliseconds sooner.
 type Identity struct {
 	// Entropy is fresh random bytes from the host, 64 to 1024.
 	Entropy []byte `json:"entropy"`
@@ -30,8 +32,13 @@ type Rootfs struct {
 	Data []string `json:"data,omitempty"`
 }
 
-// Freeze asks that what the last run wrote becomes a read-only layer under every later run.
+// Freeze asks that what the last run wrote, but for /output, becomes a read-only layer under every
+// later run, above those that were frozen before. So each of several warm-ups sees what the earlier
+// ones wrote, and a job sees all of it. It is answered when the next run's sandbox waits for its job.
 type Freeze struct{}
+
+// MaxFrozen is how often one machine can freeze: the names of all layers have to fit into 255 bytes.
+const MaxFrozen = 12
 
 // Ping asks for a Pong with the same Nonce.
 type Ping struct {
@@ -45,6 +52,10 @@ type Poweroff struct{}
 type Job struct {
 	// Argv is the program and its arguments, at least one. Without a slash, Argv[0] is looked up in Env's PATH.
 	Argv []string `json:"argv"`
+	// Rehearse runs, instead of a program of the image, one of the guest's own that ends at once with code 0;
+	// Argv is empty then. All else is as in any other job, and done by the same code: it readies a
+	// machine for its first job where nothing is known of the image.
+	Rehearse bool `json:"rehearse,omitempty"`
 	// Env is NAME=value, complete: nothing is inherited.
 	Env []string `json:"env,omitempty"`
 	// Cwd is absolute; it is made if it is missing. Inputs are unpacked relative to it.

@@ -39,7 +39,10 @@ func (m *Rootfs) Validate() error {
 }
 
 func (m *Job) Validate() error {
-	if len(m.Argv) == 0 || m.Argv[0] == "" {
+	switch {
+	case m.Rehearse && len(m.Argv) > 0:
+		return fmt.Errorf("argv %.100q in a rehearsal", m.Argv)
+	case !m.Rehearse && (len(m.Argv) == 0 || m.Argv[0] == ""):
 		return errors.New("argv is empty")
 	}
 	for _, s := range append(slices.Concat(m.Argv, m.Env, m.Output.Patterns), m.Cwd, m.User, m.Stdin.Path) {
