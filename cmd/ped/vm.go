@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -100,6 +101,17 @@ func (t *vmTool) completeID(n int) cobra.CompletionFunc {
 		}
 		return offers, cobra.ShellCompDirectiveNoFileComp
 	}
+}
+
+// interrupted says so, in a word where that is all that went wrong.
+func interrupted(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() == nil:
+		return err
+	case errors.Is(err, context.Cause(ctx)):
+		return errors.New("interrupted")
+	}
+	return fmt.Errorf("interrupted: %w", err)
 }
 
 func short(id string) string { return id[:min(len(id), shortID)] }

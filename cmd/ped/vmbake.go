@@ -54,7 +54,7 @@ Without --memory and --cpus it is the machine of jobs without limits of their ow
 			defer tools.Close()
 			for _, reference := range args {
 				if err := b.one(cmd.Context(), tools, reference); err != nil {
-					return err
+					return interrupted(cmd.Context(), err)
 				}
 			}
 			return nil

@@ -68,7 +68,7 @@ func (b *benchCommand) run(ctx context.Context, command []string) error {
 	defer tools.Close()
 	shape, snap, _, err := b.ready(ctx, tools, b.image)
 	if err != nil {
-		return err
+		return interrupted(ctx, err)
 	}
 	defer shape.Image.Release()
 	defer snap.Release()
@@ -77,7 +77,7 @@ func (b *benchCommand) run(ctx context.Context, command []string) error {
 		Command: command, Progress: b.tell(time.Now()),
 	})
 	if err != nil {
-		return err
+		return interrupted(ctx, err)
 	}
 	if b.json {
 		return b.printJSON(result)
