@@ -21,6 +21,8 @@ type attempt struct {
 	timeline *timeline
 	stdout   *spool
 	stderr   *spool
+	// undo lets go of what it holds, last first.
+	undo []func()
 	// dir holds all its files and is removed with it.
 	dir string
 	// stop ends it with a reason, *stopped or *schemas.Failure; set before others see the attempt.
@@ -81,9 +83,21 @@ func (a *attempt) spool(stream string) *spool {
 	return a.stdout
 }
 
+// later adds what letGo does.
+func (a *attempt) later(f func()) { a.undo = append(a.undo, f) }
+
+// letGo ends the attempt's machine and what else it holds. It may be called again.
+func (a *attempt) letGo() {
+	for i := len(a.undo) - 1; i >= 0; i-- {
+		a.undo[i]()
+	}
+	a.undo = nil
+}
+
 // close removes everything of the attempt from this host.
 func (a *attempt) close() error {
 	defer close(a.ended)
+	a.letGo()
 	var errs []error
 	for _, s := range []*spool{a.stdout, a.stderr} {
 		if s != nil {

@@ -12,17 +12,18 @@ import (
 
 // process runs a granted attempt from its specification to its objects in the
 // store. The event that it returns says so; an error is the platform's failure.
+// What it leaves to be let go of can wait until that is reported.
 func (e *Executor) process(ctx context.Context, a *attempt) (schemas.Event, error) {
 	image, err := e.prepare(ctx, a)
 	if err != nil {
 		return schemas.Event{}, err
 	}
-	defer image.Release()
+	a.later(image.Release)
 	machine, err := a.runner.Start(ctx, a.shape(image))
 	if err != nil {
 		return schemas.Event{}, machineFailure(&StartError{err})
 	}
-	defer e.closeMachine(a, machine)
+	a.later(func() { e.closeMachine(a, machine) })
 	inputBytes, err := e.stage(ctx, a, machine.Input())
 	if err != nil {
 		return schemas.Event{}, err

@@ -71,6 +71,10 @@ func (e *Executor) handle(ctx context.Context, offer *jobqueue.Offer) {
 	if err == nil {
 		event, err = e.process(ctx, a)
 	}
+	if err != nil {
+		// What has failed may still run: it must not when somebody begins anew.
+		a.letGo()
+	}
 	e.report(context.WithoutCancel(ctx), a, event, becauseOf(context.Cause(ctx), err))
 	// Held until reported: a heartbeat in between must not make it look lost.
 	e.release(a)
