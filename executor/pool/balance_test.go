@@ -165,8 +165,9 @@ func TestPressure(t *testing.T) {
 func TestPressureStopsTheMaking(t *testing.T) {
 	t.Parallel()
 	var pressed atomic.Bool
-	run(t, Config{Budget: 1000, Makers: 2, Pressure: pressed.Load}, func(h *host, p *Pool[*machine]) {
+	run(t, Config{Budget: 1000, Makers: 3, Pressure: pressed.Load}, func(h *host, p *Pool[*machine]) {
 		polite, deaf := h.kind("polite", 100, 0, time.Minute), h.kind("deaf", 100, 0, time.Minute)
+		polite.Min, polite.Max = 2, 2
 		inner := deaf.Make
 		deaf.Make = func(context.Context) (*machine, error) { return inner(context.Background()) }
 		p.Want(polite)

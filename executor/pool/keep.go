@@ -154,6 +154,7 @@ func (p *Pool[M]) start(missing []claim, now time.Time) {
 		}
 		return p.all[a.kind].begun.Compare(p.all[b.kind].begun)
 	})
+	free := p.cfg.Budget - p.used()
 	for _, c := range missing {
 		k := p.all[c.kind]
 		cost := k.next
@@ -164,8 +165,9 @@ func (p *Pool[M]) start(missing []claim, now time.Time) {
 		case p.makers >= p.cfg.Makers:
 			return
 		case k.releasing || p.succeeds(k) || now.Before(k.retry) || k.failures > 0 && len(k.making) > 0:
-		case p.used()+cost <= p.cfg.Budget:
+		case cost <= free:
 			p.begin(k, now)
+			free -= cost
 		}
 	}
 }

@@ -53,6 +53,7 @@ var Fences = []Fence{
 	{Who: "pe/gateway/...", Never: []string{"pe/executor/...", "pe/guestrd/...", natsServer, "pe/imagesync/flatten/...", "pe/imagesync/erofsfile/..."}, Why: "the gateway plans jobs and never touches what runs them"},
 	{Who: "pe/executor/...", Never: []string{"pe/gateway/...", "pe/producer/...", "pe/guestrd/...", "pe/internal/objstore/s3", natsServer, minio}, Why: "an executor holds no store credentials and starts no webhooks"},
 	{Who: "pe/executor/qemu/...", Never: []string{"pe/internal/objstore/...", "pe/internal/jobqueue/...", "pe/gateway/...", "pe/imagesync/...", "pe/schemas", nats, minio}, Why: "what starts QEMU knows machines, not jobs"},
+	{Who: "pe/executor/pool/...", Never: []string{"pe/...", nats, minio}, Why: "machines wait without a word of what they are"},
 	{Who: "pe/executor/ocirun/...", Never: []string{"pe/internal/objstore/...", "pe/internal/jobqueue/...", "pe/gateway/...", "pe/imagesync/...", nats, minio}, Why: "what starts containers knows no queue and no store"},
 	{Who: "pe/guestrd/...", Except: []string{"pe/guestrd/build/..."}, Never: []string{nats, natsServer, minio, "net/http", "crypto/tls", cobra, "github.com/spf13/pflag", "pe/gateway/...", "pe/executor/...", "pe/producer/..."}, Why: "PID 1 of a guest is small and has no network"},
 	{Who: "pe/imagesync/...", Never: []string{"pe/internal/jobqueue/...", "pe/executor/...", "pe/gateway/...", nats, natsServer}, Why: "images are made without knowing who runs them"},
