@@ -17,13 +17,13 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		machines: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "pe_vm_machines_total", Help: "Machines that got ready for a job, by how: booted, restored or pooled."}, []string{"arch", "start"}),
+			Name: "pe_executor_vm_machines_total", Help: "Machines that got ready for a job, by how: booted, restored or pooled."}, []string{"arch", "start"}),
 		fallbacks: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "pe_vm_fallbacks_total", Help: "Machines that had to boot although snapshots are on, by reason."}, []string{"arch", "reason"}),
+			Name: "pe_executor_vm_fallbacks_total", Help: "Machines that had to boot although snapshots are on, by reason."}, []string{"arch", "reason"}),
 		setAside: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "pe_vm_snapshots_set_aside_total", Help: "Snapshots that could not be restored."}),
+			Name: "pe_executor_vm_snapshots_set_aside_total", Help: "Snapshots that could not be restored."}),
 		bakes: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "pe_vm_bake_seconds", Help: "Time to bake a snapshot.", Buckets: prometheus.ExponentialBuckets(0.25, 2, 12)}),
+			Name: "pe_executor_vm_bake_seconds", Help: "Time to bake a snapshot.", Buckets: prometheus.ExponentialBuckets(0.25, 2, 12)}),
 	}
 	if r != nil {
 		r.MustRegister(m.machines, m.fallbacks, m.setAside, m.bakes)

@@ -91,7 +91,7 @@ func TestBakesThenRestoresThenPools(t *testing.T) {
 	if first.stdout == got.stdout {
 		t.Errorf("two machines have one hostname: %q", got.stdout)
 	}
-	if n := counted(t, registry, "pe_vm_fallbacks_total"); n != 0 {
+	if n := counted(t, registry, "pe_executor_vm_fallbacks_total"); n != 0 {
 		t.Errorf("%v machines booted instead", n)
 	}
 	for _, s := range got.Spans {
@@ -122,7 +122,7 @@ func TestBrokenSnapshotIsSetAside(t *testing.T) {
 	if got.stdout != "hello\n" || got.Start != schemas.StartBooted {
 		t.Errorf("stdout %q, %s", got.stdout, got.Start)
 	}
-	if f, a := counted(t, registry, "pe_vm_fallbacks_total"), counted(t, registry, "pe_vm_snapshots_set_aside_total"); f != 1 || a != 1 {
+	if f, a := counted(t, registry, "pe_executor_vm_fallbacks_total"), counted(t, registry, "pe_executor_vm_snapshots_set_aside_total"); f != 1 || a != 1 {
 		t.Errorf("%v fallbacks, %v set aside", f, a)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "broken", id)); err != nil {
@@ -186,7 +186,7 @@ func TestBakesAreLimited(t *testing.T) {
 	if got := run(t, r, shape, shellJob("true")); got.Start != schemas.StartBooted {
 		t.Errorf("over the limit: %s", got.Start)
 	}
-	if n := counted(t, registry, "pe_vm_fallbacks_total"); n != 1 {
+	if n := counted(t, registry, "pe_executor_vm_fallbacks_total"); n != 1 {
 		t.Errorf("%v fallbacks", n)
 	}
 	shape.Tenant = "another"

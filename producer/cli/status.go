@@ -68,7 +68,7 @@ func (a *app) describe(w io.Writer, job schemas.Job) {
 
 func describeResult(line func(name, format string, args ...any), r schemas.Result) {
 	on := r.RanOn
-	line("ran on", "%s, %s, %s", on.Arch, on.Isolation, joinFilled(on.Accel, on.Kernel, on.CPUModel))
+	line("ran on", "%s, %s, %s", on.Arch, on.Isolation, joinFilled(on.Accel, on.Kernel, on.CPUModel, howStarted[on.Start]))
 	line("cpu time", "%s user, %s system", formatSpan(time.Duration(r.Usage.UserUS)*time.Microsecond), formatSpan(time.Duration(r.Usage.SystemUS)*time.Microsecond))
 	line("memory", "%s at most in one process, %s in all", formatBytes(r.Usage.MaxRSSBytes), formatBytes(r.Usage.PeakMemoryBytes))
 	line("stdout", "%s", formatBytes(r.Stdout.Bytes))
@@ -90,4 +90,10 @@ func joinFilled(words ...string) string {
 		return "unknown"
 	}
 	return joined[2:]
+}
+
+// howStarted says how a machine came to be, where it was not made for its job alone.
+var howStarted = map[string]string{
+	schemas.StartRestored: "restored",
+	schemas.StartPooled:   "from the pool",
 }
