@@ -3,10 +3,13 @@ package qemu
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // A machine's process may use more than its guest's memory and CPUs: QEMU's own
@@ -45,7 +48,8 @@ func FindCgroups() (*Cgroups, error) {
 	if c.v2 == "" && (c.memory == "" || c.cpu == "") {
 		return nil, errors.New("find cgroups: no memory and cpu controllers for us: run as a service with Delegate=yes and DelegateSubgroup=, or as root")
 	}
-	trial, err := c.make("pe-probe-" + strconv.Itoa(os.Getpid()))
+	trial := c.folders("pe-probe-" + strconv.Itoa(os.Getpid()))
+	err = trial.make()
 	trial.remove()
 	if err != nil {
 		return nil, fmt.Errorf("find cgroups: %w", err)
@@ -101,15 +105,21 @@ func hasControllers(dir string) bool {
 	return err == nil && strings.Contains(f, " memory ") && strings.Contains(f, " cpu ")
 }
 
-func (c *Cgroups) make(name string) (g cgroup, err error) {
+// folders of a machine, made or not.
+func (c *Cgroups) folders(name string) (g cgroup) {
 	for _, parent := range c.parents() {
-		dir := filepath.Join(parent, name)
-		if err = os.Mkdir(dir, 0o755); err != nil {
-			return g, err
-		}
-		g = append(g, dir)
+		g = append(g, filepath.Join(parent, name))
 	}
-	return g, nil
+	return g
+}
+
+func (g cgroup) make() error {
+	for _, dir := range g {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *Cgroups) parents() []string {
@@ -119,16 +129,16 @@ func (c *Cgroups) parents() []string {
 	return []string{c.memory, c.cpu}
 }
 
-// bound puts the process, and so all of the machine, into groups of its own.
-func (c *Cgroups) bound(m Config, pid int) (cgroup, error) {
-	g, err := c.make(processName(m.Instance))
+// bound makes the groups and puts the process, and so all of the machine, into them.
+func (c *Cgroups) bound(g cgroup, m Config, pid int) error {
+	err := g.make()
 	if err == nil {
 		err = c.limit(g, m, pid)
 	}
 	if err != nil {
-		return g, fmt.Errorf("bound machine: %w", err)
+		return fmt.Errorf("bound machine: %w", err)
 	}
-	return g, nil
+	return nil
 }
 
 func (c *Cgroups) limit(g cgroup, m Config, pid int) error {
@@ -160,4 +170,21 @@ func (g cgroup) remove() {
 	for _, dir := range g {
 		_ = os.Remove(dir)
 	}
+}
+
+// removeSoon does so for a process that may still be ending: killed, its memory
+// is taken down before it leaves its groups.
+func (g cgroup) removeSoon(patience time.Duration) error {
+	var errs []error
+	deadline := time.Now().Add(patience)
+	for _, dir := range g {
+		err := os.Remove(dir)
+		for ; errors.Is(err, syscall.EBUSY) && time.Now().Before(deadline); err = os.Remove(dir) {
+			time.Sleep(5 * time.Millisecond)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -101,18 +101,22 @@ func (p *process) run(started chan<- error) {
 func (p *process) admit(c Config, gate io.WriteCloser) (err error) {
 	defer close(p.admitted)
 	if c.Cgroups != nil {
-		if p.cgroup, err = c.Cgroups.bound(c, p.pid); err != nil {
+		p.cgroup = c.Cgroups.folders(processName(c.Instance))
+	}
+	// Recorded before they are there: a sweep must know of all that we may leave.
+	if c.RunDir != "" {
+		if p.runFile, err = writeRunFile(c.RunDir, c.Instance, p.pid, p.cgroup); err != nil {
+			return err
+		}
+	}
+	if c.Cgroups != nil {
+		if err := c.Cgroups.bound(p.cgroup, c, p.pid); err != nil {
 			return err
 		}
 	}
 	if c.Background {
 		if err = p.lower(c); err != nil {
 			return fmt.Errorf("start in the background: %w", err)
-		}
-	}
-	if c.RunDir != "" {
-		if p.runFile, err = writeRunFile(c.RunDir, c.Instance, p.pid, p.cgroup); err != nil {
-			return err
 		}
 	}
 	_, err = io.WriteString(gate, "go\n")

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -45,15 +46,26 @@ func writeRunFile(dir, instance string, pid int, g cgroup) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// Renamed into place: a sweep never sees half of one.
 	path := filepath.Join(dir, processName(instance)+".json")
-	if err := os.WriteFile(path+".tmp", b, 0o600); err != nil {
-		return "", fmt.Errorf("record machine: %w", err)
+	err = publish(path, b)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = publish(path, b) // another executor's sweep took it for a leftover
 	}
-	if err := os.Rename(path+".tmp", path); err != nil {
+	if err != nil {
 		return "", fmt.Errorf("record machine: %w", err)
 	}
 	return path, nil
+}
+
+// halfRunFile is what the name of a run file ends with that isn't complete.
+const halfRunFile = ".tmp"
+
+// publish renames a file into place: a sweep never sees half of one.
+func publish(path string, content []byte) error {
+	if err := os.WriteFile(path+halfRunFile, content, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+halfRunFile, path)
 }
 
 // Sweep ends the machines whose run files are in dir and whose owner is dead,
@@ -65,7 +77,16 @@ func Sweep(dir string) (ended []string, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("sweep machines: %w", err)
 	}
+	halves, err := filepath.Glob(filepath.Join(dir, "pe-*.json"+halfRunFile))
+	if err != nil {
+		return nil, fmt.Errorf("sweep machines: %w", err)
+	}
 	var errs []error
+	for _, f := range halves { // no machine was let go on before its file was there
+		if err := os.Remove(f); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
 	for _, f := range files {
 		instance, err := sweepOne(f)
 		if err != nil {
@@ -100,10 +121,9 @@ func sweepOne(path string) (ended string, err error) {
 		}
 		ended = r.Instance
 	}
-	for _, g := range r.Cgroup {
-		if strings.HasSuffix(g, "/"+processName(r.Instance)) {
-			_ = os.Remove(g)
-		}
+	own := func(g string) bool { return strings.HasSuffix(g, "/"+processName(r.Instance)) }
+	if err := slices.DeleteFunc(r.Cgroup, func(g string) bool { return !own(g) }).removeSoon(sweepTimeout); err != nil {
+		return ended, err // the file stays, for the next sweep
 	}
 	// The machine's own owner may have removed it meanwhile.
 	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
