@@ -1,8 +1,11 @@
 package vm
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/program-explorer/pe/executor"
 	"github.com/program-explorer/pe/executor/qemu"
@@ -44,11 +47,11 @@ func newDisks(dir string, outputBytes int64) (*disks, error) {
 }
 
 func newDisk(dir string, size int64) (*os.File, error) {
-	f, err := os.CreateTemp(dir, "disk-")
+	f, err := os.CreateTemp(dir, diskName)
 	if err != nil {
 		return nil, fmt.Errorf("make disk: %w", err)
 	}
-	if err = os.Remove(f.Name()); err == nil {
+	if err = os.Remove(f.Name()); err == nil || errors.Is(err, fs.ErrNotExist) { // swept by another
 		err = f.Truncate(size)
 	}
 	if err != nil {
@@ -56,6 +59,24 @@ func newDisk(dir string, size int64) (*os.File, error) {
 		return nil, fmt.Errorf("make disk: %w", err)
 	}
 	return f, nil
+}
+
+// diskName is what names of disks begin with, for as long as they have one.
+const diskName = "disk-"
+
+// sweepDisks removes those that a killed process had no time to.
+func sweepDisks(dir string) error {
+	left, err := filepath.Glob(filepath.Join(dir, diskName+"*"))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, path := range left {
+		if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // devices are the machine's drives, without that of the image.

@@ -69,6 +69,9 @@ func New(c Config) (_ *Runner, err error) {
 	if _, err := qemu.Sweep(c.RunDir); err != nil {
 		return nil, fmt.Errorf("end machines of an earlier run: %w", err)
 	}
+	if err := sweepDisks(c.RunDir); err != nil {
+		return nil, fmt.Errorf("remove disks of an earlier run: %w", err)
+	}
 	r := &Runner{cfg: c, host: c.Host}
 	if r.host.store == nil {
 		return r, nil
