@@ -19,8 +19,10 @@ type child struct {
 	setup Setup
 	fds   map[string]int
 	names Names // that the root has now
-	user  credentials
-	path  string // of the program, absolute
+	// bootID is the file that the job finds in place of the kernel's; nil until there is one.
+	bootID *os.File
+	user   credentials
+	path   string // of the program, absolute
 	// stdio are the program's three descriptors.
 	stdio [3]int
 }

@@ -7,13 +7,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rename gives the job this machine's own names, unless it has them: kernel hostname and the files that hold them.
+// rename gives the job this machine's own names, unless it has them: kernel hostname, boot id, and the files that
+// hold names.
 func (c *child) rename(to Names) error {
 	if c.names == to {
 		return nil
 	}
 	if err := unix.Sethostname([]byte(to.Hostname)); err != nil {
 		return fmt.Errorf("set hostname: %w", err)
+	}
+	if err := c.renewBootID(); err != nil {
+		return err
 	}
 	root, err := os.OpenRoot("/")
 	if err != nil {
