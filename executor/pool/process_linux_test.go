@@ -18,7 +18,10 @@ type program struct {
 }
 
 func startProgram(context.Context) (*program, error) {
-	p := &program{exec.Command("sleep", "600"), make(chan struct{})}
+	p := &program{exec.Command("cat"), make(chan struct{})}
+	if _, err := p.cmd.StdinPipe(); err != nil { // its end, ours included, is the program's
+		return nil, err
+	}
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -38,7 +41,7 @@ func (p *program) Close() error {
 func taken(t *testing.T, p *Pool[*program]) *program {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if m, ok := p.Take("sleep"); ok {
+		if m, ok := p.Take("cat"); ok {
 			return m
 		}
 	}
@@ -52,7 +55,7 @@ func TestProcesses(t *testing.T) {
 	p := New[*program](Config{Budget: 1 << 30, Makers: 2, Pressure: MemoryPressure(1 << 20), Metrics: registry})
 	defer p.Close()
 	var first sync.Once
-	p.Want(Kind[*program]{Key: "sleep", Name: "sleep", Min: 2, Max: 2, MachineBytes: 1 << 20, Make: func(ctx context.Context) (*program, error) {
+	p.Want(Kind[*program]{Key: "cat", Name: "cat", Min: 2, Max: 2, MachineBytes: 1 << 20, Make: func(ctx context.Context) (*program, error) {
 		m, err := startProgram(ctx)
 		if err == nil {
 			first.Do(func() { _ = m.Close() })
@@ -67,9 +70,9 @@ func TestProcesses(t *testing.T) {
 	}
 	text := scrape(t, registry)
 	for _, want := range []string{
-		`pe_executor_pool_takes_total{kind="sleep",result="hit"} 4`, `pe_executor_pool_failures_total{kind="sleep"} 1`,
-		`pe_executor_pool_ended_total{kind="sleep",reason="died"} 1`, `pe_executor_pool_target{kind="sleep"} 2`,
-		`pe_executor_pool_budget_bytes 1.073741824e+09`, `pe_executor_pool_pressed 0`, `pe_executor_pool_waiting{kind="sleep"} `,
+		`pe_executor_pool_takes_total{kind="cat",result="hit"} 4`, `pe_executor_pool_failures_total{kind="cat"} 1`,
+		`pe_executor_pool_ended_total{kind="cat",reason="died"} 1`, `pe_executor_pool_target{kind="cat"} 2`,
+		`pe_executor_pool_budget_bytes 1.073741824e+09`, `pe_executor_pool_pressed 0`, `pe_executor_pool_waiting{kind="cat"} `,
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("metrics lack %s:\n%s", want, text)
