@@ -29,8 +29,13 @@ func TestVMWithRealMachines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	image, dir := "oci:"+filepath.Join(guests, "..", "images", "busybox"), t.TempDir()
-	host := []string{"--data-dir", dir, "--guest-dir", guests, "--arch", "amd64", "--memory", "256MiB", "--json"}
+	const image = "warm"
+	dir, catalog := t.TempDir(), filepath.Join(t.TempDir(), "catalog.yaml")
+	text := "images:\n  warm:\n    reference: oci:" + filepath.Join(guests, "..", "images", "busybox") + "\n    warmup:\n      - argv: [sh, -c, ':']\n"
+	if err := os.WriteFile(catalog, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	host := []string{"--data-dir", dir, "--guest-dir", guests, "--catalog", catalog, "--arch", "amd64", "--memory", "512MiB", "--json"}
 	do := func(into any, args ...string) {
 		t.Helper()
 		out, problems, code := pedVM(t.Context(), args...)
@@ -44,7 +49,7 @@ func TestVMWithRealMachines(t *testing.T) {
 	var first, second bakedInfo
 	do(&first, append([]string{"bake", image}, host...)...)
 	do(&second, append([]string{"bake", image}, host...)...)
-	if !first.Fresh || second.Fresh || first.ID != second.ID || first.Memory != 256<<20 || first.CPUs != 1 {
+	if !first.Fresh || second.Fresh || first.ID != second.ID || first.Memory != 512<<20 || first.Warmup != 1 || first.CPUs != 1 {
 		t.Errorf("baked %+v, then %+v", first, second)
 	}
 	var all []machineInfo
@@ -64,7 +69,8 @@ func TestVMWithRealMachines(t *testing.T) {
 	}{
 		{[]string{"--measure", "restore", "--runs", "1"}, []string{"samples_ms", "boot_ms", "per_second", "cpu_ms"}},
 		{[]string{"--measure", "store", "--runs", "1"}, []string{"samples_ms", "per_second", "stored_bytes", "memory_bytes", "how", "filesystem"}},
-		{[]string{"--measure", "pss", "--clones", "1", "--", "sh", "-c", ":"}, []string{"pss_bytes", "memory_bytes"}},
+		{[]string{"--measure", "pss", "--clones", "1"}, []string{"pss_bytes", "memory_bytes"}},
+		{[]string{"--measure", "pss", "--clones", "1", "--", "sh", "-c", "test -d /proc"}, []string{"pss_bytes", "memory_bytes"}},
 		{[]string{"--measure", "soak", "--for", "2"}, []string{"rss_slope_bytes_per_1000", "leaked", "runs"}},
 	} {
 		var result map[string]any
@@ -74,6 +80,13 @@ func TestVMWithRealMachines(t *testing.T) {
 				t.Errorf("%q does not say %s: %v", c.args, key, result)
 			}
 		}
+	}
+	// A machine of this image, with room for its warm-up, can't be as small as that.
+	if _, problems, code := pedVM(t.Context(), append([]string{"bake", image}, append(host, "--memory", "256MiB")...)...); code != exitUsage || !strings.Contains(problems, "have 512 MiB of memory, or 2, 4, 8") {
+		t.Errorf("too small: exit code %d: %s", code, problems)
+	}
+	if _, problems, code := pedVM(t.Context(), append(slices.Clone(bench), "--measure", "pss", "--clones", "1", "--", "false")...); code != exitFailed || !strings.Contains(problems, `job ["false"] did not end well`) {
+		t.Errorf("a job that fails: exit code %d: %s", code, problems)
 	}
 	ctx, stop := context.WithTimeout(t.Context(), 3*time.Second)
 	defer stop()

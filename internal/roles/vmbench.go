@@ -54,11 +54,15 @@ func (t *Tools) Bench(ctx context.Context, c BenchConfig) (_ vmbench.Result, err
 	})
 }
 
+// jobScratch is what a small job may write, in bytes.
+const jobScratch = 256 << 20
+
 // smallJobs are what each machine runs where it is to have run something.
 func smallJobs(shape executor.Shape, command []string) []guestproto.Job {
 	var jobs []guestproto.Job
 	for _, w := range shape.Warmup {
 		if w.Files == nil {
+			w.Job.Limits.Scratch = jobScratch
 			jobs = append(jobs, w.Job)
 		}
 	}
@@ -70,7 +74,7 @@ func smallJobs(shape executor.Shape, command []string) []guestproto.Job {
 	}
 	return []guestproto.Job{{
 		Argv: command, Env: slices.Clone(shape.Image.Config.Env), Cwd: schemas.DefaultCwd, User: shape.Image.Config.User,
-		Limits: guestproto.Limits{WallMS: 60_000, Log: schemas.StdioHead, Scratch: 64 << 20},
+		Limits: guestproto.Limits{WallMS: 60_000, Log: schemas.StdioHead, Scratch: jobScratch},
 		Input:  guestproto.Input{Via: guestproto.ViaNone}, Stdin: guestproto.Stdin{Via: guestproto.ViaNone},
 		Output: guestproto.Output{Via: guestproto.ViaNone},
 	}}
