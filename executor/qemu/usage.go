@@ -11,6 +11,9 @@ type Usage struct {
 	// the honest figure for machines restored from one template. 0 after the end,
 	// and where it can't be read.
 	PSS int64
+	// Private is what the machine has to itself and would be free without it, in
+	// bytes. 0 where PSS is.
+	Private int64
 }
 
 // Usage may be called while the machine runs and after its end.
@@ -20,5 +23,15 @@ func (m *Machine) Usage() (Usage, error) {
 		return finalUsage(m.process.state()), nil
 	default:
 		return usageOf(m.process.pid)
+	}
+}
+
+// CPU is Usage's, by itself: the host needs milliseconds to count the memory.
+func (m *Machine) CPU() (time.Duration, error) {
+	select {
+	case <-m.process.done:
+		return finalUsage(m.process.state()).CPU, nil
+	default:
+		return cpuOf(m.process.pid)
 	}
 }

@@ -12,27 +12,32 @@ import (
 // userHz is the unit of times in /proc, the same on every architecture of ours.
 const userHz = 100
 
-func usageOf(pid int) (Usage, error) {
+func cpuOf(pid int) (time.Duration, error) {
 	f, err := statFields(pid)
 	if err != nil {
-		return Usage{}, fmt.Errorf("read usage: %w", err)
+		return 0, fmt.Errorf("read usage: %w", err)
 	}
 	user, err1 := strconv.ParseInt(f[11], 10, 64)
 	system, err2 := strconv.ParseInt(f[12], 10, 64)
 	if err1 != nil || err2 != nil {
-		return Usage{}, fmt.Errorf("read usage: times %q and %q", f[11], f[12])
+		return 0, fmt.Errorf("read usage: times %q and %q", f[11], f[12])
+	}
+	return time.Duration(user+system) * time.Second / userHz, nil
+}
+
+func usageOf(pid int) (Usage, error) {
+	cpu, err := cpuOf(pid)
+	if err != nil {
+		return Usage{}, err
 	}
 	status, err := kilobytes(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return Usage{}, fmt.Errorf("read usage: %w", err)
 	}
-	u := Usage{
-		CPU:     time.Duration(user+system) * time.Second / userHz,
-		PeakRSS: status["VmHWM"], RSS: status["VmRSS"],
-	}
+	u := Usage{CPU: cpu, PeakRSS: status["VmHWM"], RSS: status["VmRSS"]}
 	// Another user's process shows this to root only.
 	if smaps, err := kilobytes(fmt.Sprintf("/proc/%d/smaps_rollup", pid)); err == nil {
-		u.PSS = smaps["Pss"]
+		u.PSS, u.Private = smaps["Pss"], smaps["Private_Dirty"]
 	}
 	return u, nil
 }

@@ -183,8 +183,8 @@ func (m *machine) ended(out session.Outcome) (executor.Ended, error) {
 	if out.Collected.Bytes > 0 {
 		ended.Outputs = io.NewSectionReader(m.disks.output, 0, out.Collected.Bytes)
 	}
-	if usage, err := m.guest.qemu.Usage(); err == nil {
-		ended.HostCPU = usage.CPU - m.guest.before
+	if cpu, err := m.guest.qemu.CPU(); err == nil {
+		ended.HostCPU = cpu - m.guest.before
 	}
 	// Its work is done: end it before the outputs are packed, not after.
 	m.guest.qemu.Kill()

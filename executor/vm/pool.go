@@ -33,7 +33,7 @@ func (w *waiting) cost() int64 {
 	if err != nil {
 		return 0
 	}
-	return usage.PSS
+	return usage.Private
 }
 
 // takeWaiting returns a machine of the pool, if one waits for that shape.
@@ -111,8 +111,8 @@ func (w *waiting) adopt(ctx context.Context) error {
 	if err := g.qemu.Foreground(); err != nil {
 		g.host.cfg.Log.Warn("machine of the pool stays slow", "vm", g.qemu.Instance(), "err", err)
 	}
-	if usage, err := g.qemu.Usage(); err == nil {
-		g.before = usage.CPU // the job has not caused it
+	if cpu, err := g.qemu.CPU(); err == nil {
+		g.before = cpu // the job has not caused it
 	}
 	g.start, g.spans = schemas.StartPooled, nil
 	if err := g.identify(ctx); err != nil {
