@@ -7,6 +7,7 @@ import (
 
 	"github.com/program-explorer/pe/executor"
 	"github.com/program-explorer/pe/executor/session"
+	"github.com/program-explorer/pe/schemas"
 	"github.com/program-explorer/pe/schemas/guestproto"
 )
 
@@ -26,10 +27,37 @@ func (g *guest) prepare(ctx context.Context, shape executor.Shape) error {
 // exercise runs the warm-up once more in a restored machine. It leaves nothing
 // that a job could see: all that stays is code that the emulator has translated.
 func (g *guest) exercise(ctx context.Context, shape executor.Shape) error {
+	if len(shape.Warmup) == 0 {
+		return g.rehearse(ctx)
+	}
 	for _, w := range shape.Warmup {
 		if err := g.warm(ctx, w); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// rehearsalWall is how long a run of nothing may take, in milliseconds.
+const rehearsalWall = 30_000
+
+// rehearse goes through a run without a program of the image: the next one finds
+// the guest's own code warm, at least.
+func (g *guest) rehearse(ctx context.Context) error {
+	job := guestproto.Job{
+		Rehearse: true,
+		Cwd:      schemas.DefaultCwd,
+		Limits:   guestproto.Limits{WallMS: rehearsalWall, Scratch: warmupRoom, Log: schemas.StdioHead},
+		Input:    guestproto.Input{Via: guestproto.ViaNone},
+		Output:   guestproto.Output{Via: guestproto.ViaNone},
+		Stdin:    guestproto.Stdin{Via: guestproto.ViaNone},
+	}
+	out, err := g.session.Run(ctx, session.Request{Job: &job})
+	if err != nil {
+		return fmt.Errorf("rehearsal: %w", err)
+	}
+	if reason := unsuccessful(out.Exit); reason != "" {
+		return fmt.Errorf("rehearsal: %s", reason)
 	}
 	return nil
 }
