@@ -36,6 +36,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == ownerArg {
 		os.Exit(ownMachine(os.Args[2:]))
 	}
+	if filepath.Base(os.Args[0]) == impostorName {
+		os.Exit(impostor())
+	}
 	dir, err := os.MkdirTemp("", "pe-qemu-test-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -53,6 +53,7 @@ type process struct {
 
 // startProcess starts QEMU with files as descriptors 3 and up.
 func startProcess(c Config, args []string, files []*os.File, messages io.Writer) (*process, error) {
+	keepOwn()
 	cmd := exec.Command("/bin/sh", append([]string{"-c", launcher, "sh",
 		strconv.FormatInt(addressSpace(c), 10), c.Binary}, args...)...)
 	cmd.Env = []string{"MALLOC_ARENA_MAX=2"} // nothing of ours, which may hold credentials
