@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -110,13 +111,16 @@ func mountsBelow(dir string) ([]string, error) {
 func groups() []string {
 	var found []string
 	filepath.WalkDir("/sys/fs/cgroup", func(path string, d os.DirEntry, err error) error {
-		if err == nil && d.IsDir() && strings.HasPrefix(d.Name(), "pe-j") {
+		if err == nil && d.IsDir() && ofMachine.MatchString(d.Name()) {
 			found = append(found, path)
 		}
 		return nil
 	})
 	return found
 }
+
+// ofMachine matches the group of a job's machine, of one that waits, or of one that is baked.
+var ofMachine = regexp.MustCompile(`^pe-(j|pool-|bake-)`)
 
 // leftGroups is an error that names each empty group that is there now, and was not before.
 func leftGroups(before []string) error {
