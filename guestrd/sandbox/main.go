@@ -120,6 +120,17 @@ func (c *child) prepare() (*Prepared, error) {
 	if err := resizeShm(c.setup.ShmSize); err != nil {
 		return nil, err
 	}
+	own := time.Since(begin)
+	p, err := c.prepareIn()
+	if err == nil {
+		p.SetupUS += own.Microseconds()
+	}
+	return p, err
+}
+
+// prepareIn prepares the program in a root that is ready.
+func (c *child) prepareIn() (*Prepared, error) {
+	begin := time.Now()
 	user, err := lookupUser("/etc", c.setup.User)
 	if err != nil {
 		return nil, refuse(notExecutable, "%v", err)

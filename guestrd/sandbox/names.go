@@ -24,6 +24,15 @@ func (c *child) rename(to Names) error {
 		return fmt.Errorf("open root: %w", err)
 	}
 	defer root.Close()
+	if err := writeNames(root, to); err != nil {
+		return err
+	}
+	c.names = to
+	return nil
+}
+
+// writeNames replaces the files that hold the machine's names.
+func writeNames(root *os.Root, to Names) error {
 	if err := makeFolder(root, "etc"); err != nil {
 		return fmt.Errorf("make /etc: %w", err)
 	}
@@ -41,7 +50,6 @@ func (c *child) rename(to Names) error {
 			return fmt.Errorf("write /%s: %w", path, err)
 		}
 	}
-	c.names = to
 	return nil
 }
 
