@@ -90,7 +90,7 @@ func TestEveryRowIsDescribed(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	m := measurements{
-		values: map[string][]float64{"vm.boots_per_s": {0.5}, "snapshot.load_discard": {8}, "snapshot.load_store.ext4": {4, 6}, "snapshot.mb_stored.ext4": {80}},
+		values: map[string][]float64{"vm.boots_per_s": {0.5}, "snapshot.load_discard": {8}, "snapshot.load_store.ext4": {4, 6}, "snapshot.mb_stored.ext4": {80}, "snapshot.mb_baked.ext4": {90}},
 		not:    map[string]string{"snapshot.load_store.xfs": "no mkfs.xfs", "snapshot.mb_stored.xfs": "no mkfs.xfs"},
 	}
 	var out bytes.Buffer
@@ -102,8 +102,8 @@ func TestTable(t *testing.T) {
 		`snapshot.load_discard +8.0 +8.0 +8.0  /s +1 +16.000  vm.boots_per_s`,
 		`snapshot.load_store.ext4 +5.0 +4.0 +6.0  /s +2 +0.625  snapshot.load_discard`,
 		`snapshot.load_store.xfs +not measured: no mkfs.xfs`,
-		`config \(booted\) +0.5`,
-		`snapshot on ext4 +8.0 +5.0 +80.0`,
+		`config on ext4 +0.50 +- +90.00`,
+		`snapshot on ext4 +8.00 +5.00 +80.00`,
 		`snapshot on xfs .* - +-`,
 	} {
 		if !regexp.MustCompile(`(?m)^` + line + ` *$`).Match(out.Bytes()) {

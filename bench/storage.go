@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -13,14 +14,14 @@ import (
 // own filesystem, and on others in loop devices.
 func storages(ctx context.Context, own vmHost, work string) []contestant {
 	kind := filesystemOf(ctx, work)
-	all := []contestant{discard(own, "snapshot.load_discard", nil), store(own, kind, nil)}
+	all := []contestant{discard(own, "snapshot.load_discard", nil), store(own, kind, nil), boot(own, kind, nil)}
 	for _, fs := range []string{"btrfs", "xfs"} {
 		if fs == kind {
 			continue
 		}
 		l := &loop{kind: fs, image: filepath.Join(work, fs+".img"), dir: filepath.Join(work, fs)}
 		host := vmHost{config: own.config, data: filepath.Join(l.dir, "data")}
-		all = append(all, discard(host, "snapshot.load_discard."+fs, l), store(host, fs, l))
+		all = append(all, discard(host, "snapshot.load_discard."+fs, l), store(host, fs, l), boot(host, fs, l))
 	}
 	return all
 }
@@ -60,6 +61,21 @@ func store(host vmHost, kind string, l *loop) contestant {
 	return c.on(l)
 }
 
+// boot boots a machine, warms it up and stores it: what the bake of the data directory's snapshot took.
+func boot(host vmHost, kind string, l *loop) contestant {
+	speed, size := "snapshot.boot_store."+kind, "snapshot.mb_baked."+kind
+	c := prepared(host, 1, []string{speed, size}, func(ctx context.Context) (sample, error) {
+		b, err := host.baked(ctx)
+		if err != nil {
+			return sample{}, err
+		}
+		s := took(speed, 1000/b.BakeMS)
+		s.values[size] = []float64{float64(b.DiskBytes) / 1e6}
+		return s, nil
+	})
+	return c.on(l)
+}
+
 // on lets the contestant run on another filesystem, if that can be made.
 func (c contestant) on(l *loop) contestant {
 	if l == nil {
@@ -94,15 +110,15 @@ func storageTable(w io.Writer, rows []Row) {
 	slices.Sort(kinds)
 	cell := func(name string) string {
 		if r := named[name]; r.Runs > 0 {
-			return short(r.Median)
+			return strconv.FormatFloat(r.Median, 'f', 2, 64)
 		}
 		return "-"
 	}
 	line := "%-22s %14s %14s %14s\n"
 	fmt.Fprintln(w)
 	fmt.Fprintf(w, line, "machines from", "discard /s", "store /s", "MB stored")
-	fmt.Fprintf(w, line, "config (booted)", cell("vm.boots_per_s"), "", "")
 	for _, kind := range kinds {
+		fmt.Fprintf(w, line, "config on "+kind, cell("vm.boots_per_s"), cell("snapshot.boot_store."+kind), cell("snapshot.mb_baked."+kind))
 		from := "snapshot.load_discard." + kind
 		if _, looped := named[from]; !looped {
 			from = "snapshot.load_discard"

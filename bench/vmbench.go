@@ -80,16 +80,52 @@ type vmHost struct {
 
 // bench measures. Without a snapshot ped bakes one first, and does not count that.
 func (v vmHost) bench(ctx context.Context, measure string, flags ...string) (vmReport, error) {
-	args := append([]string{"vm", "bench", "--image=gcc", "--json", "--measure=" + measure}, v.dirs(v.data)...)
-	args = append(args, flags...)
+	args := append([]string{"vm", "bench", "--measure=" + measure, "--image=gcc", "--memory=512MiB", "--json"}, v.dirs(v.data)...)
+	out, err := v.ask(ctx, append(args, flags...)...)
+	if err != nil {
+		return vmReport{}, err
+	}
+	return parseVM(out, measure)
+}
+
+// ask runs ped, and returns what it printed.
+func (v vmHost) ask(ctx context.Context, args ...string) ([]byte, error) {
 	cmd := program(ctx, v.ped(), args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return vmReport{}, fmt.Errorf("ped %s: %w: %s", strings.Join(args[:5], " "), err, bytes.TrimSpace(stderr.Bytes()))
+		return nil, fmt.Errorf("ped %s: %w: %s", strings.Join(args[:3], " "), err, bytes.TrimSpace(stderr.Bytes()))
 	}
-	return parseVM(out, measure)
+	return out, nil
+}
+
+// baked is a snapshot as `ped vm list --json` shows it.
+type baked struct {
+	// BakeMS is how long it took to boot, to warm up and to store it.
+	BakeMS float64 `json:"bake_ms"`
+	// DiskBytes is what would be free without it.
+	DiskBytes int64 `json:"disk_bytes"`
+}
+
+// baked finds the snapshot in the data directory.
+func (v vmHost) baked(ctx context.Context) (baked, error) {
+	out, err := v.ask(ctx, "vm", "list", "--json", "--data-dir="+v.data)
+	if err != nil {
+		return baked{}, err
+	}
+	return parseBaked(out)
+}
+
+func parseBaked(text []byte) (baked, error) {
+	var all []baked
+	if err := json.Unmarshal(text, &all); err != nil {
+		return baked{}, fmt.Errorf("read what ped vm list says: %w: %q", err, text[:min(len(text), 200)])
+	}
+	if len(all) != 1 || all[0].BakeMS <= 0 || all[0].DiskBytes <= 0 {
+		return baked{}, fmt.Errorf("ped vm list shows no one snapshot with bake_ms and disk_bytes: %q", text[:min(len(text), 200)])
+	}
+	return all[0], nil
 }
 
 // bake leaves a snapshot in the data directory.

@@ -38,3 +38,15 @@ func TestParseVMRefusesWhatIsNoAnswer(t *testing.T) {
 		t.Error("restores without the boots in between were taken")
 	}
 }
+
+func TestParseBaked(t *testing.T) {
+	got, err := parseBaked([]byte(`[{"id":"e1a0","image":"gcc","disk_bytes":108568576,"bake_ms":6185,"state":"ready"}]`))
+	if want := (baked{BakeMS: 6185, DiskBytes: 108568576}); err != nil || got != want {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	for _, text := range []string{``, `[]`, `[{"id":"e1a0"}]`, `[{"bake_ms":1,"disk_bytes":1},{"bake_ms":1,"disk_bytes":1}]`} {
+		if got, err := parseBaked([]byte(text)); err == nil {
+			t.Errorf("%q: got %+v", text, got)
+		}
+	}
+}
