@@ -98,8 +98,8 @@ func TestHostileGuests(t *testing.T) {
 			}
 		}, session.Lied, "frames with"},
 		"bad message": {func(_ *guestproto.Writer, raw io.Writer) {
-			body := `{"bytes":0,"entries":0,"unpack_us":0,"prepare_us":0,"more":1}`
-			raw.Write(append(header(guestproto.TypeStaged, 1, uint32(len(body))), body...))
+			const numbers, more = 4 * 8, 1
+			raw.Write(append(header(guestproto.TypeStaged, 1, numbers+more), make([]byte, numbers+more)...))
 		}, session.Lied, "staged"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -185,7 +185,7 @@ func FuzzGuest(f *testing.F) {
 	w.Send(1, &guestproto.Collected{})
 	f.Add(good.Bytes())
 	f.Add(good.Bytes()[:len(good.Bytes())-10])
-	f.Add(append(header(guestproto.TypeFault, 0, 2), "{}"...))
+	f.Add(append(header(guestproto.TypeFault, 0, 8), "\x00\x00\x00\x04job"...))
 	f.Fuzz(func(t *testing.T, said []byte) {
 		out, err := against(t, func(_ *guestproto.Writer, raw io.Writer) {
 			raw.Write(said)

@@ -3,11 +3,13 @@ package session_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/program-explorer/pe/executor/qemu"
 	"github.com/program-explorer/pe/executor/session"
 )
 
@@ -16,7 +18,8 @@ const idle = 200 * time.Millisecond
 
 // BenchmarkPooled is a job's time in a machine as a pool holds it: baked with its warm-up frozen,
 // restored, settled, warmed once more, idle. It prints medians in milliseconds:
-// from QEMU's start to the first reply, then each stage of the job by the host's clock, then by the guest's.
+// from QEMU's start to the first reply, then each stage of the job by the host's clock, then by the guest's,
+// then QEMU's processor time from one to the next.
 //
 // PE_BENCH_GUESTS compares guests in turns: NAME=BUNDLES[+more of the kernel's command line], with
 // commas between them, where BUNDLES is a folder as `ped guest build --out` makes it.
@@ -40,25 +43,36 @@ func pooled(b *testing.B, t *template, m marks) {
 	start := time.Now()
 	vm, s := t.restore(b)
 	note("01-restored", time.Since(start))
+	cpu := processor(b, vm)
+	spent := func(stage string) {
+		now := processor(b, vm)
+		note(stage, now-cpu)
+		cpu = now
+	}
 	if err := s.Ping(b.Context(), 1); err != nil {
 		b.Fatal(err)
 	}
 	note("02-reply", time.Since(start))
+	spent("30-cpu-reply")
 	identify(b, s, "clone")
 	note("03-identified", time.Since(start))
+	spent("31-cpu-identify")
 	identify(b, s, "clone")
 	note("04-identified-twice", time.Since(start))
 	warm := time.Now()
 	run(b, s, session.Request{Job: gccVersion()})
 	note("05-warmup", time.Since(warm))
+	spent("32-cpu-warmup")
 	identify(b, s, "clone") // is answered when the next run's sandbox is ready
 	note("06-at-rest", time.Since(warm))
 	time.Sleep(idle)
+	spent("33-cpu-at-rest")
 
 	start = time.Now()
 	identify(b, s, "clone")
 	identified := time.Now()
 	out := run(b, s, session.Request{Job: gccVersion()})
+	spent("34-cpu-ALL")
 	note("10-identify", identified.Sub(start))
 	note("11-staged", out.StagedAt.Sub(identified))
 	note("12-started", out.StartedAt.Sub(out.StagedAt))
@@ -78,6 +92,24 @@ func pooled(b *testing.B, t *template, m marks) {
 	if err := vm.Close(); err != nil {
 		b.Fatal(err)
 	}
+}
+
+// processor is what QEMU's threads have run so far. Unlike the time, a busy host changes it little.
+func processor(b *testing.B, vm *qemu.Machine) (sum time.Duration) {
+	b.Helper()
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", vm.PID()))
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			continue // the thread has ended
+		}
+		var ns int64
+		if _, err := fmt.Sscan(string(text), &ns); err != nil {
+			b.Fatal(err)
+		}
+		sum += time.Duration(ns)
+	}
+	return sum
 }
 
 // marks collects durations by stage and variant.

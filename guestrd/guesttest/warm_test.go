@@ -120,8 +120,8 @@ func TestWarmupLeavesNothing(t *testing.T) {
 	}
 	warm, err1 := strconv.Atoi(before[8])
 	job, err2 := strconv.Atoi(after[2])
-	if err1 != nil || err2 != nil || warm != job+3 {
-		t.Errorf("the warm-up saw %q processes, with 3 of its own, and the job sees %q", before[8], after[2])
+	if err1 != nil || err2 != nil || warm < job+3 {
+		t.Errorf("the warm-up saw %q processes, at least 3 of its own, and the job sees %q", before[8], after[2])
 	}
 }
 

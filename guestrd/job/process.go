@@ -50,7 +50,7 @@ func spawn(self string, group *cgroup, ids idMap) (*process, error) {
 	defer unix.Close(pair[1])
 	attr := &syscall.ProcAttr{
 		Dir:   "/",
-		Env:   []string{"GOMAXPROCS=2"},
+		Env:   []string{"GOMAXPROCS=2", "GODEBUG=" + os.Getenv("GODEBUG")},
 		Files: []uintptr{0, 1, 2, uintptr(pair[1])},
 		Sys: &syscall.SysProcAttr{
 			Cloneflags:                 namespaces,

@@ -14,7 +14,7 @@ func (s *server) handleRun(f guestproto.Frame) error {
 	if f.Run > s.last {
 		return guestproto.Broken("%s: run %d has no job", f.Type, f.Run)
 	}
-	if s.run == nil || s.run.n != f.Run {
+	if s.run == nil || s.run.n != f.Run || s.run.isOver() {
 		return nil // the run is over: the host could not know yet
 	}
 	switch f.Type {
@@ -47,9 +47,7 @@ func (s *server) prepare(f guestproto.Frame) error {
 	if err != nil {
 		return err
 	}
-	if err := s.settleIfOver(); err != nil {
-		return err
-	}
+	s.settleIfOver()
 	switch {
 	case !s.identified:
 		return guestproto.Broken("job before identity")
@@ -62,24 +60,33 @@ func (s *server) prepare(f guestproto.Frame) error {
 	}
 	job := m.(*guestproto.Job)
 	s.last = f.Run
-	s.run = &active{Run: s.machine.Prepare(f.Run, job, s.w), n: f.Run, job: job}
+	s.run = &active{Run: s.machine.Prepare(f.Run, job, s.w), n: f.Run, job: job, over: make(chan struct{})}
+	go s.watch(s.run)
 	return nil
 }
 
 // tidying is how long a run may take to end after its Collected.
 const tidying = 5 * time.Second
 
-// settleIfOver gives a run that has sent its Collected the moment it needs to be over.
-func (s *server) settleIfOver() error {
+// settleIfOver gives a run that has sent its Collected the time it needs to be over.
+func (s *server) settleIfOver() {
 	if s.run == nil {
-		return nil
+		return
 	}
 	select {
-	case err := <-s.run.Done():
+	case <-s.run.over:
 		s.run = nil
-		return err
 	case <-time.After(tidying):
-		return nil
+	}
+}
+
+// isOver says so without waiting.
+func (a *active) isOver() bool {
+	select {
+	case <-a.over:
+		return true
+	default:
+		return false
 	}
 }
 

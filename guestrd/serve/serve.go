@@ -57,7 +57,7 @@ var errPoweroff = errors.New("power off")
 // Serve announces the guest and serves frames until Poweroff (nil), the stream's end or a
 // fault, which the host has been told if the stream still works.
 func Serve(rw io.ReadWriter, m Machine, ready *guestproto.Ready) error {
-	s := &server{machine: m, w: guestproto.NewWriter(rw)}
+	s := &server{machine: m, w: guestproto.NewWriter(rw), failed: make(chan error, 1), ended: make(chan struct{})}
 	if err := s.w.Send(0, ready); err != nil {
 		return err
 	}
@@ -72,6 +72,8 @@ func Serve(rw io.ReadWriter, m Machine, ready *guestproto.Ready) error {
 type server struct {
 	machine Machine
 	w       *guestproto.Writer
+	failed  chan error
+	ended   chan struct{} // closed when nothing is served any more
 
 	identified bool
 	mounted    bool
@@ -86,54 +88,46 @@ type active struct {
 	job                          *guestproto.Job
 	inputEnded, stdinEnded, went bool
 	input                        int64
+	over                         chan struct{} // closed when the run is over without a fault
 }
 
-type incoming struct {
-	frame guestproto.Frame
-	err   error
+// watch waits for the run's end.
+func (s *server) watch(a *active) {
+	select {
+	case err := <-a.Done():
+		if err != nil {
+			s.fail(err)
+			return
+		}
+		close(a.over)
+	case <-s.ended:
+	}
 }
 
-// loop handles one frame at a time; the reader waits until a frame's body is done with.
+// loop handles one frame after the other where it reads them: under emulation each hand-over to another
+// goroutine costs as much as the frame. It returns at the first error of a frame or of a run.
 func (s *server) loop(r *guestproto.Reader) error {
-	frames := make(chan incoming)
-	next := make(chan struct{})
-	over := make(chan struct{})
-	defer close(over)
+	defer close(s.ended)
 	go func() {
 		for {
 			f, err := r.Next()
-			select {
-			case frames <- incoming{f, err}:
-			case <-over:
-				return
+			if err == nil {
+				err = s.handle(f)
 			}
-			select {
-			case <-next:
-			case <-over:
+			if err != nil {
+				s.fail(err)
 				return
 			}
 		}
 	}()
-	for {
-		var done <-chan error
-		if s.run != nil {
-			done = s.run.Done()
-		}
-		select {
-		case err := <-done:
-			if err != nil {
-				return err
-			}
-			s.run = nil
-		case in := <-frames:
-			if in.err != nil {
-				return in.err
-			}
-			if err := s.handle(in.frame); err != nil {
-				return err
-			}
-			next <- struct{}{}
-		}
+	return <-s.failed
+}
+
+// fail ends the loop; only the first reason counts.
+func (s *server) fail(why error) {
+	select {
+	case s.failed <- why:
+	default:
 	}
 }
 
@@ -161,9 +155,7 @@ func (s *server) handle(f guestproto.Frame) error {
 }
 
 func (s *server) identify(m *guestproto.Identity) error {
-	if err := s.settleIfOver(); err != nil {
-		return err
-	}
+	s.settleIfOver()
 	if s.run != nil {
 		return guestproto.Broken("identity during run %d", s.run.n)
 	}
@@ -187,9 +179,7 @@ func (s *server) mount(m *guestproto.Rootfs) error {
 }
 
 func (s *server) freeze() error {
-	if err := s.settleIfOver(); err != nil {
-		return err
-	}
+	s.settleIfOver()
 	if s.run != nil {
 		return guestproto.Broken("freeze during run %d", s.run.n)
 	}

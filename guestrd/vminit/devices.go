@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // patience is how long a device may take to appear after its driver was loaded.
@@ -20,13 +22,13 @@ func openChannel(patience time.Duration) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find channel: %w", err)
 	}
-	// Opened without O_NONBLOCK: reads and writes then block in the kernel, which costs
-	// fewer system calls than polling.
-	f, err := os.OpenFile("/dev/"+name, os.O_RDWR, 0)
+	// Opened without O_NONBLOCK, and not by package os, which would poll it: reads and writes then
+	// block in the kernel, which costs fewer system calls.
+	fd, err := unix.Open("/dev/"+name, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open channel: %w", err)
 	}
-	return f, nil
+	return os.NewFile(uintptr(fd), name), nil
 }
 
 // openDisk opens the block device with a virtio serial.

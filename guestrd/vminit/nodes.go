@@ -50,7 +50,6 @@ func machineNodes() []node {
 		{kind: folder, path: "/run/job"},
 		{kind: folder, path: "/run/runs"},
 		{kind: folder, path: "/run/image"},
-		{kind: folder, path: "/etc"},
 		{kind: link, path: "/dev/fd", source: "/proc/self/fd"},
 		// A crash of the kernel must end the machine, so that the host sees it at once.
 		{kind: file, path: "/proc/sys/kernel/panic", data: "-1"},

@@ -21,6 +21,7 @@ func FuzzStream(f *testing.F) {
 	}
 	f.Add(frame(byte(guestproto.TypeStdout), 0, 1, 5, "hello"))
 	f.Add(frame(byte(guestproto.TypeExit), 0, 1, 1<<31, "{"))
+	f.Add(frame(byte(guestproto.TypeFault), 0, 0, 8, "\x00\x00\x00\x05setup"))
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		for _, side := range []guestproto.Side{guestproto.Host, guestproto.Guest} {
 			fuzzSide(t, side, wire)

@@ -1,9 +1,7 @@
 package guestproto
 
 import (
-	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"io"
 	"sync"
 )
@@ -14,6 +12,8 @@ type Message interface {
 	Type() Type
 	// Validate reports the first field that breaks the documentation.
 	Validate() error
+	// fields encodes or decodes all fields.
+	fields(*codec)
 }
 
 // newMessage returns an empty message of a control type, or nil.
@@ -66,20 +66,17 @@ func newMessage(t Type) Message {
 }
 
 // Decode decodes and validates a control frame. The body must be exactly what Writer.Send
-// makes of the message: unknown or doubled fields, other spellings of a field's name,
-// invalid UTF-8 and trailing bytes are all a *ProtocolError.
+// makes of the message: missing and trailing bytes, other encodings of a value, and text that
+// isn't UTF-8 are all a *ProtocolError.
 func Decode(f Frame) (Message, error) {
 	m := newMessage(f.Type)
 	if m == nil {
 		return nil, Broken("%s: not a message", f.Type)
 	}
-	if err := json.Unmarshal(f.Body, m); err != nil {
-		return nil, Broken("%s: %v", f.Type, err)
-	}
-	// One comparison with our own encoding covers everything that encoding/json lets pass.
-	canonical, err := json.Marshal(m)
-	if err != nil || !bytes.Equal(canonical, f.Body) {
-		return nil, Broken("%s: body is not in canonical form", f.Type)
+	c := codec{decode: true, b: f.Body}
+	m.fields(&c)
+	if c.broken || len(c.b) > 0 {
+		return nil, Broken("%s: %d bytes are not its encoding", f.Type, len(f.Body))
 	}
 	if err := m.Validate(); err != nil {
 		return nil, Broken("%s: %v", f.Type, err)
@@ -102,11 +99,9 @@ func (w *Writer) Send(run uint16, m Message) error {
 	if err := m.Validate(); err != nil {
 		return Broken("%s: %v", m.Type(), err)
 	}
-	body, err := json.Marshal(m)
-	if err != nil {
-		return Broken("%s: %v", m.Type(), err)
-	}
-	return w.frame(m.Type(), run, body)
+	var c codec
+	m.fields(&c)
+	return w.frame(m.Type(), run, c.b)
 }
 
 // Data sends p in as many data frames as it takes; none for an empty p.
