@@ -34,7 +34,7 @@ func TestKilledAtRandomMoments(t *testing.T) {
 		moment := time.Duration(random.Int64N(int64(killWindow)))
 		// Every other time there is something to bake.
 		job, machines := killAfter(t, dir, moment, warmCatalog(t, dir, round/2))
-		t.Logf("round %d: killed after %v: job %q, %d machines", round, moment.Round(time.Millisecond), job, len(machines))
+		t.Logf("round %d: killed after %v: job %q, %d machines, leaving %q", round, moment.Round(time.Millisecond), job, len(machines), halfDone(dir))
 		for _, pid := range machines {
 			eventually(t, "a machine ends with its daemon", func() bool { return !running(pid) })
 		}
@@ -52,6 +52,20 @@ func TestKilledAtRandomMoments(t *testing.T) {
 		}
 	}
 }
+
+// halfDone lists what a killed system had no time to remove.
+func halfDone(dir string) (names []string) {
+	for _, folder := range transient {
+		left, _ := os.ReadDir(filepath.Join(dir, "data", folder))
+		for _, f := range left {
+			names = append(names, folder+"/"+f.Name()[:min(len(f.Name()), 16)])
+		}
+	}
+	return names
+}
+
+// transient are the folders of a data directory that are empty when nothing goes on.
+var transient = []string{"run/amd64", "snapshots/baking", "snapshots/broken", "executor/attempts", "images/tmp", "objects/tmp"}
 
 // seeded is a source of randomness that PE_SEED makes the same again.
 func seeded(t *testing.T) *rand.Rand {
@@ -130,7 +144,7 @@ func trySubmit(t *testing.T, url string) string {
 // nothingLeft looks at a system that has nothing to do.
 func (s system) nothingLeft(t *testing.T, before []string) {
 	t.Helper()
-	for _, folder := range []string{"run/amd64", "snapshots/baking", "snapshots/broken", "executor/attempts", "images/tmp", "objects/tmp"} {
+	for _, folder := range transient {
 		path := filepath.Join(s.dir, "data", folder)
 		eventually(t, path+" is empty", func() bool {
 			left, err := os.ReadDir(path)
