@@ -1,8 +1,9 @@
 #!/bin/sh
-# kernels.sh ARCH…: put Debian's stock kernel for each architecture (amd64,
+# kernels.sh ARCH[:SUITE]…: put Debian's stock kernel for each architecture (amd64,
 # arm64, riscv64) under ${PE_CACHE:-.cache}/kernels/ARCH, unpacked as by
 # `dpkg -x`, with modules.dep made by depmod and the package's name and
-# version in the file `package`.
+# version in the file `package`. With the name of a suite (bookworm, trixie) it
+# is that suite's kernel, under kernels/ARCH-SUITE.
 #
 # Needs apt-get, dpkg-deb and depmod, and no root: apt runs on a private state
 # directory, so the machine's own architectures, sources and lists are neither
@@ -30,9 +31,9 @@ metapackage_of() {
 	esac
 }
 
-# fetch ARCH INTO leaves the kernel package unpacked in the folder INTO.
+# fetch ARCH SUITE INTO leaves the kernel package unpacked in the folder INTO.
 fetch() {
-	arch=$1 into=$2 state=$into.apt
+	arch=$1 suite=$2 into=$3 state=$3.apt
 	mkdir -p "$state/lists/partial" "$state/archives/partial" "$state/deb"
 	: >"$state/status"
 	set -- -qq \
@@ -43,7 +44,6 @@ fetch() {
 		-oDir::Etc::PreferencesParts=/dev/null \
 		-oAcquire::IndexTargets::deb::DEP-11::DefaultEnabled=false \
 		-oAPT::Sandbox::User= -oAcquire::Retries=3
-	suite=$(suite_of "$arch")
 	write_sources "$state/sources.list" "$suite" yes
 	if ! apt-get "$@" update; then
 		# A mirror in the middle of its synchronisation; the point release will do.
@@ -71,26 +71,30 @@ index() {
 	done
 }
 
+# one ARCH[:SUITE]
 one() {
-	suite_of "$1" >/dev/null
-	target=$cache/$1
+	suite=$(suite_of "${1%%:*}")
+	name=${1%%:*}
+	case $1 in *:*) suite=${1#*:} name=${1%%:*}-${1#*:} ;; esac
+	set -- "${1%%:*}" "$suite"
+	target=$cache/$name
 	if [ -s "$target/package" ] && [ -z "${PE_KERNELS_REFRESH:-}" ]; then
-		say "$1: have $(tr '\t' ' ' <"$target/package")"
+		say "$name: have $(tr '\t' ' ' <"$target/package")"
 		return
 	fi
 	# Made aside and renamed, so that a broken download is never taken for a kernel.
-	new=$cache/.$1.$$
+	new=$cache/.$name.$$
 	trap 'rm -rf "$new" "$new.apt"' EXIT
 	trap 'exit 130' INT TERM
 	mkdir -p "$new"
-	fetch "$1" "$new"
+	fetch "$1" "$2" "$new"
 	index "$new"
 	rm -rf "$target"
 	mv "$new" "$target"
-	say "$1: $(tr '\t' ' ' <"$target/package")"
+	say "$name: $(tr '\t' ' ' <"$target/package")"
 }
 
-[ $# -gt 0 ] || die "usage: kernels.sh amd64|arm64|riscv64…"
+[ $# -gt 0 ] || die "usage: kernels.sh amd64|arm64|riscv64[:SUITE]…"
 # depmod is in sbin, which a user's PATH may lack.
 PATH=$PATH:/usr/sbin:/sbin
 for tool in apt-get:apt dpkg-deb:dpkg depmod:kmod; do
