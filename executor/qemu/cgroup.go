@@ -48,7 +48,8 @@ func FindCgroups() (*Cgroups, error) {
 	if c.v2 == "" && (c.memory == "" || c.cpu == "") {
 		return nil, errors.New("find cgroups: no memory and cpu controllers for us: run as a service with Delegate=yes and DelegateSubgroup=, or as root")
 	}
-	trial := c.folders("pe-probe-" + strconv.Itoa(os.Getpid()))
+	c.forgetTrials()
+	trial := c.folders(trialName + strconv.Itoa(os.Getpid()))
 	err = trial.make()
 	trial.remove()
 	if err != nil {
@@ -103,6 +104,18 @@ func hasControllers(dir string) bool {
 	b, err := os.ReadFile(filepath.Join(dir, "cgroup.subtree_control"))
 	f := " " + strings.TrimSpace(string(b)) + " "
 	return err == nil && strings.Contains(f, " memory ") && strings.Contains(f, " cpu ")
+}
+
+// trialName is what groups begin with that show that groups can be made.
+const trialName = "pe-probe-"
+
+// forgetTrials removes those of processes that were killed in the middle of theirs. In a
+// container one of them may have had our own number.
+func (c *Cgroups) forgetTrials() {
+	for _, parent := range c.parents() {
+		left, _ := filepath.Glob(filepath.Join(parent, trialName+"*"))
+		cgroup(left).remove()
+	}
 }
 
 // folders of a machine, made or not.

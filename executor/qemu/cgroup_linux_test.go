@@ -41,6 +41,25 @@ func TestParseCgroups(t *testing.T) {
 	}
 }
 
+// A process that was killed in the middle of its trial may have had our number.
+func TestTrialsAreForgotten(t *testing.T) {
+	t.Parallel()
+	groups, err := FindCgroups()
+	if err != nil {
+		t.Skip(err)
+	}
+	left := groups.folders(trialName + strconv.Itoa(os.Getpid()))
+	if err := os.Mkdir(left[0], 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := FindCgroups(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(left[0]); err == nil {
+		t.Errorf("%s is left", left[0])
+	}
+}
+
 func TestCgroupBoundsQEMU(t *testing.T) {
 	t.Parallel()
 	g := needGuest(t)
