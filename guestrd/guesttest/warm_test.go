@@ -88,7 +88,7 @@ func TestFreezeOften(t *testing.T) {
 	}
 	_, err := m.Freeze(t.Context())
 	var guest *session.GuestError
-	if !errors.As(err, &guest) || guest.Kind != session.Faulted || !strings.Contains(err.Error(), "12 layers") {
+	if !errors.As(err, &guest) || guest.Kind != session.Faulted || !strings.Contains(err.Error(), fmt.Sprint(guestproto.MaxFrozen, " layers")) {
 		t.Errorf("one more: %v", err)
 	}
 }

@@ -51,7 +51,8 @@ func (l *layer) resize(size int64) error {
 	return nil
 }
 
-func (l *layer) upper() string { return filepath.Join(l.path, "upper") }
+// upper is short, because the names of all frozen layers, and a path of the image, have to fit into 255 bytes.
+func (l *layer) upper() string { return filepath.Join(l.path, "up") }
 func (l *layer) work() string  { return filepath.Join(l.path, "work") }
 
 // over makes a detached overlay mount of the layer over the lower folders, topmost first.

@@ -24,7 +24,7 @@ type Config struct {
 	Self string
 	// Cgroup is a cgroup v2 folder with the controllers cpu, memory and pids enabled for its children. Default /sys/fs/cgroup.
 	Cgroup string
-	// Work is an empty folder for the runs' layers. Default /run/runs.
+	// Work is an empty folder for the runs' layers. Default /run/r: see layer.upper.
 	Work string
 	// OpenDisk opens a job's disk by serial. Without it, a job with disks is the platform's fault.
 	OpenDisk func(serial string, write bool) (*os.File, error)
@@ -50,7 +50,7 @@ type Runner struct {
 func New(c Config) *Runner {
 	c.Self = defaultTo(c.Self, "/proc/self/exe")
 	c.Cgroup = defaultTo(c.Cgroup, "/sys/fs/cgroup")
-	c.Work = defaultTo(c.Work, "/run/runs")
+	c.Work = defaultTo(c.Work, "/run/r")
 	return &Runner{config: c, ids: highIDs(), names: sandbox.Names{Hostname: "localhost"}}
 }
 

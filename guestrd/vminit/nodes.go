@@ -48,7 +48,7 @@ func machineNodes() []node {
 		{kind: folder, path: "/run"},
 		{kind: mount, path: "/run", source: "tmpfs", flags: unix.MS_NOSUID | unix.MS_NODEV, data: "mode=755"},
 		{kind: folder, path: "/run/job"},
-		{kind: folder, path: "/run/runs"},
+		{kind: folder, path: "/run/r"},
 		{kind: folder, path: "/run/image"},
 		{kind: link, path: "/dev/fd", source: "/proc/self/fd"},
 		// A crash of the kernel must end the machine, so that the host sees it at once.

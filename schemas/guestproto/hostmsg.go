@@ -38,7 +38,7 @@ type Rootfs struct {
 type Freeze struct{}
 
 // MaxFrozen is how often one machine can freeze: the names of all layers have to fit into 255 bytes.
-const MaxFrozen = 12
+const MaxFrozen = 16
 
 // Ping asks for a Pong with the same Nonce.
 type Ping struct {
