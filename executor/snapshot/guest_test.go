@@ -169,6 +169,9 @@ func (g guest) bake(t testing.TB) snapshot.Bake {
 		if err == nil {
 			_, err = run(ctx, s, "echo warm")
 		}
+		if err == nil { // answered when the guest has tidied up
+			err = s.Identify(ctx, identity("template"))
+		}
 		if err == nil {
 			err = m.Bake(ctx, d.State)
 		}

@@ -69,7 +69,8 @@ func (r *Runner) SetNames(hostname, machineID string) {
 }
 
 // SetRoot makes the file system mounted at path the image of later runs. It maps the
-// image's owners into the job's user namespace, and starts the first child ahead of its job.
+// image's owners into the job's user namespace, and returns when the first child waits for its job: a
+// machine that is baked then has nothing left to do in each of its copies.
 func (r *Runner) SetRoot(path string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -87,7 +88,10 @@ func (r *Runner) SetRoot(path string) error {
 		}
 	}
 	r.lower = []string{path}
-	return r.keep(spare)
+	if err := r.keep(spare); err != nil {
+		return err
+	}
+	return r.rest()
 }
 
 // keep has a child make its root now, and keeps it for the next run.
