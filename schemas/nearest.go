@@ -10,6 +10,10 @@ var otherNames = map[string]string{
 	"timeout": "wall_ms", "timeout_ms": "wall_ms", "memory": "memory_bytes", "architecture": "arch", "platform": "arch",
 }
 
+// Nearest returns the one of allowed that somebody who wrote got may have meant,
+// or "" if none is near.
+func Nearest(got string, allowed []string) string { return nearest(got, allowed) }
+
 // nearest returns the one of allowed that somebody who wrote got may have meant, or "".
 func nearest(got string, allowed []string) string {
 	if len(got) > 64 {
