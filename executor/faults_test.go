@@ -186,11 +186,11 @@ func (g *scripted) claim(_ context.Context, _ string, body []byte) (any, error) 
 }
 
 func (g *scripted) hello(context.Context, string, []byte) (any, error) {
-	return schemas.HelloReply{BeatMS: 100, LeaseMS: 1000, Pools: []string{g.pool}}, nil
+	return schemas.HelloReply{BeatMS: 100, LeaseMS: 1000, Pools: map[string]int{g.pool: 0}}, nil
 }
 
 func (g *scripted) beat(context.Context, string, []byte) (any, error) {
-	return schemas.BeatReply{Pools: []string{g.pool}}, nil
+	return schemas.BeatReply{Pools: map[string]int{g.pool: 0}}, nil
 }
 
 func (g *scripted) sign(ctx context.Context, _ string, body []byte) (any, error) {

@@ -11,6 +11,7 @@ const (
 	maxOffers   = 64
 	maxReported = 1024 // features of a processor
 	maxNonce    = 32
+	maxTenants  = 256
 )
 
 func (ps *problems) jobOf(tenant, job string) {
@@ -64,12 +65,22 @@ func (f *Facts) check(ps *problems) {
 		ps.atMost(pointer("").member(name), maxName, s)
 	}
 	validateLabels(ps, "/labels", f.Labels)
+	ps.require("/owner", f.Owner == "" || ValidToken(f.Owner), "a tenant's name")
+	ps.require("/tenants", len(f.Tenants) <= maxTenants && !slices.ContainsFunc(f.Tenants, notTenant), "at most 256 tenants' names, or *")
 	if len(f.Offers) > maxOffers {
 		ps.add("/offers", "want at most %d", maxOffers)
 		return
 	}
 	for i, o := range f.Offers {
 		o.check(ps, pointer("/offers").item(i))
+	}
+}
+
+func notTenant(s string) bool { return s != AnyTenant && !ValidToken(s) }
+
+func (p *Pools) check(ps *problems) {
+	for name, priority := range p.Pools {
+		ps.require(pointer("/pools").member(name), ValidToken(name) && priority >= 0 && priority <= MaxSurplus, "a pool's name and a priority of 0 to 9")
 	}
 }
 

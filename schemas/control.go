@@ -94,14 +94,15 @@ type HelloReply struct {
 	// BeatMS is how often to send a heartbeat; LeaseMS after how long a silent executor's attempts are lost.
 	BeatMS  int64 `json:"beat_ms"`
 	LeaseMS int64 `json:"lease_ms"`
-	// Pools are those that the executor is to pull from, in both lanes.
-	Pools []string `json:"pools"`
+	// Pools are those that the executor is to pull from, in both lanes, and with
+	// which priority: its [Requires.Surplus] for their jobs.
+	Pools map[string]int `json:"pools"`
 }
 
 // Pools is the body of the command of the same name: the whole list, when it
 // has changed. It may get lost; the answer to the next heartbeat has it too.
 type Pools struct {
-	Pools []string `json:"pools"`
+	Pools map[string]int `json:"pools"`
 }
 
 // Held names an attempt.
@@ -127,7 +128,7 @@ type BeatReply struct {
 	// Unknown asks the executor to register again.
 	Unknown bool `json:"unknown,omitempty"`
 	// Pools as in [HelloReply]; not set for an unknown executor.
-	Pools []string `json:"pools"`
+	Pools map[string]int `json:"pools"`
 }
 
 // Stop tells an executor to end an attempt and report nothing.

@@ -23,6 +23,8 @@ var (
 	PidsRange    = Range{1, 256, 32_768}
 	ScratchRange = Range{1 * mib, 256 * mib, 256 * gib}
 	OutputRange  = Range{64 * kib, 256 * mib, 16 * gib}
+	// QueueRange is of [JobSpec.QueueTimeoutMS].
+	QueueRange = Range{1000, 24 * 3600 * 1000, 30 * 24 * 3600 * 1000}
 )
 
 // Defaults of a job specification.
@@ -51,6 +53,9 @@ func (s JobSpec) WithDefaults() JobSpec {
 	}
 	if s.Requires.Isolation == "" {
 		s.Requires.Isolation = IsolationStrong
+	}
+	if s.QueueTimeoutMS == 0 {
+		s.QueueTimeoutMS = QueueRange.Default
 	}
 	s.Limits = s.Limits.withDefaults()
 	return s

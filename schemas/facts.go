@@ -1,5 +1,7 @@
 package schemas
 
+import "slices"
+
 // Facts are what an executor says of itself when it registers. They come from
 // the executor and are believed only within its trust domain.
 type Facts struct {
@@ -21,8 +23,23 @@ type Facts struct {
 	MemoryBytes int64 `json:"memory_bytes"`
 	// Labels are the operator's: site=basement.
 	Labels map[string]string `json:"labels,omitempty"`
+	// Owner is the tenant whose machine it is, if it is somebody's. Tenants may also
+	// require it by name; "*" stands for all. With neither, everybody may.
+	Owner   string   `json:"owner,omitempty"`
+	Tenants []string `json:"tenants,omitempty"`
 	// Offers are the kinds of machine it can run, each proven by a trial.
 	Offers []Offering `json:"offers"`
+}
+
+// AnyTenant among [Facts.Tenants] stands for all.
+const AnyTenant = "*"
+
+// NamedBy reports whether a tenant's job may require this executor by name.
+func (f Facts) NamedBy(tenant string) bool {
+	if f.Owner == "" && len(f.Tenants) == 0 {
+		return true
+	}
+	return tenant == f.Owner || slices.Contains(f.Tenants, tenant) || slices.Contains(f.Tenants, AnyTenant)
 }
 
 // Offering is one kind of machine that an executor can run jobs in.

@@ -25,7 +25,7 @@ const (
 	FailLost FailureCode = "executor-lost"
 	// FailHandback: the executor shut down before the job ended.
 	FailHandback FailureCode = "handed-back"
-	// FailCapacity: no executor known to the gateway could run the job.
+	// FailCapacity: no executor took the job in time, or the one that it names may not be named by its tenant.
 	FailCapacity FailureCode = "no-executor"
 	// FailInternal: a defect of ours.
 	FailInternal FailureCode = "internal"

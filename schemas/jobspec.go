@@ -33,6 +33,9 @@ type JobSpec struct {
 	Requires Requires `json:"requires,omitzero"`
 	// Lane is "interactive" (default) or "batch"; executors take interactive jobs first.
 	Lane string `json:"lane,omitempty"`
+	// QueueTimeoutMS is how long it may wait for an executor each time that it is
+	// queued, in milliseconds; then it is expired. Default 24 h.
+	QueueTimeoutMS int64 `json:"queue_timeout_ms,omitempty"`
 	// Labels are the client's own, for filters: at most 16, keys and values up to 63 bytes.
 	Labels map[string]string `json:"labels,omitempty"`
 	// IdempotencyKey makes a repeated submit return the first job; up to 128 bytes.

@@ -21,9 +21,9 @@ var closedDocuments = map[reflect.Type]bool{
 }
 
 const (
-	noNUL         = `^[^\x00]*$`
-	digestPattern = `^sha256:[0-9a-f]{64}$`
-	base64Pattern = `^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$`
+	noNUL              = `^[^\x00]*$`
+	digestPattern      = `^sha256:[0-9a-f]{64}$`
+	base64Pattern      = `^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$`
 )
 
 type rule func(*node)
@@ -127,9 +127,14 @@ var fieldRules = map[string]rule{
 		n.MultipleOf = 0.001
 	},
 
-	"Requires.isolation": withDefault(enum(Isolations...), IsolationStrong),
-	"Requires.kernel":    pattern(kernelPattern.String()),
-	"Requires.features":  items(MaxFeatures, pattern(featurePattern.String())),
+	"Requires.isolation":       withDefault(enum(Isolations...), IsolationStrong),
+	"Requires.kernel":          pattern(kernelPattern.String()),
+	"Requires.cpu_model":       func(n *node) { n.Pattern, n.MaxLength = modelPattern.String(), maxModel },
+	"JobSpec.queue_timeout_ms": within(QueueRange),
+	"Facts.owner":              pattern(tokenPattern.String()),
+	"Facts.tenants":            items(maxTenants, pattern(`^(?:\*|[a-z0-9-]{1,40})$`)),
+	"Executor.tenants":         items(maxTenants, pattern(`^(?:\*|[a-z0-9-]{1,40})$`)),
+	"Requires.features":        items(MaxFeatures, pattern(featurePattern.String())),
 
 	"Outcome.exit_code":  func(n *node) { n.Maximum = 255 },
 	"Outcome.signal":     pattern(signalPattern.String()),

@@ -26,11 +26,13 @@ type Record struct {
 	NotBeforeUS int64 `json:"not_before_us,omitempty"`
 	// WallMS bounds how long an attempt may hold its lease without a result.
 	WallMS int64 `json:"wall_ms"`
+	// QueueTimeoutMS bounds the present wait, from QueuedUS; 0 in records of before there was one.
+	QueueTimeoutMS int64 `json:"queue_timeout_ms,omitempty"`
 	// Cancel is set when the client asked to cancel a running job.
 	Cancel bool `json:"cancel,omitempty"`
 	// Attempts are all of them, the newest last; its N is the fence token.
 	Attempts []Attempt `json:"attempts,omitempty"`
-	// Outcome and Result are set by the accepted attempt; Failure in state dead.
+	// Outcome and Result are set by the accepted attempt; Failure in the states dead and expired.
 	Outcome *Outcome `json:"outcome,omitempty"`
 	Result  *Object  `json:"result,omitempty"`
 	Archive *Object  `json:"archive,omitempty"`
@@ -61,6 +63,15 @@ type Attempt struct {
 	ClaimedUS int64    `json:"claimed_us"`
 	EndedUS   int64    `json:"ended_us,omitempty"`
 	Failure   *Failure `json:"failure,omitempty"`
+}
+
+// ExpiresUS is when a queued job's wait ends, in microseconds since the Unix
+// epoch; 0 if it never does.
+func (r *Record) ExpiresUS() int64 {
+	if r.State != StateQueued || r.QueueTimeoutMS == 0 {
+		return 0
+	}
+	return r.QueuedUS + r.QueueTimeoutMS*1000
 }
 
 // Current returns the attempt that holds the job, or nil unless it is running.

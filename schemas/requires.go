@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Ways to isolate a job.
@@ -39,19 +40,23 @@ type Requires struct {
 	Kernel string `json:"kernel,omitempty"`
 	// Features are CPU features as the kernel names them: avx2, sve, v.
 	Features []string `json:"features,omitempty"`
+	// CPUModel are words of the processor's name as the job sees it, in any case
+	// and order: "epyc 7763" fits "AMD EPYC 7763 64-Core Processor"; default any.
+	CPUModel string `json:"cpu_model,omitempty"`
 	// Labels must all be on the executor, with these values.
 	Labels map[string]string `json:"labels,omitempty"`
 	// Executor is the id of the one executor that may run the job.
 	Executor string `json:"executor,omitempty"`
 }
 
-// Canonical returns r with the order and repetition of features removed, so
-// that equal requirements are equal values in JSON.
+// Canonical returns r without the order and repetition of features and of words
+// of the CPU's name, so that equal requirements are equal values in JSON.
 func (r Requires) Canonical() Requires {
 	r.Features = slices.Compact(slices.Sorted(slices.Values(r.Features)))
 	if len(r.Features) == 0 {
 		r.Features = nil
 	}
+	r.CPUModel = strings.Join(slices.Compact(slices.Sorted(slices.Values(modelWords(r.CPUModel)))), " ")
 	r.Labels = maps.Clone(r.Labels)
 	if len(r.Labels) == 0 {
 		r.Labels = nil
@@ -84,16 +89,36 @@ func (r Requires) SatisfiedBy(f Facts) bool {
 }
 
 func (r Requires) satisfiedByOffering(o Offering) bool {
-	return r.Arch == o.Arch &&
-		(r.Isolation == o.Isolation || r.Isolation == IsolationStrong && (o.Isolation == IsolationVM || o.Isolation == IsolationGVisor)) &&
+	return r.usable(o) &&
 		(r.Accel == "" || r.Accel == o.Accel) &&
 		kernelFits(r.Kernel, o.Kernel) &&
+		modelFits(r.CPUModel, o.CPUModel) &&
 		!slices.ContainsFunc(r.Features, func(want string) bool { return !slices.Contains(o.Features, want) })
+}
+
+// usable: the job could run in such a machine, if that had what else it requires.
+func (r Requires) usable(o Offering) bool {
+	return r.Arch == o.Arch &&
+		(r.Isolation == o.Isolation || r.Isolation == IsolationStrong && (o.Isolation == IsolationVM || o.Isolation == IsolationGVisor))
 }
 
 func kernelFits(want, have string) bool {
 	rest, ok := strings.CutPrefix(have, want)
 	return ok && (want == "" || rest == "" || !isDigit(rest[0]))
+}
+
+func modelFits(want, have string) bool {
+	if want == "" {
+		return true
+	}
+	words := modelWords(have)
+	return !slices.ContainsFunc(modelWords(want), func(w string) bool { return !slices.Contains(words, w) })
+}
+
+// modelWords takes a processor's name apart: "Intel(R) Xeon(R) Gold 6342" is
+// intel, r, xeon, r, gold, 6342.
+func modelWords(name string) []string {
+	return strings.FieldsFunc(strings.ToLower(name), func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) })
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }

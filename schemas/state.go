@@ -12,7 +12,7 @@ const (
 	StateSucceeded State = "succeeded" // the program ended with exit code 0
 	StateFailed    State = "failed"    // the program did not: exit code, signal or limit
 	StateCancelled State = "cancelled" // the client asked for it
-	StateExpired   State = "expired"   // it waited longer than it may
+	StateExpired   State = "expired"   // no executor took it within its queue timeout
 	StateDead      State = "dead"      // the platform could not run it
 )
 

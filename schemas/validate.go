@@ -23,6 +23,7 @@ const (
 	MaxLabelBytes  = 63
 	MaxFeatures    = 64
 	MaxKeyBytes    = 128 // idempotency key
+	maxModel       = 64
 
 	// MaxArgBytes bounds args, entrypoint and env together, in bytes of JSON: they
 	// travel to the guest in one message.
@@ -37,6 +38,7 @@ var (
 	keyPattern     = regexp.MustCompile(`^[ -~]{1,128}$`)
 	labelPattern   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$`)
 	featurePattern = regexp.MustCompile(`^[a-z0-9_.-]{1,32}$`)
+	modelPattern   = regexp.MustCompile(`^[ -~]*[A-Za-z0-9][ -~]*$`)
 	kernelPattern  = regexp.MustCompile(`^[0-9][A-Za-z0-9._+~-]{0,63}$`)
 	modePattern    = regexp.MustCompile(`^0?[0-7]{3}$`)
 )
@@ -59,6 +61,9 @@ func (s JobSpec) Validate() []Problem {
 	s.Requires.validate(&ps, "/requires")
 	if s.Lane != "" && !validLane(s.Lane) {
 		ps.add("/lane", "%s", wantOneOf(s.Lane, []string{LaneInteractive, LaneBatch}))
+	}
+	if v := s.QueueTimeoutMS; v != 0 && (v < QueueRange.Min || v > QueueRange.Max) {
+		ps.add("/queue_timeout_ms", "want %d to %d milliseconds; it is %d", QueueRange.Min, QueueRange.Max, v)
 	}
 	validateLabels(&ps, "/labels", s.Labels)
 	if s.IdempotencyKey != "" && !keyPattern.MatchString(s.IdempotencyKey) {

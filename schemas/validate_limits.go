@@ -74,6 +74,9 @@ func (r Requires) validate(ps *problems, at pointer) {
 	if r.Kernel != "" && !kernelPattern.MatchString(r.Kernel) {
 		ps.add(at.member("kernel"), "want the beginning of a kernel release, such as 6.1")
 	}
+	if r.CPUModel != "" && (len(r.CPUModel) > maxModel || !modelPattern.MatchString(r.CPUModel)) {
+		ps.add(at.member("cpu_model"), "want words of the CPU's name, such as epyc 7763: 1 to 64 printable ASCII characters with a letter or digit")
+	}
 	if r.Executor != "" && !ValidToken(r.Executor) {
 		ps.add(at.member("executor"), "want an executor's id, 1 to 40 of a-z, 0-9 and -")
 	}

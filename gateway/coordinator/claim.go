@@ -64,7 +64,7 @@ func (c *Coordinator) answerClaim(ctx context.Context, executor string, claim sc
 			c.log.Warn("claim of a job that the executor may not run", "executor", executor, "job", claim.Job)
 		}
 		return schemas.ClaimReply{Answer: schemas.Answer(no)}, nil
-	case errors.Is(err, errSpecGone) || errors.Is(err, ErrRecordTooLarge):
+	case errors.Is(err, errSpecGone) || errors.Is(err, ErrRecordTooLarge) || errors.Is(err, errNotNamed):
 		return c.bury(ctx, rec, err)
 	case err != nil:
 		return schemas.ClaimReply{}, err
@@ -74,6 +74,9 @@ func (c *Coordinator) answerClaim(ctx context.Context, executor string, claim sc
 
 // errGranted: this very claim was granted before.
 var errGranted = errors.New("granted already")
+
+// errNotNamed: nobody else may run the job, and this executor's owner does not let the tenant.
+var errNotNamed = errors.New("the owner of the executor that the job names does not let this tenant name it")
 
 // mayClaim says why the claim is not to be granted now, or nothing.
 func (c *Coordinator) mayClaim(rec *schemas.Record, facts schemas.Facts, claim schemas.Claim) (bool, error) {
@@ -86,6 +89,8 @@ func (c *Coordinator) mayClaim(rec *schemas.Record, facts schemas.Facts, claim s
 		return false, refusal(schemas.AnswerGone)
 	case !rec.Needs.SatisfiedBy(facts):
 		return false, refusal(schemas.AnswerNotYou)
+	case rec.Needs.Executor != "" && !facts.NamedBy(rec.Tenant):
+		return false, errNotNamed
 	case rec.NotBeforeUS > c.cfg.Now().UnixMicro():
 		// An offer from before its last attempt: it will be offered again.
 		return false, refusal(schemas.AnswerBusy)
@@ -116,14 +121,19 @@ func (c *Coordinator) grant(ctx context.Context, rec schemas.Record, spec *schem
 }
 
 // bury ends a job that can never be claimed: its specification is no longer
-// there, or its record has no room for an attempt. Its offer would block others.
+// there, its record has no room for an attempt, or the one executor that it names
+// is not for its tenant. Its offer would block others.
 func (c *Coordinator) bury(ctx context.Context, rec schemas.Record, cause error) (schemas.ClaimReply, error) {
 	rec, err := c.change(ctx, rec.Tenant, rec.ID, func(rec *schemas.Record) error {
 		if rec.State != schemas.StateQueued {
 			return refusal(schemas.AnswerBusy)
 		}
 		rec.State, rec.EndedUS = schemas.StateDead, c.cfg.Now().UnixMicro()
-		rec.Failure = schemas.NewFailure(schemas.FailInternal, cause.Error())
+		code := schemas.FailInternal
+		if errors.Is(cause, errNotNamed) {
+			code = schemas.FailCapacity
+		}
+		rec.Failure = schemas.NewFailure(code, cause.Error())
 		if errors.Is(cause, ErrRecordTooLarge) {
 			rec.Labels = nil // the failure needs room, too
 		}
@@ -132,6 +142,9 @@ func (c *Coordinator) bury(ctx context.Context, rec schemas.Record, cause error)
 	var no refusal
 	if err != nil && !errors.As(err, &no) {
 		return schemas.ClaimReply{}, err
+	}
+	if err == nil {
+		c.ended(rec)
 	}
 	c.log.Error("job that cannot be claimed", "job", rec.ID, "err", cause)
 	return schemas.ClaimReply{Answer: schemas.AnswerGone}, nil

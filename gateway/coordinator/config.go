@@ -30,10 +30,12 @@ type Config struct {
 	MaxAttempts int
 	// MaxHandbacks is how many attempts that executors handed back are not counted; default 10.
 	MaxHandbacks int
-	// MaxQueued bounds a tenant's queued jobs, MaxPools its distinct
-	// requirements among jobs that have not ended; defaults 100,000 and 64.
+	// MaxQueued bounds a tenant's queued jobs, MaxPools its distinct requirements
+	// among jobs that have not ended, or did within PoolIdle; defaults 100,000 and 128.
 	MaxQueued, MaxPools int
-	Log                 *slog.Logger
+	// PoolIdle is how long a pool stays that has no jobs, or no executors; default 10 min.
+	PoolIdle time.Duration
+	Log      *slog.Logger
 	// Metrics is where the coordinator registers its metrics; nil for nowhere.
 	Metrics prometheus.Registerer
 	// Now is the clock; default time.Now. Leases need its monotonic reading.
@@ -51,7 +53,8 @@ func (c Config) withDefaults() (Config, error) {
 	defaultTo(&c.MaxAttempts, 3)
 	defaultTo(&c.MaxHandbacks, 10)
 	defaultTo(&c.MaxQueued, 100_000)
-	defaultTo(&c.MaxPools, 64)
+	defaultTo(&c.MaxPools, 128)
+	defaultTo(&c.PoolIdle, 10*time.Minute)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

@@ -76,6 +76,7 @@ func (c *Coordinator) Run(ctx context.Context) error {
 	keep("consume events", func(ctx context.Context) error { return c.queue.ConsumeEvents(ctx, c.event) })
 	keep("watch leases", c.watchLeases)
 	keep("promote", c.promote)
+	keep("expire", c.expireQueued)
 	keep("reconcile", c.reconcileEvery)
 	err := group.Wait()
 	close(c.stopped)

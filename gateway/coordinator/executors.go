@@ -27,13 +27,26 @@ func (c *Coordinator) hello(ctx context.Context, executor string, body []byte) (
 		return nil, err
 	}
 	c.log.Info("executor registered", "executor", executor, "instance", facts.Instance, "slots", facts.Slots, "kinds", len(facts.Offers))
-	c.register(facts, rev)
+	c.register(registration{Facts: facts}, rev)
 	return schemas.HelloReply{BeatMS: c.cfg.Beat.Milliseconds(), LeaseMS: c.cfg.Lease.Milliseconds(), Pools: c.fleet.pools(executor)}, nil
 }
 
-func (c *Coordinator) register(facts schemas.Facts, rev uint64) {
-	if c.fleet.register(facts, rev) {
+func (c *Coordinator) register(r registration, rev uint64) {
+	if c.fleet.register(r, rev) {
 		c.fleetChanged()
+	}
+}
+
+// lost writes down when an executor was last heard. It may have come back
+// meanwhile, or another gateway wrote it: then nothing is written.
+func (c *Coordinator) lost(ctx context.Context, l loss) {
+	c.log.Warn("executor lost", "executor", l.Executor, "silent_for", c.cfg.Lease)
+	data, err := json.Marshal(l.registration)
+	if err == nil {
+		_, err = c.queue.Execs.Update(ctx, l.Executor, data, l.rev)
+	}
+	if err != nil && !errors.Is(err, jobqueue.ErrConflict) {
+		c.log.Warn("loss not written down", "executor", l.Executor, "err", err)
 	}
 }
 
@@ -70,12 +83,12 @@ func (c *Coordinator) watchExecutors(ctx context.Context) error {
 			}
 			return
 		}
-		facts, err := decodeFacts(e.Key, e.Value)
+		r, err := decodeRegistration(e.Key, e.Value)
 		if err != nil {
 			c.log.Error("executor skipped", "executor", e.Key, "err", err)
 			return
 		}
-		c.register(facts, e.Revision)
+		c.register(r, e.Revision)
 	}
 	return c.queue.Execs.Watch(ctx, each, nil)
 }
@@ -104,12 +117,12 @@ func (c *Coordinator) known(ctx context.Context, executor string) (schemas.Facts
 	if err != nil {
 		return schemas.Facts{}, false, err
 	}
-	facts, err := decodeFacts(executor, e.Value)
+	r, err := decodeRegistration(executor, e.Value)
 	if err != nil {
 		return schemas.Facts{}, false, err
 	}
-	c.register(facts, e.Revision)
-	return facts, true, nil
+	c.register(r, e.Revision)
+	return r.Facts, true, nil
 }
 
 // Executors lists all that ever registered, by id.
@@ -139,20 +152,4 @@ func (c *Coordinator) Archs(needs schemas.Requires) []string {
 		return live
 	}
 	return known
-}
-
-// Waiting says why a queued job waits, when it is not only its turn.
-func (c *Coordinator) Waiting(rec schemas.Record) string {
-	if rec.State != schemas.StateQueued {
-		return ""
-	}
-	switch known, live := c.CanRun(rec.Needs); {
-	case known == 0:
-		return "no executor is known that has what the job requires"
-	case live == 0:
-		return "no executor that has what the job requires is connected now"
-	case rec.NotBeforeUS > c.cfg.Now().UnixMicro():
-		return "its last attempt failed; it is tried again soon"
-	}
-	return ""
 }

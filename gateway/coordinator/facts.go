@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"github.com/program-explorer/pe/schemas"
@@ -17,4 +18,24 @@ func decodeFacts(executor string, body []byte) (schemas.Facts, error) {
 		return f, fmt.Errorf("facts are of executor %.80q", f.Executor)
 	}
 	return f, nil
+}
+
+// registration is an executor's entry in the bucket.
+type registration struct {
+	schemas.Facts
+	// LostUS is set once a gateway has lost the executor, to when it was last heard:
+	// a gateway that starts later must not take it to be there.
+	LostUS int64 `json:"lost_us,omitempty"`
+}
+
+func decodeRegistration(executor string, value []byte) (r registration, err error) {
+	if err := json.Unmarshal(value, &r); err != nil {
+		return r, fmt.Errorf("decode registration: %w", err)
+	}
+	facts, err := json.Marshal(r.Facts)
+	if err != nil {
+		return r, fmt.Errorf("decode registration: %w", err)
+	}
+	r.Facts, err = decodeFacts(executor, facts)
+	return r, err
 }

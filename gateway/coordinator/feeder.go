@@ -24,7 +24,9 @@ type feeder struct {
 	tickets map[string]*ticket
 	pools   map[string]*pool
 	delayed delays
-	wake    chan struct{}
+	// expiring are all tickets whose wait ends some time.
+	expiring deadlines
+	wake     chan struct{}
 }
 
 // ticket is a queued job.
@@ -38,6 +40,10 @@ type ticket struct {
 	at   whereabouts
 	// offeredAt is when it was last given to offer.
 	offeredAt time.Time
+	// expires is when its wait ends, in microseconds since the Unix epoch, or 0;
+	// index is its place among those that do.
+	expires int64
+	index   int
 }
 
 type whereabouts uint8
@@ -93,6 +99,7 @@ func (f *feeder) note(key string, rec *schemas.Record, rev uint64) {
 		t := &ticket{key: key, rev: rev, due: time.UnixMicro(rec.NotBeforeUS),
 			place: jobqueue.Place{Pool: rec.Pool, Lane: rec.Lane, Tenant: rec.Tenant, Job: rec.ID}}
 		f.tickets[key] = t
+		f.expiring.add(t, rec.ExpiresUS())
 		f.pool(rec.Pool, rec.Needs)
 		f.enqueue(t)
 	}
@@ -142,6 +149,7 @@ func (f *feeder) drop(t *ticket) {
 		l.left(t)
 	}
 	delete(f.tickets, t.key)
+	f.expiring.remove(t)
 }
 
 // feed offers as much of a pool as it should.
@@ -205,7 +213,40 @@ func (f *feeder) settle(t *ticket, err error) {
 	}
 }
 
-// ready takes note that a pool's consumers are there, or could not be made.
+// made takes note that a pool's consumers are there: executors may be told.
+func (f *feeder) made(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if p := f.pools[name]; p != nil {
+		p.exists = true
+	}
+}
+
+// count is how many pools there are, and whether this is one.
+func (f *feeder) count(name string) (n int, exists bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.pools), f.pools[name] != nil
+}
+
+// overdue returns up to most jobs whose wait is over. Those that are still queued
+// a while later are returned again.
+func (f *feeder) overdue(most int) (over []jobqueue.Place) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.now()
+	for len(over) < most && len(f.expiring) > 0 && f.expiring[0].expires <= now.UnixMicro() {
+		t := f.expiring[0]
+		over = append(over, t.place)
+		f.expiring.remove(t)
+		f.expiring.add(t, now.Add(overdueAgain).UnixMicro())
+	}
+	return over
+}
+
+const overdueAgain = 5 * time.Second
+
+// ready takes note that a pool can be fed, or could not be made.
 func (f *feeder) ready(name string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -369,19 +410,4 @@ func (f *feeder) offeredFor(name, laneName string, long time.Duration) []jobqueu
 		}
 	}
 	return old
-}
-
-// delays is a heap of tickets, the earliest first.
-type delays []*ticket
-
-func (d delays) Len() int           { return len(d) }
-func (d delays) Less(i, j int) bool { return d[i].due.Before(d[j].due) }
-func (d delays) Swap(i, j int)      { d[i], d[j] = d[j], d[i] }
-func (d *delays) Push(x any)        { *d = append(*d, x.(*ticket)) }
-func (d *delays) Pop() any {
-	old := *d
-	t := old[len(old)-1]
-	old[len(old)-1] = nil
-	*d = old[:len(old)-1]
-	return t
 }

@@ -34,31 +34,38 @@ type member struct {
 	seenUS int64
 	beat   schemas.Beat
 	lost   bool
-	// pools as last told.
-	pools []string
+	// pools as last told, with the executor's priority for each.
+	pools map[string]int
 }
 
 func newFleet(now func() time.Time) *fleet {
 	return &fleet{now: now, members: map[string]*member{}}
 }
 
-// register takes facts from the bucket. It reports whether they are news.
-func (f *fleet) register(facts schemas.Facts, rev uint64) bool {
+// register takes a registration from the bucket. It reports whether it is news.
+func (f *fleet) register(r registration, rev uint64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	m := f.members[facts.Executor]
+	m := f.members[r.Executor]
 	if m != nil && m.rev >= rev {
+		return false
+	}
+	if m != nil && r.LostUS != 0 && m.facts.Instance == r.Instance {
+		m.rev = rev // another gateway missed it; this one listens itself
 		return false
 	}
 	if m == nil {
 		m = &member{}
-		f.members[facts.Executor] = m
+		f.members[r.Executor] = m
 	}
-	if m.facts.Instance != facts.Instance {
+	if m.facts.Instance != r.Instance {
 		m.beat = schemas.Beat{}
 	}
-	m.facts, m.rev, m.lost = facts, rev, false
+	m.facts, m.rev, m.lost = r.Facts, rev, r.LostUS != 0
 	m.seen, m.seenUS = f.now(), f.now().UnixMicro()
+	if m.lost {
+		m.seenUS = r.LostUS
+	}
 	return true
 }
 
@@ -88,16 +95,22 @@ func (f *fleet) heard(executor string, beat schemas.Beat) (known, news bool) {
 	return true, news
 }
 
+// loss is an executor that was lost, and when it was last heard.
+type loss struct {
+	registration
+	rev uint64
+}
+
 // expire marks executors as lost for which expired says so, and returns those
 // that were not lost before.
-func (f *fleet) expire(expired func(seen time.Time) bool) []string {
+func (f *fleet) expire(expired func(seen time.Time) bool) []loss {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var lost []string
-	for id, m := range f.members {
+	var lost []loss
+	for _, m := range f.members {
 		if !m.lost && expired(m.seen) {
 			m.lost = true
-			lost = append(lost, id)
+			lost = append(lost, loss{registration{m.facts, m.seenUS}, m.rev})
 		}
 	}
 	return lost
@@ -109,7 +122,7 @@ func (f *fleet) forgotten(long time.Duration) map[string]uint64 {
 	defer f.mu.Unlock()
 	all := map[string]uint64{}
 	for id, m := range f.members {
-		if m.lost && f.now().Sub(m.seen) > long {
+		if m.lost && f.now().UnixMicro()-m.seenUS > long.Microseconds() {
 			all[id] = m.rev
 		}
 	}
@@ -151,15 +164,23 @@ func (f *fleet) capacity(needs schemas.Requires) (known, live, slots int) {
 	return known, live, slots
 }
 
-// assign works out which pools every executor is to serve, and returns those
-// for whom that has changed.
-func (f *fleet) assign(pools map[string]schemas.Requires) map[string][]string {
+// able lists the executors that could run a job with these needs, those that
+// were seen last first.
+func (f *fleet) able(needs schemas.Requires) []schemas.Executor {
+	able := slices.DeleteFunc(f.list(), func(e schemas.Executor) bool { return !needs.SatisfiedBy(e.Facts) })
+	slices.SortStableFunc(able, func(a, b schemas.Executor) int { return cmp.Compare(b.SeenUS, a.SeenUS) })
+	return able
+}
+
+// assign works out which pools every executor is to serve, with which priority,
+// and returns those for whom that has changed.
+func (f *fleet) assign(pools map[string]schemas.Requires) map[string]map[string]int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	changed := map[string][]string{}
+	changed := map[string]map[string]int{}
 	for id, m := range f.members {
 		serves := m.serves(pools)
-		if !slices.Equal(serves, m.pools) {
+		if !maps.Equal(serves, m.pools) {
 			m.pools = serves
 			changed[id] = serves
 		}
@@ -167,23 +188,24 @@ func (f *fleet) assign(pools map[string]schemas.Requires) map[string][]string {
 	return changed
 }
 
-func (m *member) serves(pools map[string]schemas.Requires) []string {
-	serves := []string{}
-	for _, name := range slices.Sorted(maps.Keys(pools)) {
-		if pools[name].SatisfiedBy(m.facts) {
-			serves = append(serves, name)
+func (m *member) serves(pools map[string]schemas.Requires) map[string]int {
+	serves := map[string]int{}
+	for name, needs := range pools {
+		if needs.SatisfiedBy(m.facts) {
+			serves[name] = needs.Surplus(m.facts)
 		}
 	}
 	return serves
 }
 
-func (f *fleet) pools(executor string) []string {
+// pools are never changed once they are told: assign puts others in their place.
+func (f *fleet) pools(executor string) map[string]int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if m := f.members[executor]; m != nil && m.pools != nil {
 		return m.pools
 	}
-	return []string{}
+	return map[string]int{}
 }
 
 func (m *member) state() string {

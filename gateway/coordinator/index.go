@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/program-explorer/pe/schemas"
 )
@@ -45,6 +46,9 @@ type tenantJobs struct {
 	ordered []*entry
 	queued  int
 	pools   map[string]int // of jobs that have not ended
+	// lately is when a job of a pool last ended, in microseconds since the Unix
+	// epoch: the pool lives on for a while.
+	lately map[string]int64
 }
 
 // hearer gets the newest record of a job; older ones that it did not fetch are dropped.
@@ -75,7 +79,9 @@ func (s *state) learn(rec schemas.Record, rev uint64) {
 	s.count(t, e.rec, -1)
 	old := e.state
 	e.rev, e.state, e.rec = rev, rec.State, nil
-	if !rec.State.Terminal() {
+	if rec.State.Terminal() {
+		t.lately[rec.Pool] = max(t.lately[rec.Pool], rec.EndedUS)
+	} else {
 		e.rec = &rec
 	}
 	s.count(t, e.rec, +1)
@@ -107,7 +113,7 @@ func (s *state) forget(key string, rev uint64) {
 func (s *state) tenant(name string) *tenantJobs {
 	t := s.tenants[name]
 	if t == nil {
-		t = &tenantJobs{pools: map[string]int{}}
+		t = &tenantJobs{pools: map[string]int{}, lately: map[string]int64{}}
 		s.tenants[name] = t
 	}
 	return t
@@ -165,13 +171,24 @@ func (s *state) live(key string) (schemas.Record, uint64, bool) {
 	return schemas.Record{}, 0, false
 }
 
-// usage is how many jobs of a tenant are queued, and how many jobs that have
-// not ended use the pool, and how many pools they use.
-func (s *state) usage(tenant, pool string) (queued, inPool, pools int) {
+// usage is how many jobs of a tenant are queued, and how many pools its jobs use
+// that have not ended, or did less than idle ago; uses says whether the pool is
+// one of these.
+func (s *state) usage(tenant, pool string, idle time.Duration) (queued int, uses bool, pools int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tenant(tenant)
-	return t.queued, t.pools[pool], len(t.pools)
+	since := s.feeder.now().Add(-idle).UnixMicro()
+	pools = len(t.pools)
+	for name, ended := range t.lately {
+		switch {
+		case ended < since:
+			delete(t.lately, name)
+		case t.pools[name] == 0:
+			pools++
+		}
+	}
+	return t.queued, t.pools[pool] > 0 || t.lately[pool] != 0, pools
 }
 
 // hear begins to hear a job's records, from the one on that is returned: nil of

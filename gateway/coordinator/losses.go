@@ -44,8 +44,8 @@ func (c *Coordinator) watchLeases(ctx context.Context) error {
 func (c *Coordinator) checkLeases(ctx context.Context, clock *leaseClock) {
 	now := c.cfg.Now()
 	lost := c.fleet.expire(func(seen time.Time) bool { return clock.expired(now, seen) })
-	for _, executor := range lost {
-		c.log.Warn("executor lost", "executor", executor, "silent_for", c.cfg.Lease)
+	for _, l := range lost {
+		c.later(func(ctx context.Context) { c.lost(ctx, l) })
 	}
 	if len(lost) > 0 {
 		c.fleetChanged()

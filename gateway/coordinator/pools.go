@@ -40,8 +40,12 @@ func (c *Coordinator) prepare(pool string, needs schemas.Requires) {
 		if err != nil {
 			c.log.Warn("pool not made; trying again", "pool", pool, "err", err)
 		}
+		if err == nil {
+			// Before the first offer: the executor that fits best should wait for it by then.
+			c.feeder.made(pool)
+			c.fleetChanged()
+		}
 		c.feeder.ready(pool, err)
-		c.fleetChanged()
 	})
 }
 
@@ -167,7 +171,11 @@ func (c *Coordinator) unstick(ctx context.Context, pool, lane string) error {
 		return nil
 	}
 	idle, err := c.queue.Idle(ctx, pool, lane)
-	if err != nil || !idle.Waiting {
+	if errors.Is(err, jobqueue.ErrNotFound) {
+		// Another gateway retired the pool in the moment in which it was made.
+		return c.queue.EnsurePool(ctx, pool)
+	}
+	if err != nil || idle.Pulls == 0 {
 		return err
 	}
 	if idle.Unacked {
@@ -196,14 +204,11 @@ func (c *Coordinator) removeStray(ctx context.Context, place jobqueue.Place) err
 	return nil
 }
 
-// poolIdle is how long a pool without jobs, or without executors, stays.
-const poolIdle = time.Hour
-
 // retire removes pools that nobody needs or serves: their offers, their
 // consumers, their entry. Jobs that still wait make the pool anew once
 // somebody comes who could serve it.
 func (c *Coordinator) retire(ctx context.Context) {
-	for _, pool := range c.feeder.idle(poolIdle) {
+	for _, pool := range c.feeder.idle(c.cfg.PoolIdle) {
 		err := c.queue.Pools.Delete(ctx, pool, 0)
 		if err == nil {
 			err = c.queue.DropPool(ctx, pool)

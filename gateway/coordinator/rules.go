@@ -68,6 +68,16 @@ func (r rules) mayRetry(rec *schemas.Record, f *schemas.Failure) bool {
 	return f.Retryable && counted < r.maxAttempts
 }
 
+// expire ends a job whose wait is over. It reports whether it was.
+func (rules) expire(rec *schemas.Record, now time.Time, why string) bool {
+	if at := rec.ExpiresUS(); at == 0 || now.UnixMicro() < at {
+		return false
+	}
+	rec.State, rec.EndedUS = schemas.StateExpired, now.UnixMicro()
+	rec.Failure = schemas.NewFailure(schemas.FailCapacity, why)
+	return true
+}
+
 // cancel ends a queued job, and asks a running one to end. It reports whether
 // there is something to write.
 func (rules) cancel(rec *schemas.Record, now time.Time) bool {

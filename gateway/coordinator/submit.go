@@ -86,6 +86,7 @@ func newRecord(now time.Time, s Submission) (rec schemas.Record, spec []byte, er
 		CreatedUS:      now.UnixMicro(),
 		QueuedUS:       now.UnixMicro(),
 		WallMS:         s.Spec.Limits.WallMS,
+		QueueTimeoutMS: s.Spec.QueueTimeoutMS,
 	}
 	if rec.IdempotencyKey == "" {
 		rec.ID, err = schemas.NewJobID(now, rand.Reader)
@@ -121,6 +122,10 @@ func (f *fixed) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// maxAllPools bounds the pools of all tenants: every heartbeat's answer lists
+// those that its executor serves.
+const maxAllPools = 4096
+
 // admit refuses what would let one tenant fill the queue, and records without
 // room for what comes later.
 func (c *Coordinator) admit(rec *schemas.Record) error {
@@ -131,12 +136,16 @@ func (c *Coordinator) admit(rec *schemas.Record) error {
 	if err != nil {
 		return err
 	}
-	queued, inPool, pools := c.state.usage(rec.Tenant, rec.Pool)
+	queued, uses, pools := c.state.usage(rec.Tenant, rec.Pool, c.cfg.PoolIdle)
 	if queued >= c.cfg.MaxQueued {
 		return fmt.Errorf("%w: %d are, at most %d may be", ErrTooMany, queued, c.cfg.MaxQueued)
 	}
-	if inPool == 0 && pools >= c.cfg.MaxPools {
-		return fmt.Errorf("%w: with %d different requirements, at most %d may be", ErrTooMany, pools, c.cfg.MaxPools)
+	if !uses && pools >= c.cfg.MaxPools {
+		return fmt.Errorf("%w: %d different requirements are in use, or were less than %s ago; at most %d may be",
+			ErrTooMany, pools, c.cfg.PoolIdle, c.cfg.MaxPools)
+	}
+	if n, exists := c.feeder.count(rec.Pool); !exists && n >= maxAllPools {
+		return fmt.Errorf("%w: all tenants together use %d different requirements", ErrTooMany, n)
 	}
 	return nil
 }

@@ -110,6 +110,9 @@ func (q *Queue) serve(ctx context.Context, subject, group string, accept func(st
 	work := newWorkers(requestsAtOnce)
 	take := func(msg *nats.Msg) {
 		who, err := accept(msg.Subject)
+		if err == nil && msg.Header.Get("Status") != "" {
+			err = errors.New("it is the server's answer to a pull, sent here by somebody")
+		}
 		if err == nil && len(msg.Data) > schemas.MaxControlBytes {
 			err = fmt.Errorf("request has %d bytes, at most %d allowed", len(msg.Data), schemas.MaxControlBytes)
 		}

@@ -83,15 +83,18 @@ func (q *Queue) TakeBack(ctx context.Context, p Place) error {
 
 // Idle is how a lane's consumer stands to the offers in its stream.
 type Idle struct {
-	// Waiting pulls lie at the server: an offer would be delivered at once.
-	Waiting bool
+	// Pulls lie at the server: an offer would be delivered at once.
+	Pulls int
 	// Unacked offers were delivered and will be again, after [AckWait].
 	Unacked bool
 }
 
-// Idle looks at a pool's lane.
+// Idle looks at a pool's lane; [ErrNotFound] if it has no consumer.
 func (q *Queue) Idle(ctx context.Context, pool, lane string) (Idle, error) {
 	consumer, err := q.js.Consumer(ctx, schemas.StreamJobs, schemas.ConsumerName(pool, lane))
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		err = ErrNotFound
+	}
 	if err != nil {
 		return Idle{}, fmt.Errorf("look at pool %s: %w", pool, err)
 	}
@@ -99,18 +102,7 @@ func (q *Queue) Idle(ctx context.Context, pool, lane string) (Idle, error) {
 	if err != nil {
 		return Idle{}, fmt.Errorf("look at pool %s: %w", pool, err)
 	}
-	return Idle{Waiting: info.NumWaiting > 0, Unacked: info.NumAckPending > 0}, nil
-}
-
-func (q *Queue) purge(ctx context.Context, subject string) error {
-	stream, err := q.js.Stream(ctx, schemas.StreamJobs)
-	if err == nil {
-		err = stream.Purge(ctx, jetstream.WithPurgeSubject(subject))
-	}
-	if err != nil {
-		return fmt.Errorf("take back offers %s: %w", subject, err)
-	}
-	return nil
+	return Idle{Pulls: info.NumWaiting, Unacked: info.NumAckPending > 0}, nil
 }
 
 // AckWait is how long an executor may take from an offer's delivery to its
@@ -119,6 +111,9 @@ const AckWait = 20 * time.Second
 
 // lanes of every pool, the first served first.
 var lanes = [...]string{schemas.LaneInteractive, schemas.LaneBatch}
+
+// priorityGroup is the one group of pulls that every consumer has.
+const priorityGroup = "fit"
 
 // EnsurePool makes the consumers of a pool, one for each lane. Only gateways may.
 func (q *Queue) EnsurePool(ctx context.Context, pool string) error {
@@ -135,6 +130,9 @@ func (q *Queue) EnsurePool(ctx context.Context, pool string) error {
 			MaxAckPending: 10_000,
 			MaxWaiting:    10_000,
 			Replicas:      q.cfg.Replicas,
+			// Of the pulls that wait, those with the lowest number are served first.
+			PriorityPolicy: jetstream.PriorityPolicyPrioritized,
+			PriorityGroups: []string{priorityGroup},
 		})
 		if err != nil {
 			return fmt.Errorf("make pool %s: %w", pool, err)
@@ -143,15 +141,22 @@ func (q *Queue) EnsurePool(ctx context.Context, pool string) error {
 	return nil
 }
 
-// DropPool takes back all offers of a pool and deletes its consumers.
+// DropPool deletes a pool's consumers and then takes back its offers, which
+// nobody can get any more.
 func (q *Queue) DropPool(ctx context.Context, pool string) error {
 	for _, lane := range lanes {
-		if err := q.purge(ctx, schemas.OfferFilter(pool, lane)); err != nil {
-			return err
-		}
 		err := q.js.DeleteConsumer(ctx, schemas.StreamJobs, schemas.ConsumerName(pool, lane))
 		if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 			return fmt.Errorf("delete consumer of pool %s: %w", pool, err)
+		}
+		left, err := q.Offered(ctx, pool, lane)
+		if err != nil {
+			return err
+		}
+		for _, place := range left {
+			if err := q.TakeBack(ctx, place); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -86,7 +86,7 @@ func TestPullInteractiveFirst(t *testing.T) {
 	offer(t, q, batch)
 	offer(t, q, interactive)
 	puller := s.Executor(t, "e1", nil).NewPuller()
-	puller.SetPools([]string{"a", "b"})
+	puller.SetPools(map[string]int{"a": 0, "b": 0})
 	for _, want := range []jobqueue.Place{interactive, batch} {
 		o := next(t, puller)
 		if o.Place != want {
@@ -105,8 +105,8 @@ func TestNakComesAgain(t *testing.T) {
 	ensurePool(t, q, "a")
 	p := place(t, "a", schemas.LaneInteractive)
 	one, two := s.Executor(t, "e1", nil).NewPuller(), s.Executor(t, "e2", nil).NewPuller()
-	one.SetPools([]string{"a"})
-	two.SetPools([]string{"a"})
+	one.SetPools(map[string]int{"a": 0})
+	two.SetPools(map[string]int{"a": 0})
 	offer(t, q, p)
 	if err := next(t, one).Nak(0); err != nil {
 		t.Fatal(err)
@@ -123,7 +123,7 @@ func TestAbandonedPulls(t *testing.T) {
 	q := s.Gateway(t, nil)
 	ensurePool(t, q, "a", "b", "c")
 	puller := s.Executor(t, "e1", nil).NewPuller()
-	puller.SetPools([]string{"a", "b", "c"})
+	puller.SetPools(map[string]int{"a": 0, "b": 0, "c": 0})
 	begin := time.Now()
 	for i := range 200 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%20)*100*time.Microsecond)
@@ -159,7 +159,7 @@ func TestPoolsMayChangeWhileWaiting(t *testing.T) {
 		}
 		got <- o
 	}()
-	puller.SetPools([]string{"late"}) // its consumer is not there yet
+	puller.SetPools(map[string]int{"late": 0}) // its consumer is not there yet
 	ensurePool(t, q, "late")
 	p := place(t, "late", schemas.LaneBatch)
 	offer(t, q, p)
@@ -174,7 +174,7 @@ func BenchmarkDelivery(b *testing.B) {
 	q := s.Gateway(b, nil)
 	ensurePool(b, q, "a")
 	puller := s.Executor(b, "e1", nil).NewPuller()
-	puller.SetPools([]string{"a"})
+	puller.SetPools(map[string]int{"a": 0})
 	var waits []time.Duration
 	for i := range b.N {
 		got := make(chan *jobqueue.Offer)

@@ -28,7 +28,7 @@ func TestTakeBackLeavesOtherOffers(t *testing.T) {
 	var pulling sync.WaitGroup
 	for range 8 {
 		puller := executor.NewPuller()
-		puller.SetPools([]string{"amd64-strong"})
+		puller.SetPools(map[string]int{"amd64-strong": 0})
 		pulling.Go(func() {
 			for {
 				o, err := puller.Next(ctx)
@@ -105,14 +105,14 @@ func TestIdle(t *testing.T) {
 	}
 	until(jobqueue.Idle{})
 	puller := server.Executor(t, "e1", nil).NewPuller()
-	puller.SetPools([]string{"amd64-strong"})
+	puller.SetPools(map[string]int{"amd64-strong": 0})
 	delivered := make(chan *jobqueue.Offer, 1)
 	go func() {
 		if o, err := puller.Next(t.Context()); err == nil {
 			delivered <- o
 		}
 	}()
-	until(jobqueue.Idle{Waiting: true})
+	until(jobqueue.Idle{Pulls: 1})
 	offer(t, q, place(t, "amd64-strong", schemas.LaneBatch))
 	o := <-delivered
 	until(jobqueue.Idle{Unacked: true})

@@ -1,0 +1,61 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/program-explorer/pe/internal/jobqueue"
+	"github.com/program-explorer/pe/schemas"
+)
+
+const (
+	expireEvery  = time.Second
+	expireAtOnce = 1000
+)
+
+// expireQueued ends the jobs that no executor took in time.
+func (c *Coordinator) expireQueued(ctx context.Context) error {
+	for pause(ctx, expireEvery) {
+		if !c.state.isLoaded() || c.queue.Healthy() != nil {
+			continue
+		}
+		for _, place := range c.feeder.overdue(expireAtOnce) {
+			if err := c.expire(ctx, place); err != nil && ctx.Err() == nil {
+				c.log.Warn("job not expired yet", "job", place.Job, "err", err)
+			}
+		}
+	}
+	return nil
+}
+
+// errNotOver: the job does not wait, or may wait on.
+var errNotOver = errors.New("the job's wait is not over")
+
+func (c *Coordinator) expire(ctx context.Context, place jobqueue.Place) error {
+	rec, err := c.change(ctx, place.Tenant, place.Job, func(rec *schemas.Record) error {
+		if !c.rules.expire(rec, c.cfg.Now(), c.whyExpired(*rec)) {
+			return errNotOver
+		}
+		return nil
+	})
+	if errors.Is(err, errNotOver) || isNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c.log.Info("job expired", "job", rec.ID)
+	c.ended(rec)
+	c.takeBack(rec)
+	return nil
+}
+
+func (c *Coordinator) whyExpired(rec schemas.Record) string {
+	text := fmt.Sprintf("no executor took the job within %s: ", time.Duration(rec.QueueTimeoutMS)*time.Millisecond)
+	if able := c.fleet.able(rec.Needs); !anyUp(able) {
+		return text + absence(able)
+	}
+	return text + "all that could were busy"
+}

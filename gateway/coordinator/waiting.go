@@ -1,0 +1,65 @@
+package coordinator
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/program-explorer/pe/schemas"
+)
+
+// Waiting says why a queued job waits, when it is not only its turn.
+func (c *Coordinator) Waiting(rec schemas.Record) string {
+	if rec.State != schemas.StateQueued {
+		return ""
+	}
+	able := c.fleet.able(rec.Needs)
+	switch {
+	case !anyUp(able):
+		return absence(able) + until(rec)
+	case rec.NotBeforeUS > c.cfg.Now().UnixMicro():
+		return "its last attempt failed; it is tried again soon"
+	}
+	return ""
+}
+
+func anyUp(able []schemas.Executor) bool {
+	for _, e := range able {
+		if e.State == executorUp {
+			return true
+		}
+	}
+	return false
+}
+
+// maxNamed bounds how many executors a line names.
+const maxNamed = 3
+
+// absence says who could run a job that nobody can run now.
+func absence(able []schemas.Executor) string {
+	if len(able) == 0 {
+		return "no executor is known that has what the job requires"
+	}
+	var names []string
+	for _, e := range able[:min(len(able), maxNamed)] {
+		if e.State == executorDraining {
+			names = append(names, e.Executor+" (takes no more jobs)")
+			continue
+		}
+		names = append(names, e.Executor+" (not seen since "+instant(e.SeenUS)+")")
+	}
+	if more := len(able) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	return "no executor that has what the job requires is connected now; it waits for " + strings.Join(names, ", ")
+}
+
+func until(rec schemas.Record) string {
+	at := rec.ExpiresUS()
+	if at == 0 {
+		return ""
+	}
+	return "; it expires at " + instant(at)
+}
+
+func instant(us int64) string { return time.UnixMicro(us).UTC().Format("2006-01-02 15:04:05 UTC") }
