@@ -24,6 +24,9 @@ type guest struct {
 	qemu    *qemu.Machine
 	session *session.Session
 	ready   guestproto.Ready
+	// machineID stays as long as the machine lives, like its name: a guest readies
+	// its next sandbox with both.
+	machineID string
 	// snap is what it was restored from; nil for one that booted.
 	snap  *snapshot.Snapshot
 	start string         // schemas.StartBooted and its like
@@ -41,7 +44,7 @@ type guest struct {
 func (h *Host) power(ctx context.Context, c qemu.Config, start func(context.Context, qemu.Config) (*qemu.Machine, error)) (*guest, error) {
 	living, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer context.AfterFunc(ctx, func() { end(context.Cause(ctx)) })()
-	g := &guest{host: h, user: h.users.take(), end: end}
+	g := &guest{host: h, user: h.users.take(), machineID: newMachineID(), end: end}
 	c.User = h.slotUser(g.user)
 	var err error
 	if g.qemu, err = start(living, c); err != nil {
@@ -55,7 +58,7 @@ func (h *Host) power(ctx context.Context, c qemu.Config, start func(context.Cont
 // identify gives the guest what no two machines may share, the time above all. A
 // restored guest is slow at first, and is told again until its clock is right.
 func (g *guest) identify(ctx context.Context) error {
-	fresh := func() (guestproto.Identity, error) { return freshIdentity(g.qemu.Instance()) }
+	fresh := func() (guestproto.Identity, error) { return freshIdentity(g.qemu.Instance(), g.machineID) }
 	if _, err := g.session.Settle(ctx, clockError, fresh); err != nil {
 		return fmt.Errorf("give the guest its identity: %w", err)
 	}
@@ -71,17 +74,19 @@ const (
 )
 
 // freshIdentity is made right before it is sent, because it holds the time.
-func freshIdentity(name string) (guestproto.Identity, error) {
-	random := make([]byte, seedBytes+16)
+func freshIdentity(name, machineID string) (guestproto.Identity, error) {
+	random := make([]byte, seedBytes)
 	if _, err := rand.Read(random); err != nil {
 		return guestproto.Identity{}, fmt.Errorf("read randomness for the guest: %w", err)
 	}
-	return guestproto.Identity{
-		Entropy:   random[:seedBytes],
-		ClockNS:   time.Now().UnixNano(),
-		Hostname:  name,
-		MachineID: hex.EncodeToString(random[seedBytes:]),
-	}, nil
+	return guestproto.Identity{Entropy: random, ClockNS: time.Now().UnixNano(), Hostname: name, MachineID: machineID}, nil
+}
+
+// newMachineID is as in /etc/machine-id.
+func newMachineID() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	return hex.EncodeToString(id[:])
 }
 
 func span(name string, start, end time.Time) schemas.Span {

@@ -98,7 +98,11 @@ func (r *Runner) makeWaiting(ctx context.Context, t *template, shape executor.Sh
 		disks.close()
 		return nil, r.blame(ctx, t.id, err)
 	}
-	if err := g.exercise(ctx, shape); err != nil {
+	err = g.exercise(ctx, shape)
+	if err == nil {
+		err = g.identify(ctx) // answered when the sandbox of the job is ready, too
+	}
+	if err != nil {
 		disks.close()
 		return nil, g.fail(err)
 	}

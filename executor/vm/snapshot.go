@@ -117,10 +117,8 @@ func (r *Runner) bake(shape executor.Shape, id string) snapshot.Bake {
 		}
 		// Nothing may write to the draft when this returns.
 		defer func() { err = errors.Join(err, g.close()) }()
-		if len(shape.Warmup) == 0 {
-			if err := g.rehearse(ctx); err != nil {
-				return nil, g.explain(err)
-			}
+		if err := g.settle(ctx, shape); err != nil {
+			return nil, g.explain(err)
 		}
 		note, err := json.Marshal(Note{
 			Image: shape.Image.Reference, Digest: shape.Image.Digest, Arch: r.cfg.Bundle.Arch,

@@ -24,6 +24,17 @@ func (g *guest) prepare(ctx context.Context, shape executor.Shape) error {
 	return nil
 }
 
+// settle leads a guest to where nothing goes on in it, so that it can be saved: its
+// own code warm, and the next run's sandbox ready.
+func (g *guest) settle(ctx context.Context, shape executor.Shape) error {
+	if len(shape.Warmup) == 0 {
+		if err := g.rehearse(ctx); err != nil {
+			return err
+		}
+	}
+	return g.identify(ctx)
+}
+
 // exercise runs the warm-up once more in a restored machine. It leaves nothing
 // that a job could see: all that stays is code that the emulator has translated.
 func (g *guest) exercise(ctx context.Context, shape executor.Shape) error {
