@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -77,11 +76,13 @@ func describe(version string) (*guestproto.Ready, error) {
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &up); err != nil {
 		return nil, fmt.Errorf("read uptime: %w", err)
 	}
+	model, features := describeProcessor()
 	return &guestproto.Ready{
 		Protocol: guestproto.Version,
 		Arch:     runtime.GOARCH,
 		Kernel:   unix.ByteSliceToString(uts.Release[:]),
-		CPUModel: cpuModel(),
+		CPUModel: model,
+		Features: features,
 		Guest:    version,
 		Enforces: []string{
 			guestproto.LimitCPU, guestproto.LimitLog, guestproto.LimitMemory, guestproto.LimitOutput,
@@ -89,20 +90,6 @@ func describe(version string) (*guestproto.Ready, error) {
 		},
 		BootUS: up.Nano() / int64(time.Microsecond),
 	}, nil
-}
-
-// cpuModel reads what each architecture calls its processor.
-func cpuModel() string {
-	info, _ := os.ReadFile("/proc/cpuinfo")
-	for _, key := range []string{"model name", "CPU part", "isa"} {
-		for line := range strings.Lines(string(info)) {
-			name, value, ok := strings.Cut(line, ":")
-			if ok && strings.TrimSpace(name) == key {
-				return strings.ToValidUTF8(strings.TrimSpace(value), "")
-			}
-		}
-	}
-	return "unknown"
 }
 
 // console prints one line where the host's log of the machine can see it.

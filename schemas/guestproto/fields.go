@@ -31,6 +31,7 @@ func (m *Job) fields(c *codec) {
 func (m *Ready) fields(c *codec) {
 	c.small(&m.Protocol)
 	c.texts(&m.Arch, &m.Kernel, &m.CPUModel, &m.Guest)
+	c.list(&m.Features)
 	c.list(&m.Enforces)
 	c.integers(&m.BootUS)
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // Version is raised with every change that an older peer would misread.
-const Version = 2
+const Version = 3
 
 // headerLen is the size of a frame's header: type (1), zero (1), run (2), body length (4), big endian.
 const headerLen = 8

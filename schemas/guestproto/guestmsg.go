@@ -8,6 +8,9 @@ type Ready struct {
 	Arch     string `json:"arch"`
 	Kernel   string `json:"kernel"`
 	CPUModel string `json:"cpu_model"`
+	// Features are the processor's, as the kernel names them, sorted, without doubles: at
+	// most MaxFeatures of 1 to 32 of a-z, 0-9, _ . and -.
+	Features []string `json:"features,omitempty"`
 	// Guest is the version of guestrd.
 	Guest string `json:"guest"`
 	// Enforces are the limits that this guest enforces itself; the others are the runner's.

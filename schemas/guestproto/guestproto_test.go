@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
 	"strings"
@@ -30,7 +31,7 @@ func samples() map[guestproto.Side][]guestproto.Message {
 			&guestproto.Kill{Reason: "cancelled", Limit: guestproto.LimitWall},
 		},
 		guestproto.Guest: {
-			&guestproto.Ready{Protocol: guestproto.Version, Arch: "riscv64", Kernel: "6.1", CPUModel: "<a&b>", Guest: "dev", Enforces: []string{"cpu", "wall"}},
+			&guestproto.Ready{Protocol: guestproto.Version, Arch: "riscv64", Kernel: "6.1", CPUModel: "<a&b>", Features: []string{"a", "c", "zba"}, Guest: "dev", Enforces: []string{"cpu", "wall"}},
 			&guestproto.IdentityDone{},
 			&guestproto.Mounted{TookUS: 5},
 			&guestproto.Frozen{Bytes: 4096},
@@ -221,6 +222,9 @@ func TestValidate(t *testing.T) {
 		"two ends":           &guestproto.Exit{Code: 1, Signal: 9},
 		"code":               &guestproto.Exit{Code: 256},
 		"limit not hit":      &guestproto.Exit{Limit: "wall"},
+		"unsorted features":  &guestproto.Ready{Arch: "amd64", Features: []string{"b", "a"}},
+		"feature of blanks":  &guestproto.Ready{Arch: "amd64", Features: []string{"a b"}},
+		"too many features":  &guestproto.Ready{Arch: "amd64", Features: numbered(guestproto.MaxFeatures + 1)},
 		"unsorted limits":    &guestproto.Exit{LimitsHit: []string{"wall", "cpu"}},
 		"unknown limit":      &guestproto.Exit{LimitsHit: []string{"luck"}},
 		"silent 127":         &guestproto.Exit{Code: 127, NotStarted: true},
@@ -230,4 +234,13 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
+}
+
+// numbered are n names in order.
+func numbered(n int) []string {
+	var all []string
+	for i := range n {
+		all = append(all, fmt.Sprintf("f%05d", i))
+	}
+	return all
 }

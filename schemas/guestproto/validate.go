@@ -57,6 +57,26 @@ func limit(s string) bool {
 	return false
 }
 
+// MaxFeatures is how many features of its processor a guest may name.
+const MaxFeatures = 1024
+
+func features(names []string) error {
+	if len(names) > MaxFeatures {
+		return fmt.Errorf("%d features, at most %d", len(names), MaxFeatures)
+	}
+	for i, n := range names {
+		if !ValidFeature(n) || i > 0 && names[i-1] >= n {
+			return fmt.Errorf("features are not a sorted set of names: %.40q", n)
+		}
+	}
+	return nil
+}
+
+// ValidFeature says whether a guest may name a feature of its processor so.
+func ValidFeature(s string) bool {
+	return s != "" && len(s) <= 32 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_.-") == ""
+}
+
 // serial is what a virtio disk can carry: at most 20 bytes; ours are [a-z0-9-].
 func serial(s string) bool { return len(s) <= 20 && hostname(s) }
 

@@ -10,7 +10,7 @@ func (m *Ready) Validate() error {
 	if !slices.Contains([]string{"amd64", "arm64", "riscv64"}, m.Arch) {
 		return fmt.Errorf("arch %q", m.Arch)
 	}
-	if err := limits(m.Enforces); err != nil {
+	if err := errors.Join(limits(m.Enforces), features(m.Features)); err != nil {
 		return err
 	}
 	return errors.Join(counts(int64(m.Protocol), m.BootUS), texts(m.Kernel, m.CPUModel, m.Guest))
