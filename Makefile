@@ -62,15 +62,19 @@ build: ## Build bin/pe, bin/ped and the guest's init for each architecture
 setup: build ## Install for LEVEL: run, demo, test or bench (deploy/setup.sh --help)
 	@deploy/setup.sh --for '$(LEVEL)'
 
-# The guest for one architecture: kernel and initramfs, as QEMU boots them.
+# The guests for one architecture: each kernel in the cache and an initramfs, as QEMU boots them.
 .PHONY: $(ARCHS:%=guest-%)
-$(ARCHS:%=guest-%): guest-%: $(PE_CACHE)/guest/%/manifest.json
+$(ARCHS:%=guest-%): guest-%: $(PE_CACHE)/guest/%/.made
 
-$(PE_CACHE)/guest/%/manifest.json: bin/guestrd-% $(PE_CACHE)/kernels/%/package
-	bin/ped guest build --arch '$*' --kernel-root '$(PE_CACHE)/kernels/$*' --init 'bin/guestrd-$*' --out '$(PE_CACHE)/guest'
+.SECONDEXPANSION:
+$(PE_CACHE)/guest/%/.made: bin/guestrd-% $(PE_CACHE)/kernels/%/package $$(wildcard $(PE_CACHE)/kernels/$$*-*/package)
+	@rm -f '$(@D)/kernel' '$(@D)/initramfs.cpio' '$(@D)/manifest.json'
+	@for kernel in $(patsubst %/package,'%',$(filter %/package,$^)); do \
+		bin/ped kernel add --guest-dir '$(PE_CACHE)/guest' --arch '$*' --init 'bin/guestrd-$*' "$$kernel" || exit 1; done
+	@touch '$@'
 
 $(PE_CACHE)/kernels/%/package:
-	deploy/kernels.sh '$*'
+	deploy/kernels.sh '$(subst -,:,$*)'
 
 .PHONY: bench
 bench: build ## Measure against podman and runc; BENCH_FILTER=regexp picks rows

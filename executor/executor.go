@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"sync"
 	"time"
 
@@ -72,7 +73,26 @@ func New(c Config) (*Executor, error) {
 func (e *Executor) Registered() <-chan struct{} { return e.registered }
 
 // Facts are what the executor registers with.
-func (e *Executor) Facts() schemas.Facts { return e.facts }
+func (e *Executor) Facts() schemas.Facts {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.facts
+}
+
+// Reoffer tells a gateway what the runners offer by now, if that is news, and tries until
+// one answers. It may be called while Run takes jobs.
+func (e *Executor) Reoffer(ctx context.Context) error {
+	offers := offersOf(e.cfg.Runners)
+	e.mu.Lock()
+	news := !reflect.DeepEqual(e.facts.Offers, offers)
+	e.facts.Offers = offers
+	e.mu.Unlock()
+	if !news {
+		return nil
+	}
+	_, err := e.register(ctx)
+	return err
+}
 
 // Run takes and runs jobs until ctx ends. Then it takes no more, gives those
 // that run Config.Grace to end, hands the others back, and returns when nothing
@@ -133,8 +153,9 @@ func (a *attempt) handBack() {
 
 // runnerFor picks the first runner that fits, in the order of the configuration.
 func (e *Executor) runnerFor(needs schemas.Requires) Runner {
+	facts := e.Facts()
 	for _, r := range e.cfg.Runners {
-		one := e.facts
+		one := facts
 		one.Offers = []schemas.Offering{r.Offering()}
 		if needs.SatisfiedBy(one) {
 			return r

@@ -22,8 +22,14 @@ func hostFacts(c Config, instance string) schemas.Facts {
 		MemoryBytes: host.MemoryBytes(),
 		Labels:      c.Labels,
 	}
-	for _, r := range c.Runners {
-		f.Offers = append(f.Offers, r.Offering())
-	}
+	f.Offers = offersOf(c.Runners)
 	return f
+}
+
+func offersOf(runners []Runner) []schemas.Offering {
+	var all []schemas.Offering
+	for _, r := range runners {
+		all = append(all, r.Offering())
+	}
+	return all
 }

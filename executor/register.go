@@ -39,14 +39,15 @@ func (e *Executor) register(ctx context.Context) (beat time.Duration, err error)
 
 func (e *Executor) hello(ctx context.Context) (time.Duration, error) {
 	var reply schemas.HelloReply
-	if err := e.ask(ctx, schemas.VerbHello, e.facts, &reply); err != nil {
+	facts := e.Facts()
+	if err := e.ask(ctx, schemas.VerbHello, facts, &reply); err != nil {
 		return 0, err
 	}
 	if reply.Refused != "" {
 		return 0, fmt.Errorf("%w: %s", errUnwelcome, reply.Refused)
 	}
 	e.puller.SetPools(reply.Pools)
-	e.log.Info("registered", "slots", e.cfg.Slots, "offers", len(e.facts.Offers))
+	e.log.Info("registered", "slots", e.cfg.Slots, "offers", len(facts.Offers))
 	return max(time.Duration(reply.BeatMS)*time.Millisecond, 100*time.Millisecond), nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/program-explorer/pe/executor/vm"
 	"github.com/program-explorer/pe/internal/roles"
 	"github.com/program-explorer/pe/producer"
 )
@@ -81,7 +82,7 @@ func guestDir(t *testing.T) string {
 		cache = filepath.Join("..", "..", ".cache")
 	}
 	dir := filepath.Join(cache, "guest")
-	if _, err := os.Stat(filepath.Join(dir, "amd64", "manifest.json")); err != nil {
+	if _, err := vm.LoadBundle(dir, "amd64"); err != nil {
 		if os.Getenv("PE_REQUIRE_ALL") != "" {
 			t.Fatalf("%v: make setup LEVEL=test", err)
 		}

@@ -110,7 +110,7 @@ func TestVMRefuses(t *testing.T) {
 		"an unknown measure": {[]string{"bench", "--image", "gcc", "--measure", "luck"}, exitUsage, `measure "luck": want one of restore, discard, store, pss, soak`},
 		"no image":           {[]string{"bench"}, exitUsage, `required flag(s) "image" not set`},
 		"nothing to do":      {[]string{"bench", "--image", "gcc", "--runs", "0"}, exitUsage, "want at least one"},
-		"no guest":           {[]string{"bake", "gcc", "--arch", "amd64"}, exitFailed, "build it with: ped guest build --arch amd64"},
+		"no guest":           {[]string{"bake", "gcc", "--arch", "amd64"}, exitFailed, "ped kernel add --arch amd64"},
 		"no name":            {[]string{"bake"}, exitUsage, "want at least 1 arguments"},
 		"not a size":         {[]string{"bake", "gcc", "--memory", "lots"}, exitUsage, `"lots" is not a size`},
 		"no such verb":       {[]string{"fry"}, exitUsage, "unknown"},

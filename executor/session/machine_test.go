@@ -11,6 +11,7 @@ import (
 
 	"github.com/program-explorer/pe/executor/qemu"
 	"github.com/program-explorer/pe/executor/session"
+	"github.com/program-explorer/pe/executor/vm"
 	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/schemas/guestproto"
 )
@@ -43,7 +44,7 @@ func variants(t testing.TB) []variant {
 	t.Helper()
 	list := os.Getenv("PE_BENCH_GUESTS")
 	if list == "" {
-		return []variant{{name: "guest", bundle: filepath.Dir(cached(t, "guest", "amd64", "manifest.json"))}}
+		return []variant{{name: "guest", bundle: newest(t, cached(t, "guest"))}}
 	}
 	var all []variant
 	for entry := range strings.SplitSeq(list, ",") {
@@ -52,9 +53,19 @@ func variants(t testing.TB) []variant {
 		if !ok || !filepath.IsAbs(dir) {
 			t.Fatalf("PE_BENCH_GUESTS: %q is not NAME=/BUNDLES[+ARGUMENTS]", entry)
 		}
-		all = append(all, variant{name, filepath.Join(dir, "amd64"), arguments})
+		all = append(all, variant{name, newest(t, dir), arguments})
 	}
 	return all
+}
+
+// newest is the folder of the guest with the newest kernel.
+func newest(t testing.TB, bundles string) string {
+	t.Helper()
+	b, err := vm.LoadBundle(bundles, "amd64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.Dir()
 }
 
 // gccImage is the EROFS file of the image with a compiler.

@@ -64,8 +64,7 @@ func newGuestOf(t testing.TB, memory int64) guest {
 		}
 		t.Skipf("%v: install the package qemu-system-x86", err)
 	}
-	bundle := filepath.Dir(cached(t, "guest", "amd64", "manifest.json"))
-	b, err := vm.LoadBundle(filepath.Dir(bundle), "amd64")
+	b, err := vm.LoadBundle(cached(t, "guest"), "amd64")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +74,7 @@ func newGuestOf(t testing.TB, memory int64) guest {
 	}
 	g := guest{store: store, rootfs: busybox(t), config: qemu.Config{
 		Arch: "amd64", Memory: memory,
-		Kernel: filepath.Join(bundle, "kernel"), Initramfs: filepath.Join(bundle, "initramfs.cpio"),
+		Kernel: b.Kernel(), Initramfs: b.Initramfs(),
 	}}
 	if g.config.CounterKHz, err = store.ClockRate(qemu.CounterKHz()); err != nil {
 		t.Fatal(err)

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/program-explorer/pe/executor"
 	"github.com/program-explorer/pe/executor/qemu"
 	"github.com/program-explorer/pe/executor/snapshot"
-	"github.com/program-explorer/pe/schemas"
 )
 
 // Config of a runner of virtual machines.
@@ -29,7 +29,10 @@ type Config struct {
 	HostCPU string
 	// Binary is QEMU's path. Default: the one in PATH.
 	Binary string
-	// RunDir holds a file for each running machine, so that what a killed executor left can be swept. Required.
+	// TrialDir keeps what trials of the guest found. Default "": nothing is kept.
+	TrialDir string
+	// RunDir holds a file for each running machine, so that what a killed executor left can be
+	// swept. It is this runner's alone. Required.
 	RunDir string
 	// BootTimeout bounds the time from QEMU's start to the guest's first word. Default 60 s.
 	BootTimeout time.Duration
@@ -43,6 +46,7 @@ type Runner struct {
 	host       *Host
 	qemuFile   snapshot.File
 	counterKHz int64 // 0: measured at each boot
+	tried      atomic.Pointer[Trial]
 }
 
 var _ executor.Runner = (*Runner)(nil)
@@ -91,18 +95,6 @@ func (r *Runner) identifyHost() (err error) {
 	}
 	r.counterKHz, err = r.host.store.ClockRate(qemu.CounterKHz())
 	return err
-}
-
-// Offering implements executor.Runner.
-func (r *Runner) Offering() schemas.Offering {
-	return schemas.Offering{
-		Arch:        r.cfg.Bundle.Arch,
-		Isolation:   schemas.IsolationVM,
-		Accel:       r.cfg.Accel,
-		AccelReason: r.cfg.AccelReason,
-		Kernel:      r.cfg.Bundle.KernelRelease,
-		CPUModel:    r.cfg.CPUModel,
-	}
 }
 
 // Start implements executor.Runner: it takes a machine that waits, or makes one.

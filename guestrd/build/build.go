@@ -10,7 +10,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,8 +30,11 @@ type Config struct {
 	Guestrd string
 	// Version is guestrd's version, for the manifest. Default "dev".
 	Version string
-	// Out is the folder of bundles; the bundle is made in Out/Arch, replacing what was there.
+	// Out is the folder of bundles; the bundle is made in Out/Arch/RELEASE, replacing what was there.
 	Out string
+	// Check looks at the bundle in a folder of Out's before it is put in its place, and may add files
+	// to it. An error leaves everything as it was. Default: not checked.
+	Check func(ctx context.Context, out string) error
 }
 
 // Manifest describes a bundle. It is written beside it as manifest.json.
@@ -50,8 +55,8 @@ const (
 	ManifestFile  = "manifest.json"
 )
 
-// Build makes the bundle. The same inputs give the same bytes; a reader of Out/Arch never
-// sees a half-made one.
+// Build makes the bundle. The same inputs give the same bytes; a reader of Out/Arch/RELEASE
+// never sees a half-made one.
 func Build(ctx context.Context, c Config) (Manifest, error) {
 	m := Manifest{Arch: c.Arch, GuestVersion: c.Version}
 	if m.GuestVersion == "" {
@@ -85,7 +90,7 @@ func Build(ctx context.Context, c Config) (Manifest, error) {
 		return m, err
 	}
 	m.KernelSHA256, m.InitramfsSHA256 = digest(image), digest(ramdisk)
-	return m, publish(c, m, image, ramdisk)
+	return m, publish(ctx, c, m, image, ramdisk)
 }
 
 // wanted are the modules that a guest needs, by name; those built into a kernel are skipped.
@@ -93,57 +98,51 @@ func wanted() []string {
 	return []string{"virtio_pci", "virtio_mmio", "virtio_blk", "virtio_console", "virtio_rng", "erofs", "overlay"}
 }
 
-// Read returns the manifest of the bundle for arch in the folder dir.
-func Read(dir, arch string) (Manifest, error) {
-	var m Manifest
-	content, err := os.ReadFile(filepath.Join(dir, arch, ManifestFile))
-	if err != nil {
-		return m, fmt.Errorf("read bundle: %w", err)
-	}
-	if err := json.Unmarshal(content, &m); err != nil {
-		return m, fmt.Errorf("read bundle %s: %w", arch, err)
-	}
-	return m, nil
-}
-
 // publish writes the bundle to a folder of its own and puts it in place.
-func publish(c Config, m Manifest, kernel, ramdisk []byte) error {
-	if err := os.MkdirAll(c.Out, 0o755); err != nil {
-		return fmt.Errorf("publish bundle: %w", err)
+func publish(ctx context.Context, c Config, m Manifest, kernel, ramdisk []byte) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("publish bundle: %w", err)
+		}
+	}()
+	if err := os.MkdirAll(filepath.Join(c.Out, c.Arch), 0o755); err != nil {
+		return err
 	}
-	temp, err := os.MkdirTemp(c.Out, "."+c.Arch+"-")
+	// What is below a folder whose name begins with a dot is no bundle to anybody else.
+	temp, err := os.MkdirTemp(c.Out, ".new-")
 	if err != nil {
-		return fmt.Errorf("publish bundle: %w", err)
+		return err
 	}
 	defer os.RemoveAll(temp)
-	if err := os.Chmod(temp, 0o755); err != nil { // QEMU's own user reads it
-		return fmt.Errorf("publish bundle: %w", err)
+	made := filepath.Join(temp, c.Arch, m.KernelRelease)
+	if err := os.MkdirAll(made, 0o755); err != nil {
+		return err
 	}
 	manifest, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
-		return fmt.Errorf("publish bundle: %w", err)
+		return err
 	}
 	for name, content := range map[string][]byte{
 		KernelFile: kernel, InitramfsFile: ramdisk, ManifestFile: append(manifest, '\n'),
 	} {
-		if err := os.WriteFile(filepath.Join(temp, name), content, 0o644); err != nil {
-			return fmt.Errorf("publish bundle: %w", err)
+		if err := os.WriteFile(filepath.Join(made, name), content, 0o644); err != nil { // QEMU's own user reads it
+			return err
 		}
 	}
-	return replace(temp, filepath.Join(c.Out, c.Arch))
+	if c.Check != nil {
+		if err := errors.Join(os.Chmod(temp, 0o755), c.Check(ctx, temp)); err != nil {
+			return err
+		}
+	}
+	return replace(made, filepath.Join(c.Out, c.Arch, m.KernelRelease), filepath.Join(temp, "old"))
 }
 
-// replace puts the folder from in place of to.
-func replace(from, to string) error {
-	old := from + ".old"
-	if err := os.Rename(to, old); err != nil && !os.IsNotExist(err) {
-		return fmt.Errorf("publish bundle: %w", err)
+// replace puts the folder from in place of to, which becomes old.
+func replace(from, to, old string) error {
+	if err := os.Rename(to, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	defer os.RemoveAll(old)
-	if err := os.Rename(from, to); err != nil {
-		return fmt.Errorf("publish bundle: %w", err)
-	}
-	return nil
+	return os.Rename(from, to)
 }
 
 func digest(b []byte) string {

@@ -2,6 +2,8 @@ package build
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -155,5 +157,30 @@ func TestInitramfs(t *testing.T) {
 	}
 	if _, ok := found["dev/console"]; !ok {
 		t.Error("there is no console")
+	}
+}
+
+// A bundle that fails its check replaces nothing and leaves nothing.
+func TestCheckKeepsTheOld(t *testing.T) {
+	c := Config{Out: t.TempDir(), Arch: "amd64"}
+	m := Manifest{Arch: "amd64", KernelRelease: "6.1"}
+	if err := publish(t.Context(), c, m, []byte("old"), nil); err != nil {
+		t.Fatal(err)
+	}
+	refused := errors.New("does not boot")
+	c.Check = func(_ context.Context, out string) error {
+		if b, err := os.ReadFile(filepath.Join(out, "amd64/6.1", KernelFile)); err != nil || string(b) != "new" {
+			t.Errorf("checked %q, %v", b, err)
+		}
+		return refused
+	}
+	if err := publish(t.Context(), c, m, []byte("new"), nil); !errors.Is(err, refused) {
+		t.Errorf("got %v", err)
+	}
+	if b, err := os.ReadFile(filepath.Join(c.Out, "amd64/6.1", KernelFile)); err != nil || string(b) != "old" {
+		t.Errorf("kernel %q, %v", b, err)
+	}
+	if left, _ := os.ReadDir(c.Out); len(left) != 1 {
+		t.Errorf("left behind: %v", left)
 	}
 }

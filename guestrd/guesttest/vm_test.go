@@ -91,7 +91,8 @@ func makeFixture(dir string) (fixture, error) {
 		return fixture{}, fmt.Errorf("build guestrd: %w: %s", err, out)
 	}
 	config := build.Config{Arch: arch, Kernel: filepath.Join(cacheDir(), "kernels", arch), Guestrd: guestrd, Out: filepath.Join(dir, "bundle")}
-	if _, err := build.Build(ctx, config); err != nil {
+	made, err := build.Build(ctx, config)
+	if err != nil {
 		return fixture{}, err
 	}
 	layout, err := filepath.Abs(filepath.Join(cacheDir(), "images/busybox"))
@@ -112,7 +113,7 @@ func makeFixture(dir string) (fixture, error) {
 		return fixture{}, err
 	}
 	defer image.Release()
-	return fixture{bundle: filepath.Join(config.Out, arch), image: image.ErofsPath}, nil
+	return fixture{bundle: filepath.Join(config.Out, arch, made.KernelRelease), image: image.ErofsPath}, nil
 }
 
 // machine is a booted machine with its session.

@@ -72,7 +72,8 @@ func fakeHost(t *testing.T) Config {
 // writeBundle makes a guest whose files fit its manifest, and that would not boot.
 func writeBundle(t *testing.T, dir string) {
 	t.Helper()
-	if err := os.Mkdir(dir, 0o755); err != nil {
+	dir = filepath.Join(dir, "6.1.0")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	sum := sha256.Sum256([]byte("no kernel"))

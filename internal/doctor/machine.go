@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -16,9 +15,6 @@ import (
 // versionTimeout bounds asking QEMU for its version.
 const versionTimeout = 10 * time.Second
 
-// kernelFile is the kernel within a guest bundle.
-const kernelFile = "kernel"
-
 // Boot finds the accelerator by booting, without believing an earlier verdict.
 func Boot(ctx context.Context, arch, kernel string) (accel, reason string, err error) {
 	v, err := qemu.Probe(ctx, qemu.ProbeConfig{Arch: arch, Kernel: kernel, User: qemu.SlotUser(0)})
@@ -28,10 +24,11 @@ func Boot(ctx context.Context, arch, kernel string) (accel, reason string, err e
 // machine checks all that machines of one architecture need; bad is how much a
 // lack matters.
 func (c Config) machine(ctx context.Context, arch string, bad Status) []Check {
-	emulator, guest := c.qemu(ctx, arch, bad), c.guest(arch, bad)
+	emulator := c.qemu(ctx, arch, bad)
+	guest, kernel := c.guest(arch, bad)
 	checks := []Check{emulator, guest}
 	if c.Prove != nil && emulator.Status == OK && guest.Status == OK {
-		checks = append(checks, c.accelerator(ctx, arch, bad))
+		checks = append(checks, c.accelerator(ctx, arch, kernel, bad))
 	}
 	return checks
 }
@@ -56,22 +53,23 @@ func (c Config) qemu(ctx context.Context, arch string, bad Status) Check {
 	return check
 }
 
-func (c Config) guest(arch string, bad Status) Check {
-	check := Check{Name: "guest " + arch, Status: OK}
+// guest looks at the newest one, and returns its kernel's path.
+func (c Config) guest(arch string, bad Status) (check Check, kernel string) {
+	check = Check{Name: "guest " + arch, Status: OK}
 	bundle, err := vm.LoadBundle(c.GuestDir, arch)
 	if err != nil {
 		check.Status, check.Detail = bad, err.Error()
 		check.Fix = "deploy/setup.sh --for run (amd64) or --for test (all), then --guest-dir .cache/guest"
-		return check
+		return check, ""
 	}
 	check.Detail = "kernel " + bundle.KernelRelease + ", guestrd " + bundle.GuestVersion
-	return check
+	return check, bundle.Kernel()
 }
 
 // accelerator boots: /dev/kvm may be there and open, and yet no kernel starts.
-func (c Config) accelerator(ctx context.Context, arch string, bad Status) Check {
+func (c Config) accelerator(ctx context.Context, arch, kernel string, bad Status) Check {
 	check := Check{Name: "boot " + arch, Status: OK}
-	accel, reason, err := c.Prove(ctx, arch, filepath.Join(c.GuestDir, arch, kernelFile))
+	accel, reason, err := c.Prove(ctx, arch, kernel)
 	if err != nil {
 		check.Status, check.Detail = bad, err.Error()
 		check.Fix = "the error says why; is the guest's kernel readable for QEMU's own user, and memory free?"

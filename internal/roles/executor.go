@@ -3,20 +3,17 @@ package roles
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/program-explorer/pe/executor"
-	"github.com/program-explorer/pe/executor/host"
-	"github.com/program-explorer/pe/executor/qemu"
 	"github.com/program-explorer/pe/executor/vm"
 	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/internal/jobqueue"
-	"github.com/program-explorer/pe/schemas"
 )
 
 // ExecutorConfig is what an executor is put together from.
@@ -54,9 +51,10 @@ type ExecutorConfig struct {
 // Executor takes jobs and runs them in machines.
 type Executor struct {
 	*executor.Executor
-	log    *slog.Logger
-	host   *vm.Host
-	keeper *keeper
+	log      *slog.Logger
+	host     *vm.Host
+	keeper   *keeper
+	machines []*vm.Runner
 }
 
 // NewExecutor finds what machines this host can run, by booting, and returns an
@@ -81,6 +79,7 @@ func NewExecutor(ctx context.Context, c ExecutorConfig) (*Executor, error) {
 	}
 	runners := make([]executor.Runner, len(made))
 	for i, r := range made {
+		r.Recall()
 		runners[i] = r
 	}
 	e, err := executor.New(executor.Config{
@@ -90,7 +89,7 @@ func NewExecutor(ctx context.Context, c ExecutorConfig) (*Executor, error) {
 	if err != nil {
 		return nil, errors.Join(err, shared.Close())
 	}
-	return &Executor{Executor: e, log: c.Log, host: shared, keeper: &keeper{
+	return &Executor{Executor: e, log: c.Log, host: shared, machines: made, keeper: &keeper{
 		images: images, sources: c.Images, runners: made, log: c.Log,
 	}}, nil
 }
@@ -98,18 +97,30 @@ func NewExecutor(ctx context.Context, c ExecutorConfig) (*Executor, error) {
 // Run takes and runs jobs until ctx ends, and returns when no machine of this
 // process is left.
 func (e *Executor) Run(ctx context.Context) error {
-	keeping := make(chan struct{})
+	besides, stop := context.WithCancel(ctx)
+	var all sync.WaitGroup
 	if e.host.Pools() {
-		go func() {
-			defer close(keeping)
-			e.keeper.run(ctx)
-		}()
-	} else {
-		close(keeping)
+		all.Go(func() { e.keeper.run(besides) })
 	}
+	all.Go(func() { e.learn(besides) })
 	err := e.Executor.Run(ctx)
-	<-keeping
+	stop()
+	all.Wait()
 	return errors.Join(err, e.Close())
+}
+
+// learn finds out what jobs see in each kind of machine, and tells the gateway.
+func (e *Executor) learn(ctx context.Context) {
+	select {
+	case <-e.Registered():
+	case <-ctx.Done():
+		return
+	}
+	tryAll(ctx, e.machines, e.log, func() {
+		if err := e.Reoffer(ctx); err != nil && ctx.Err() == nil {
+			e.log.Warn("what machines offer was not told", "reason", err)
+		}
+	})
 }
 
 // Close ends the machines that wait for jobs. Run does so by itself.
@@ -117,45 +128,3 @@ func (e *Executor) Close() error { return e.host.Close() }
 
 // ImageDir is the image cache within a data directory. Several processes may use it.
 func ImageDir(dataDir string) string { return filepath.Join(dataDir, "images") }
-
-// machines are runners for every architecture whose guest and QEMU are here.
-func machines(ctx context.Context, c ExecutorConfig, shared *vm.Host) ([]*vm.Runner, error) {
-	var (
-		runners []*vm.Runner
-		lacking []error
-	)
-	for _, arch := range schemas.Archs {
-		runner, err := machine(ctx, c, arch, shared)
-		if err != nil {
-			c.Log.Debug("no machines of this architecture", "arch", arch, "reason", err)
-			lacking = append(lacking, err)
-			continue
-		}
-		runners = append(runners, runner)
-	}
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	if len(runners) == 0 {
-		return nil, fmt.Errorf("this host can run no machine: %w\nto have what is needed for one: deploy/setup.sh --for run, then --guest-dir .cache/guest", errors.Join(lacking...))
-	}
-	return runners, nil
-}
-
-func machine(ctx context.Context, c ExecutorConfig, arch string, shared *vm.Host) (*vm.Runner, error) {
-	bundle, err := vm.LoadBundle(c.GuestDir, arch)
-	if err != nil {
-		return nil, err
-	}
-	found, err := qemu.FindHost(ctx, qemu.ProbeConfig{
-		Arch: arch, Kernel: filepath.Join(c.GuestDir, arch, "kernel"), User: qemu.SlotUser(0),
-		CacheDir: filepath.Join(c.Dir, "accel"), Log: c.Log,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return vm.New(vm.Config{
-		Host: shared, Bundle: bundle, Accel: found.Verdict.Accel, AccelReason: found.Verdict.Reason, Binary: found.Binary,
-		HostCPU: host.CPUModel(), RunDir: filepath.Join(c.Dir, "run", arch), Log: c.Log,
-	})
-}

@@ -59,10 +59,11 @@ func NewTools(ctx context.Context, c ToolsConfig) (_ *Tools, err error) {
 	if t.host, err = toolsHost(c); err != nil {
 		return nil, err
 	}
-	t.Runner, err = machine(ctx, ExecutorConfig{Dir: c.Dir, GuestDir: c.GuestDir, Log: c.Log}, c.Arch, t.host)
+	runners, err := machinesOf(ctx, ExecutorConfig{Dir: c.Dir, GuestDir: c.GuestDir, Log: c.Log}, c.Arch, t.host)
 	if err != nil {
 		return nil, errors.Join(err, t.host.Close())
 	}
+	t.Runner = runners[0]
 	return t, nil
 }
 
@@ -87,9 +88,11 @@ func toolsHost(c ToolsConfig) (*vm.Host, error) {
 	}
 	return vm.NewHost(vm.HostConfig{
 		Snapshots: store, SnapshotBytes: noBudget, Cgroups: cgroups, Log: c.Log,
-		FirstUser: toolUsers + os.Getpid()%1000*toolUsersEach,
+		FirstUser: firstToolUser(),
 	})
 }
+
+func firstToolUser() int { return toolUsers + os.Getpid()%1000*toolUsersEach }
 
 // Close ends what the tools still do.
 func (t *Tools) Close() error { return t.host.Close() }

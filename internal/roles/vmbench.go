@@ -81,7 +81,7 @@ func smallJobs(shape executor.Shape, command []string) []guestproto.Job {
 }
 
 // runDir is where the runner's machines leave files while they run.
-func (t *Tools) runDir() string { return filepath.Join(t.dir, "run", t.arch) }
+func (t *Tools) runDir() string { return runDir(t.dir, t.arch, t.Runner.Offering().Kernel) }
 
 // benchPrefix is that of the folders for what measurements store.
 const benchPrefix = "vm-bench-"

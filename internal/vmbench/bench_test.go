@@ -15,6 +15,7 @@ import (
 	"github.com/program-explorer/pe/executor/qemu"
 	"github.com/program-explorer/pe/executor/session"
 	"github.com/program-explorer/pe/executor/snapshot"
+	"github.com/program-explorer/pe/executor/vm"
 	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/schemas/guestproto"
 )
@@ -84,11 +85,14 @@ func baked(t *testing.T) Config {
 		}
 		t.Skipf("%v: install the package qemu-system-x86", err)
 	}
-	bundle := filepath.Dir(cached(t, "guest", "amd64", "manifest.json"))
+	bundle, err := vm.LoadBundle(cached(t, "guest"), "amd64")
+	if err != nil {
+		t.Fatal(err)
+	}
 	run, image := t.TempDir(), busybox(t)
 	machine := qemu.Config{
 		Arch: "amd64", Binary: binary, Memory: 256 << 20, Accel: qemu.TCG, RunDir: run, CounterKHz: qemu.CounterKHz(),
-		Kernel: filepath.Join(bundle, "kernel"), Initramfs: filepath.Join(bundle, "initramfs.cpio"),
+		Kernel: bundle.Kernel(), Initramfs: bundle.Initramfs(),
 	}
 	var users atomic.Int32
 	describe := func() (qemu.Config, func(), error) {
