@@ -1,11 +1,12 @@
 // Command guestrd is the only program of the guest ramdisk: process 1 of a machine, and
-// the child that it starts for each job.
+// the child that it starts for each job. It is also process 1 of a contained machine.
 package main
 
 import (
 	"fmt"
 	"os"
 
+	"github.com/program-explorer/pe/guestrd/contained"
 	"github.com/program-explorer/pe/guestrd/sandbox"
 	"github.com/program-explorer/pe/guestrd/vminit"
 )
@@ -19,6 +20,8 @@ func main() {
 		os.Exit(sandbox.Main())
 	case len(os.Args) == 2 && os.Args[1] == sandbox.RehearsalArg:
 		return
+	case len(os.Args) >= 2 && os.Args[1] == contained.Arg:
+		os.Exit(contained.Main(version, os.Args[2:]))
 	case len(os.Args) == 2 && os.Args[1] == "--version":
 		fmt.Println(version)
 	case os.Getpid() == 1:

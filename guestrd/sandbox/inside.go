@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // Inside does the child's work in a process that was born in a job's root: where the host
@@ -12,7 +14,26 @@ import (
 type Inside struct{ child child }
 
 // Enter takes from this thread, and so from the program, all that the job must not inherit.
-func (i *Inside) Enter() error { return dropPrivileges() }
+func (i *Inside) Enter() error {
+	if err := dropPrivileges(); err != nil {
+		return err
+	}
+	return dropInheritable()
+}
+
+// dropInheritable takes the capabilities that a process 1 which isn't root got through its own exec.
+func dropInheritable() error {
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var caps [2]unix.CapUserData
+	if err := unix.Capget(&head, &caps[0]); err != nil {
+		return fmt.Errorf("read capabilities: %w", err)
+	}
+	caps[0].Inheritable, caps[1].Inheritable = 0, 0
+	if err := unix.Capset(&head, &caps[0]); err != nil {
+		return fmt.Errorf("drop inheritable capabilities: %w", err)
+	}
+	return nil
+}
 
 // Prepare does everything up to the program's start. The descriptors are those that Setup.FDs name, in order.
 func (i *Inside) Prepare(s Setup, fds []int) (*Prepared, *Refused, error) {
