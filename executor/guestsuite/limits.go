@@ -24,7 +24,7 @@ func limits() []Case {
 		{Name: "memory", Sh: "head -c 200m /dev/zero | tail | wc -c; echo survived", Job: func(j *job) { j.Limits.Memory = 32 << 20 }, Want: exit{Signal: 9, Limit: "memory", LimitsHit: []string{"memory"}}},
 		{Name: "memory by scratch", Sh: "dd if=/dev/zero of=/tmp/x bs=1M count=60; echo survived", Job: func(j *job) { j.Limits.Memory = 16 << 20 }, Want: exit{Signal: 9, Limit: "memory", LimitsHit: []string{"memory"}}},
 		{Name: "pids", Sh: "(i=0; while [ $i -lt 40 ]; do sleep 5 & i=$((i+1)); done) 2>/dev/null; exit 0", Job: func(j *job) { j.Limits.PIDs = 10 }, Want: exit{LimitsHit: []string{"pids"}}},
-		{Name: "fork bomb", Sh: "bomb() { bomb | bomb & }; bomb 2>/dev/null; while :; do :; done", Job: func(j *job) { j.Limits.WallMS = 2000; j.Limits.PIDs = 32 }, Want: exit{Signal: 9, Limit: "wall", LimitsHit: []string{"pids", "wall"}}},
+		{Name: "fork bomb", Sh: "bomb() { bomb | bomb & }; bomb 2>/dev/null & while :; do :; done", Job: func(j *job) { j.Limits.WallMS = 2000; j.Limits.PIDs = 32 }, Want: exit{Signal: 9, Limit: "wall", LimitsHit: []string{"pids", "wall"}}},
 		{Name: "scratch", Sh: "dd if=/dev/zero of=/tmp/x bs=1M count=20 2>&1 | grep -o 'No space left'; sleep 0.2", Job: func(j *job) { j.Limits.Scratch = 4 << 20 }, Want: exit{LimitsHit: []string{"scratch"}}},
 		{Name: "scratch, in inodes", Sh: "i=0; mkdir /tmp/d; cd /tmp/d; seq 1 70000 | xargs touch 2>/dev/null; sleep 0.1; true", Job: func(j *job) { j.Limits.Scratch = 1 << 20 }, Want: exit{LimitsHit: []string{"scratch"}}},
 		{Name: "the machine is well after all that", Sh: "echo ok", Stdout: "ok\n"},
