@@ -189,6 +189,9 @@ func (g *cgroup) remove() error {
 		for _, parent := range g.parents.v1 {
 			remove(filepath.Join(parent, g.name))
 		}
+		if g.parents.hybrid != "" {
+			remove(filepath.Join(g.parents.hybrid, g.name))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -18,6 +18,7 @@ type Cgroups struct {
 	v2      string            // folder whose children have the controllers; "" with version 1
 	v2Mount string            // where that hierarchy is mounted
 	v1      map[string]string // controller → folder of our own cgroup; all controllers that are mounted
+	hybrid  string            // folder of our own cgroup in version 2's hierarchy, where a runtime leaves an empty one
 }
 
 // FindCgroups finds the groups that we are in and may make children of, in either version. The error says what to change.
@@ -87,9 +88,11 @@ func parseCgroups(own, mounts string) *Cgroups {
 		switch g[0] {
 		case "cgroup2":
 			// Machines are siblings of our own group: processes live in leaves only.
-			if dir := within(""); dir != "" && dir != f[4] {
+			dir := within("")
+			if dir != "" && dir != f[4] {
 				c.v2, c.v2Mount = filepath.Dir(dir), f[4]
 			}
+			c.hybrid = dir
 		case "cgroup":
 			for name := range strings.SplitSeq(g[2], ",") {
 				if dir := within(name); dir != "" {

@@ -73,8 +73,13 @@ func mountOverlay(at string, lower []string, scratch string) error {
 		return fmt.Errorf("open overlay: %w", err)
 	}
 	defer unix.Close(fs)
+	names, done, err := shortNames(lower)
+	if err != nil {
+		return err
+	}
+	defer done()
 	for _, option := range [][2]string{
-		{"lowerdir", strings.Join(lower, ":")},
+		{"lowerdir", strings.Join(names, ":")},
 		{"upperdir", filepath.Join(scratch, "upper")},
 		{"workdir", filepath.Join(scratch, "work")},
 	} {
@@ -96,6 +101,33 @@ func mountOverlay(at string, lower []string, scratch string) error {
 		return fmt.Errorf("attach root: %w", err)
 	}
 	return nil
+}
+
+// maxLowerdir is the longest value that the kernel takes, in bytes.
+const maxLowerdir = 255
+
+// shortNames gives folders names that fit together into one option.
+func shortNames(folders []string) (names []string, done func(), err error) {
+	var open []*os.File
+	done = func() {
+		for _, f := range open {
+			f.Close()
+		}
+	}
+	for _, folder := range folders {
+		f, err := os.OpenFile(folder, unix.O_PATH|unix.O_DIRECTORY, 0)
+		if err != nil {
+			done()
+			return nil, nil, fmt.Errorf("open layer: %w", err)
+		}
+		open = append(open, f)
+		names = append(names, "/proc/self/fd/"+strconv.Itoa(int(f.Fd())))
+	}
+	if length := len(strings.Join(names, ":")); length > maxLowerdir {
+		done()
+		return nil, nil, fmt.Errorf("%d layers are too many for an overlay", len(folders))
+	}
+	return names, done, nil
 }
 
 // scratchSize is tmpfs's options for a size in bytes. A file costs about a KiB, whatever it holds.
