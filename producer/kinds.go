@@ -116,9 +116,9 @@ func (e *UnofferedError) Error() string {
 	return fmt.Sprintf("nobody offers %s; on offer: %s; executors: %s", strings.Join(e.Targets, ", "), offered, strings.Join(e.Executors, ", "))
 }
 
-// offered refuses targets that no known executor could ever run: one that is
-// away may come back, and its jobs wait for it.
-func offered(fleet []schemas.Executor, base schemas.Requires, targets []Target) error {
+// CheckOffered refuses targets that no executor of the fleet could ever run, with
+// an [*UnofferedError]. One that is away may come back: its jobs wait for it.
+func CheckOffered(fleet []schemas.Executor, base schemas.Requires, targets []Target) error {
 	e := &UnofferedError{}
 	for _, t := range targets {
 		r := t.Over(base)

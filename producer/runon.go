@@ -56,14 +56,14 @@ func (c *Client) RunOn(ctx context.Context, spec schemas.JobSpec, targets []Targ
 //
 // An idempotency key is extended by each target's name.
 func (c *Client) SubmitOn(ctx context.Context, spec schemas.JobSpec, targets []Target) ([]Run, error) {
-	if err := checkTargets(targets); err != nil {
+	if err := CheckTargets(targets); err != nil {
 		return nil, err
 	}
 	fleet, err := c.Executors(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("ask who offers what: %w", err)
 	}
-	if err := offered(fleet, spec.Requires, targets); err != nil {
+	if err := CheckOffered(fleet, spec.Requires, targets); err != nil {
 		return nil, err
 	}
 	runs, errs := make([]Run, len(targets)), make([]error, len(targets))
@@ -83,7 +83,8 @@ func (c *Client) SubmitOn(ctx context.Context, spec schemas.JobSpec, targets []T
 	return runs, nil
 }
 
-func checkTargets(targets []Target) error {
+// CheckTargets refuses none, too many, and two that are the same.
+func CheckTargets(targets []Target) error {
 	if len(targets) == 0 || len(targets) > MaxTargets {
 		return fmt.Errorf("%d targets: want 1 to %d", len(targets), MaxTargets)
 	}

@@ -93,7 +93,7 @@ func (t *Target) parseConditions(text string) error {
 		if id, ok := strings.CutPrefix(text, executorPrefix); ok {
 			r.Executor, text, _ = strings.Cut(id, "/")
 			if r.Executor == "" {
-				return errors.New("want an id after executor:")
+				return errors.New("want executor:ID")
 			}
 			continue
 		}

@@ -49,7 +49,7 @@ func TestParseTarget(t *testing.T) {
 		"amd64/":             "",
 		"amd64/basement":     "want KEY=VALUE or executor:ID",
 		"amd64/=x":           "want KEY=VALUE or executor:ID",
-		"executor:":          "want an id",
+		"executor:":          "want executor:ID",
 	} {
 		_, err := producer.ParseTarget(text)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {

@@ -13,20 +13,20 @@ import (
 
 // jobFlags are the flags of run and submit that describe the job.
 type jobFlags struct {
-	spec           string
-	image          string
-	files          []string
-	stdin          string
-	env            []string
-	cwd, user      string
-	entrypoint     string
-	collect        []string
-	labels         []string
-	lane, key      string
-	requires       schemas.Requires
-	requiresLabels []string
+	spec       string
+	image      string
+	files      []string
+	stdin      string
+	env        []string
+	cwd, user  string
+	entrypoint string
+	collect    []string
+	labels     []string
+	lane, key  string
+	requires   schemas.Requires
+	on         []string
 
-	wall, cpuTime            durationFlag
+	wall, cpuTime, wait      durationFlag
 	memory, scratch, outputs bytesFlag
 	pids                     int64
 	cpus                     float64
@@ -50,7 +50,9 @@ func (j *jobFlags) add(cmd *cobra.Command) {
 	j.addLimits(f)
 	f.StringArrayVarP(&j.labels, "label", "l", nil, flagLabel)
 	f.StringVar(&j.lane, "lane", "", flagLane)
+	f.Var(&j.wait, "queue-timeout", flagQueueTimeout)
 	f.StringVar(&j.key, "idempotency-key", "", flagKey)
+	f.Lookup("queue-timeout").DefValue = "0"
 	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "timeout" {
 			name = "wall"
@@ -66,8 +68,9 @@ func (j *jobFlags) addRequires(f *pflag.FlagSet) {
 	f.StringVar(&j.requires.Accel, "accel", "", flagAccel)
 	f.StringVar(&j.requires.Kernel, "kernel", "", flagKernel)
 	f.StringArrayVar(&j.requires.Features, "feature", nil, flagFeature)
+	f.StringVar(&j.requires.CPUModel, "cpu-model", "", flagCPUModel)
 	f.StringVar(&j.requires.Executor, "executor", "", flagExecutor)
-	f.StringArrayVar(&j.requiresLabels, "on", nil, flagOn)
+	f.StringArrayVar(&j.on, "on", nil, flagOn)
 }
 
 func (j *jobFlags) addLimits(f *pflag.FlagSet) {
@@ -117,13 +120,22 @@ func (j *jobFlags) build(a *app, set *pflag.FlagSet, args []string) (schemas.Job
 	if len(j.collect) > 0 {
 		spec.Outputs = j.collect
 	}
+	override(&spec.QueueTimeoutMS, j.wait.milliseconds())
 	j.limits(&spec.Limits)
 	j.require(&spec.Requires)
-	return spec, errors.Join(
+	where, err := parseOn(j.on)
+	if err != nil {
+		return spec, usage(err)
+	}
+	err = errors.Join(
 		j.variables(&spec, a),
 		pairs(&spec.Labels, "label", j.labels),
-		pairs(&spec.Requires.Labels, "on", j.requiresLabels),
+		pairs(&spec.Requires.Labels, "on", where.labels),
 	)
+	if where.single() {
+		spec.Requires = where.targets[0].Over(spec.Requires)
+	}
+	return spec, err
 }
 
 func (j *jobFlags) template(a *app) (schemas.JobSpec, error) {
@@ -168,6 +180,7 @@ func (j *jobFlags) require(r *schemas.Requires) {
 	override(&r.Isolation, j.requires.Isolation)
 	override(&r.Accel, j.requires.Accel)
 	override(&r.Kernel, j.requires.Kernel)
+	override(&r.CPUModel, j.requires.CPUModel)
 	override(&r.Executor, j.requires.Executor)
 	if len(j.requires.Features) > 0 {
 		r.Features = j.requires.Features

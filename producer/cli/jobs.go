@@ -9,7 +9,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -195,14 +194,12 @@ func (a *app) listJobs(ctx context.Context, f producer.Filter, limit int) error 
 	if a.json {
 		return a.print(schemas.JobList{Jobs: jobs})
 	}
-	w := tabwriter.NewWriter(a.Stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "JOB\tSTATE\tIMAGE\tCREATED\tTOOK\tLABELS")
+	t := a.table("JOB", "STATE", "IMAGE", "CREATED", "TOOK", "LABELS")
 	now := a.now()
 	for _, job := range jobs {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", job.ID, stateWords(job), shortImage(job.Image.Reference),
-			formatAge(now, job.Created), tookWords(job, now), labelWords(job.Labels))
+		t.add(job.ID, stateWords(job), shortImage(job.Image.Reference), formatAge(now, job.Created), tookWords(job, now), labelWords(job.Labels))
 	}
-	return w.Flush()
+	return t.write()
 }
 
 // stateWords are a state and what is worth knowing of it in a table.

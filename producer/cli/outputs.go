@@ -39,23 +39,32 @@ func (a *app) fetchOutputs(ctx context.Context, c *producer.Client, job schemas.
 	}
 	a.screen.doing(phaseFinishing, "fetching outputs")
 	if err := a.unpack(ctx, c, job.ID, o); err != nil {
-		return fmt.Errorf("%w; pe outputs %s -o DIR fetches them elsewhere", err, job.ID)
+		return elsewhere(err, job.ID)
 	}
 	return nil
 }
 
+// elsewhere says what to do about outputs that could not be unpacked.
+func elsewhere(err error, id string) error {
+	return fmt.Errorf("%w; pe outputs %s -o DIR fetches them elsewhere", err, id)
+}
+
 func (a *app) unpack(ctx context.Context, c *producer.Client, id string, o outputFlags) error {
-	body, err := c.Outputs(ctx, id)
-	if err != nil {
-		return fmt.Errorf("fetch outputs: %w", err)
-	}
-	defer body.Close()
-	done, err := producer.Unpack(body, o.dir, producer.UnpackOptions{Keep: o.keep})
+	done, err := a.unpackTo(ctx, c, id, o)
 	if err != nil {
 		return err
 	}
 	a.note("%s", noteFetched(done, o.dir))
 	return nil
+}
+
+func (a *app) unpackTo(ctx context.Context, c *producer.Client, id string, o outputFlags) (producer.Unpacked, error) {
+	body, err := c.Outputs(ctx, id)
+	if err != nil {
+		return producer.Unpacked{}, fmt.Errorf("fetch outputs: %w", err)
+	}
+	defer body.Close()
+	return producer.Unpack(body, o.dir, producer.UnpackOptions{Keep: o.keep})
 }
 
 func (a *app) outputsCommand() *cobra.Command {

@@ -101,6 +101,8 @@ func problemOf(err error, code int) *schemas.ProblemDocument {
 	kind, title := "client", titleClient
 	var unreachable *producer.UnreachableError
 	switch {
+	case errors.As(err, new(*producer.UnofferedError)):
+		kind, title = "no-executor", titleUnoffered
 	case errors.As(err, &unreachable):
 		kind, title = "unreachable", titleUnreachable
 	case errors.Is(err, errInterrupted):

@@ -20,6 +20,13 @@ func (a *app) runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "run --image IMAGE [flags] [--] [ARG...]", Short: runShort, Long: runLong, Example: runExample,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			where, err := parseOn(j.on)
+			if err != nil {
+				return asRun(usage(err))
+			}
+			if where.several() {
+				return asRun(a.runOn(cmd, &j, o, where, args))
+			}
 			return asRun(a.run(cmd, &j, o, args))
 		},
 	}
@@ -37,6 +44,9 @@ func (a *app) submitCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "submit --image IMAGE [flags] [--] [ARG...]", Short: submitShort, Long: submitLong,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if where, err := parseOn(j.on); err == nil && where.several() {
+				return usage(errors.New(onlyRunCompares))
+			}
 			_, job, err := a.submit(cmd.Context(), cmd, &j, args)
 			if err != nil {
 				return err
@@ -66,7 +76,7 @@ func (a *app) submit(ctx context.Context, cmd *cobra.Command, j *jobFlags, args 
 	}
 	a.screen.doing(phaseSending, "submitting")
 	job, err := c.Submit(ctx, spec)
-	return c, job, err
+	return c, job, a.withNearImage(ctx, c, spec.Image, err)
 }
 
 func (a *app) run(cmd *cobra.Command, j *jobFlags, o outputFlags, args []string) error {
@@ -115,6 +125,8 @@ func (a *app) finish(job schemas.Job) error {
 		}
 	} else if words := endWords(job); words != "" {
 		a.screen.say(words + whereMore(words, job.ID))
+	} else {
+		a.note("%s", noteJob(job.ID))
 	}
 	if code := jobCode(job); code != 0 {
 		return &codedError{code: code}

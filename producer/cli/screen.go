@@ -19,25 +19,30 @@ const (
 	phaseStarting
 	phaseRunning
 	phaseFinishing
+	phaseEnded
 )
 
-// screen owns what is written while a job runs, so that the progress line and
+// screen owns what is written while jobs run, so that the progress lines and
 // the program's output never mix.
 type screen struct {
-	mu     sync.Mutex
-	out    io.Writer
-	err    io.Writer
-	shown  bool
+	mu  sync.Mutex
+	out io.Writer
+	err io.Writer
+	// size of the terminal behind err, in columns and lines.
+	size func() (columns, lines int)
+	// shown is how many lines of progress are on the terminal.
+	shown  int
 	broken bool // the last output did not end its line
-	what   string
-	phase  phase
-	since  time.Time
-	begun  time.Time
-	stop   chan struct{}
-	done   sync.WaitGroup
+	// rows are what goes on: one without a name, or one for each of several jobs.
+	rows  []row
+	begun time.Time
+	stop  chan struct{}
+	done  sync.WaitGroup
 }
 
-func newScreen(out, err io.Writer) *screen { return &screen{out: out, err: err} }
+func newScreen(out, err io.Writer) *screen {
+	return &screen{out: out, err: err, size: sizeOf(err), rows: make([]row, 1)}
+}
 
 // start begins to show progress, if the terminal can.
 func (s *screen) start(rewritable bool) {
@@ -75,36 +80,41 @@ func (s *screen) end() {
 	s.clear()
 }
 
-// doing sets what the progress line says. Its seconds are those of the phase: a
-// phase has stages that overlap and follow each other too quickly to be timed.
-func (s *screen) doing(in phase, what string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if in != s.phase || s.what == "" {
-		s.since = time.Now()
-	}
-	s.phase, s.what = in, what
-}
-
+// draw writes the progress lines over those that are shown.
 func (s *screen) draw() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.what == "" || s.broken || time.Since(s.begun) < progressDelay {
+	if s.broken || time.Since(s.begun) < progressDelay {
 		return
 	}
-	// Cut short, for a line that wraps cannot be rewritten.
-	line := fmt.Sprintf("%s %ds", s.what, int(time.Since(s.since).Seconds()))
-	if len(line) > 72 {
-		line = line[:72]
+	columns, height := s.size()
+	lines := progressLines(s.rows, time.Now(), columns-1, height-1)
+	if len(lines) == 0 {
+		return
 	}
-	fmt.Fprintf(s.err, "\r%s\x1b[K", line)
-	s.shown = true
+	text := s.home()
+	for i, line := range lines {
+		if i > 0 {
+			text += "\r\n"
+		}
+		text += line + "\x1b[K"
+	}
+	fmt.Fprint(s.err, text+"\x1b[J")
+	s.shown = len(lines)
+}
+
+// home goes to the beginning of the first progress line.
+func (s *screen) home() string {
+	if s.shown > 1 {
+		return fmt.Sprintf("\r\x1b[%dA", s.shown-1)
+	}
+	return "\r"
 }
 
 func (s *screen) clear() {
-	if s.shown {
-		fmt.Fprint(s.err, "\r\x1b[K")
-		s.shown = false
+	if s.shown > 0 {
+		fmt.Fprint(s.err, s.home()+"\x1b[J")
+		s.shown = 0
 	}
 }
 

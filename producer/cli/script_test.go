@@ -47,6 +47,9 @@ func TestScripts(t *testing.T) {
 			"code":  code,
 			"busy":  func(ts *testscript.TestScript, _ bool, _ []string) { ts.Value("gateway").(*canned.Gateway).Busy(2) },
 			"asked": asked,
+			"fleet": func(ts *testscript.TestScript, _ bool, _ []string) {
+				ts.Value("gateway").(*canned.Gateway).Fleet(canned.FiveKinds())
+			},
 		},
 		RequireUniqueNames: true,
 		UpdateScripts:      os.Getenv("UPDATE_SCRIPTS") != "",

@@ -31,6 +31,9 @@ func (a *app) status(ctx context.Context, id string) error {
 	if a.json {
 		return a.print(job)
 	}
+	if job.Waiting == "" {
+		job.Waiting = turnWords(ctx, c, job)
+	}
 	w := tabwriter.NewWriter(a.Stdout, 0, 8, 2, ' ', 0)
 	a.describe(w, job)
 	return w.Flush()

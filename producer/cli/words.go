@@ -46,12 +46,18 @@ Files that are there already are replaced; --no-clobber refuses instead.
 Our stdin is sent if it is a pipe or a file. In a shell loop that reads, use
 --stdin none, as with ssh.
 
+With --on and more than one target, or all, the job runs on each, all at the same
+time, and the results are shown side by side; files go to a folder for each.
+A target is ARCH[-ISOLATION[-ACCEL]][@KERNEL][/KEY=VALUE], or executor:ID; see
+pe executors. The exit code is that of the first target that did not succeed.
+
 Ctrl-C cancels the job; the second leaves at once, and the job ends by itself.
 Exit codes: see pe --help.`
 	runExample = `  pe run --image gcc -f main.c -- sh -c 'gcc main.c -o /output/a.out'
   pe run --image python -f data=measurements/ -f plot.py --collect '*.png' -- python3 plot.py
   pe run --image busybox --arch riscv64 --wall 10s --memory 256M -- uname -a
-  pe run --spec job.json --label nightly=1`
+  pe run --spec job.json --label nightly=1
+  pe run --image gcc -f main.c --on amd64-vm,arm64-vm,riscv64-vm -- sh -c 'gcc main.c -o /output/a.out'`
 
 	submitShort = "Submit a job and print its id"
 	submitLong  = `Submit a job, print its id, and leave. It takes the flags of run.`
@@ -73,7 +79,10 @@ to stdout as a tar.`
 	jobsShort      = "List jobs, the newest first"
 	imagesShort    = "List the names that --image knows beside references"
 	executorsShort = "List the machines, and what they can run"
-	versionShort   = "Print the version"
+	executorsLong  = `List the executors: who is there and since when those that are not were not
+seen, how many of their slots are busy, and what they offer, as --on takes it.
+With --wide, also processors, hosts, and what runs; with an ID, everything of one.`
+	versionShort = "Print the version"
 
 	helpServer    = "`ADDRESS` of the gateway"
 	helpJSON      = "print JSON: a document on stdout, errors on stderr"
@@ -85,6 +94,7 @@ to stdout as a tar.`
 	helpTar       = "write a tar of all outputs to stdout"
 	helpState     = "only jobs in this `STATE` (repeatable)"
 	helpHasLabel  = "only jobs with this label, `KEY=VALUE` (repeatable)"
+	helpWide      = "more columns: processor, features, host, version, owner, jobs"
 	helpLimit     = "`N` of them; 0 for all"
 
 	wantSize     = "want a size such as 512M, 1.5G or 1048576"
@@ -104,32 +114,34 @@ to stdout as a tar.`
 
 // What flags say. The words between back quotes name the value.
 const (
-	flagImage      = "`IMAGE`: a name from 'pe images', or a reference such as docker.io/library/gcc:14"
-	flagFile       = "`INPUT`: FILE, DIR, NAME=FILE or NAME=DIR (repeatable); names are relative to --cwd"
-	flagStdin      = "what the program reads: `FILE`, - for our stdin, or none (default: our stdin, unless it is a terminal)"
-	flagEnv        = "variable: `NAME=VALUE`, or NAME to take ours (repeatable)"
-	flagUser       = "`USER`: uid, uid:gid, or a name that the image knows"
-	flagEntrypoint = "`PROGRAM` instead of the image's entrypoint; empty for none"
-	flagCollect    = "collect only what matches `GLOB` in /output; ** crosses folders (repeatable; default all)"
-	flagSpec       = "`FILE` with a job specification in JSON, - for stdin; flags and arguments override it"
-	flagLabel      = "your own label: `KEY=VALUE` (repeatable)"
-	flagLane       = "`LANE`: interactive or batch (default interactive)"
-	flagKey        = "the same `KEY` again returns the first job"
-	flagKernel     = "beginning of the kernel's `RELEASE`, such as 6.1"
-	flagFeature    = "CPU `FEATURE` as the kernel names it, such as avx2 (repeatable)"
-	flagExecutor   = "`ID` of the one machine that may run it, from 'pe executors'"
-	flagOn         = "only machines with this label: `KEY=VALUE` (repeatable)"
-	flagWall       = "`TIME` limit, such as 90s or 5m; also --timeout (default 1m)"
-	flagCPUTime    = "limit of processor `TIME` of all processes (default wall times cpus)"
-	flagCPUs       = "`N` processors' worth of time, such as 0.5 (default 1)"
-	flagMemory     = "memory limit of this `SIZE`, such as 2G (default 512M)"
-	flagPids       = "at most `N` processes and threads (default 256)"
-	flagScratch    = "`SIZE` of the space for inputs and files that the job writes (default 256M)"
-	flagOutputs    = "at most `SIZE` of all outputs together (default 256M)"
-	flagCwd        = "working `DIR` (default /work)"
-	flagArch       = "`ARCH`: amd64, arm64 or riscv64 (default: one that the image has)"
-	flagIsolation  = "`KIND`: strong or vm; gvisor and container are reserved (default strong)"
-	flagAccel      = "`ACCELERATOR`: kvm, hvf or tcg (default any)"
+	flagImage        = "`IMAGE`: a name from 'pe images', or a reference such as docker.io/library/gcc:14"
+	flagFile         = "`INPUT`: FILE, DIR, NAME=FILE or NAME=DIR (repeatable); names are relative to --cwd"
+	flagStdin        = "what the program reads: `FILE`, - for our stdin, or none (default: our stdin, unless it is a terminal)"
+	flagEnv          = "variable: `NAME=VALUE`, or NAME to take ours (repeatable)"
+	flagUser         = "`USER`: uid, uid:gid, or a name that the image knows"
+	flagEntrypoint   = "`PROGRAM` instead of the image's entrypoint; empty for none"
+	flagCollect      = "collect only what matches `GLOB` in /output; ** crosses folders (repeatable; default all)"
+	flagSpec         = "`FILE` with a job specification in JSON, - for stdin; flags and arguments override it"
+	flagLabel        = "your own label: `KEY=VALUE` (repeatable)"
+	flagLane         = "`LANE`: interactive or batch (default interactive)"
+	flagKey          = "the same `KEY` again returns the first job"
+	flagKernel       = "beginning of the kernel's `RELEASE`, such as 6.1"
+	flagFeature      = "CPU `FEATURE` as the kernel names it, such as avx2 (repeatable)"
+	flagExecutor     = "`ID` of the one machine that may run it, from 'pe executors'"
+	flagOn           = "`TARGET`s, such as arm64-vm,amd64-gvisor or all: run on each and compare; or a label KEY=VALUE that all must have (repeatable)"
+	flagCPUModel     = "`WORDS` of the processor's name, such as 'epyc 7763'"
+	flagQueueTimeout = "`TIME` that it may wait for a machine, such as 10m (default 24h)"
+	flagWall         = "`TIME` limit, such as 90s or 5m; also --timeout (default 1m)"
+	flagCPUTime      = "limit of processor `TIME` of all processes (default wall times cpus)"
+	flagCPUs         = "`N` processors' worth of time, such as 0.5 (default 1)"
+	flagMemory       = "memory limit of this `SIZE`, such as 2G (default 512M)"
+	flagPids         = "at most `N` processes and threads (default 256)"
+	flagScratch      = "`SIZE` of the space for inputs and files that the job writes (default 256M)"
+	flagOutputs      = "at most `SIZE` of all outputs together (default 256M)"
+	flagCwd          = "working `DIR` (default /work)"
+	flagArch         = "`ARCH`: amd64, arm64 or riscv64 (default: one that the image has)"
+	flagIsolation    = "`KIND`: strong or vm; gvisor and container are reserved (default strong)"
+	flagAccel        = "`ACCELERATOR`: kvm, hvf or tcg (default any)"
 )
 
 func unknownCommand(name string) string {
@@ -149,6 +161,17 @@ func wrongArguments(command, wanted string) string {
 
 // errorText is an error as lines for a person; the first follows "pe: ".
 func errorText(err error) string {
+	if targets := targetErrors(err); len(targets) > 0 {
+		var texts []string
+		for _, t := range targets {
+			texts = append(texts, printable(t.Target)+": "+errorText(t.Err))
+		}
+		return strings.Join(texts, "\n")
+	}
+	var nobody *producer.UnofferedError
+	if errors.As(err, &nobody) {
+		return unofferedText(nobody)
+	}
 	var p *schemas.ProblemDocument
 	if !errors.As(err, &p) {
 		return err.Error()
@@ -279,13 +302,16 @@ func whereMore(words, id string) string {
 	return fmt.Sprintf("; job %s: pe status %s", id, id)
 }
 
+// noteJob names a job whose end needs no other word.
+func noteJob(id string) string { return "job " + id }
+
 // endWords say why a job ended, or nothing if its exit code says all.
 func endWords(job schemas.Job) string {
 	switch job.State {
 	case schemas.StateCancelled:
 		return fmt.Sprintf("job %s was cancelled", job.ID)
 	case schemas.StateExpired:
-		return fmt.Sprintf("job %s waited longer than it may", job.ID)
+		return fmt.Sprintf("job %s waited longer than it may%s", job.ID, waitedFor(job))
 	case schemas.StateDead:
 		if job.Failure == nil {
 			return fmt.Sprintf("job %s could not be run", job.ID)
@@ -296,6 +322,19 @@ func endWords(job schemas.Job) string {
 		return ""
 	}
 	return outcomeWords(*job.Outcome, job.Spec)
+}
+
+// waitedFor says how long a job was to wait, and why in vain if that is known.
+func waitedFor(job schemas.Job) string {
+	words := ""
+	if job.Spec != nil {
+		wait := time.Duration(job.Spec.WithDefaults().QueueTimeoutMS) * time.Millisecond
+		words = fmt.Sprintf(": %s (--queue-timeout)", formatSpan(wait))
+	}
+	if job.Failure != nil {
+		words += ": " + printable(job.Failure.Message)
+	}
+	return words
 }
 
 func outcomeWords(o schemas.Outcome, spec *schemas.JobSpec) string {

@@ -40,6 +40,7 @@ type Gateway struct {
 	blobs   map[string]int
 	seen    []string
 	busy    int
+	fleet   []schemas.Executor
 }
 
 // Start serves until the test ends.
@@ -55,7 +56,7 @@ func Start(t testing.TB) *Gateway {
 	mux.HandleFunc("GET /v1/jobs/{id}/outputs/{path...}", g.withJob(g.outputFile))
 	mux.HandleFunc("PUT /v1/blobs/{digest}", g.putBlob)
 	mux.HandleFunc("POST /v1/blobs/missing", g.missing)
-	mux.HandleFunc("GET /v1/executors", g.golden("executor-list", "executor-list.two"))
+	mux.HandleFunc("GET /v1/executors", g.executors)
 	mux.HandleFunc("GET /v1/images", g.golden("image-list", "image-list.catalog"))
 	server := httptest.NewServer(g.checked(mux))
 	t.Cleanup(func() {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,9 +52,14 @@ func (g *Gateway) submit(w http.ResponseWriter, r *http.Request) {
 		g.problem(w, http.StatusUnprocessableEntity, "invalid-job", "The job specification is not valid", problems[0].Message, "", problems...)
 		return
 	}
-	if spec.Image == "nowhere" {
+	if slices.Contains([]string{"nowhere", "busybix", "gcc:99"}, spec.Image) {
 		g.problem(w, http.StatusUnprocessableEntity, "unknown-image", "The image cannot be had",
-			"docker.io/library/nowhere: the registry says: manifest unknown", "pe images lists the names that are known")
+			"docker.io/library/"+spec.Image+": the registry says: manifest unknown", "pe images lists the names that are known")
+		return
+	}
+	if arch := spec.Requires.Arch; spec.Image == "amd64only" && arch != "amd64" {
+		g.problem(w, http.StatusUnprocessableEntity, "image-arch", "The image does not have this architecture",
+			"image amd64only is not there for "+arch+"; it has amd64", "")
 		return
 	}
 	g.mu.Lock()

@@ -3,6 +3,7 @@ package canned
 import (
 	"archive/tar"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"sort"
@@ -52,12 +53,19 @@ type script struct {
 //	slow        runs until it is cancelled
 //	chatty      writes a megabyte, and runs until it is cancelled
 //	stuck       runs on though it is cancelled
+//	uname       prints the architecture, and leaves files that differ by it
+//	picky       succeeds on amd64, exits with 3 on arm64, dies on riscv64
+//	amd64only   is refused elsewhere, and prints its arguments
 func write(spec schemas.JobSpec) script {
 	zero := 0
 	s := script{outcome: schemas.Outcome{ExitCode: &zero}, patience: 20 * time.Second}
 	arg := strings.Join(spec.Args, " ")
 	switch spec.Image {
-	case "echo":
+	case "uname":
+		s.stdout, s.outputs = []string{spec.Requires.Arch + "\n"}, archOutputs(spec.Requires.Arch)
+	case "picky":
+		s.stderr, s.outcome = []string{"trying\n"}, pickyEnd(spec.Requires.Arch)
+	case "echo", "amd64only":
 		s.stdout = []string{arg + "\n"}
 	case "dump":
 		s.stdout = dump(spec)
@@ -97,6 +105,25 @@ func write(spec schemas.JobSpec) script {
 	return s
 }
 
+func archOutputs(arch string) []*tar.Header {
+	list := []*tar.Header{entry(tar.TypeReg, "same.txt", "same\n", 0o644), entry(tar.TypeReg, "a.out", arch, 0o755)}
+	if arch == "amd64" {
+		list = append(list, entry(tar.TypeReg, "extra\n.txt", "x", 0o644))
+	}
+	return list
+}
+
+func pickyEnd(arch string) schemas.Outcome {
+	code := 0
+	switch arch {
+	case "riscv64":
+		return schemas.Outcome{Signal: "SIGSEGV"}
+	case "arm64":
+		code = 3
+	}
+	return schemas.Outcome{ExitCode: &code}
+}
+
 func dump(spec schemas.JobSpec) []string {
 	var lines []string
 	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format+"\n", args...)) }
@@ -117,8 +144,9 @@ func dump(spec schemas.JobSpec) []string {
 		f := spec.Files[name]
 		say("file %s %s %s", name, f.Mode, content(f.Text, f.Base64, f.SHA256[:min(len(f.SHA256), 12)]))
 	}
-	say("outputs %q limits %+v", spec.Outputs, spec.Limits)
-	say("requires %+v lane %s labels %v user %s cwd %s", spec.Requires, spec.Lane, spec.Labels, spec.User, spec.Cwd)
+	say("outputs %q limits %+v queue timeout %d", spec.Outputs, spec.Limits, spec.QueueTimeoutMS)
+	requires, _ := json.Marshal(spec.Requires) // strings alone
+	say("requires %s lane %s labels %v user %s cwd %s", requires, spec.Lane, spec.Labels, spec.User, spec.Cwd)
 	return lines
 }
 

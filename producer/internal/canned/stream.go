@@ -2,6 +2,7 @@ package canned
 
 import (
 	"archive/tar"
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -30,13 +31,22 @@ func (j *job) end() {
 		Version: schemas.ResultVersion, Job: j.ID, Attempt: 1, Outcome: j.outcome,
 		Usage:  schemas.Usage{UserUS: 31_000, SystemUS: 8_000, MaxRSSBytes: 25_165_824, PeakMemoryBytes: 41_943_040},
 		Spans:  []schemas.Span{{Name: schemas.SpanQueued, StartUS: epoch, EndUS: epoch + 1000}, {Name: schemas.SpanRunning, StartUS: epoch + 1000, EndUS: epoch + 1_301_000}},
-		RanOn:  schemas.RanOn{Executor: "local", Arch: "amd64", Isolation: schemas.IsolationVM, Accel: "tcg", Kernel: "6.1.0-32-cloud-amd64", ImageDigest: j.Image.Digest},
+		RanOn:  j.ranOn(),
 		Stdout: head(j.stdout), Stderr: head(j.stderr), Skipped: j.skipped, SkippedTotal: len(j.skipped),
 	}
 	j.Result.Outputs = j.listOutputs()
 	j.Result.OutputsTotal = len(j.Result.Outputs)
 	for _, o := range j.Result.Outputs {
 		j.Result.OutputsBytes += o.Size
+	}
+}
+
+// ranOn is what the job asked for, as far as it asked.
+func (j *job) ranOn() schemas.RanOn {
+	r := j.Spec.Requires
+	return schemas.RanOn{
+		Executor: cmp.Or(r.Executor, "local"), Arch: cmp.Or(r.Arch, "amd64"), Isolation: schemas.IsolationVM, Accel: "tcg",
+		Kernel: "6.1.0-32-cloud-amd64", ImageDigest: j.Image.Digest, Start: schemas.StartRestored,
 	}
 }
 
