@@ -57,10 +57,11 @@ func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	resolver := imagesync.NewResolver(imagesync.ResolverConfig{Sources: c.Images})
 	server, err := gateway.New(gateway.Config{Addr: c.Listen, API: api.Config{
 		Jobs: jobs, Store: c.Store, Objects: c.Objects, Tokens: c.Tokens,
-		Resolve: resolve(imagesync.NewResolver(imagesync.ResolverConfig{Sources: c.Images})),
-		Images:  catalogList(c.Images.Catalog),
+		Resolve: resolve(resolver),
+		Images:  catalogList(c.Images.Catalog, resolve(resolver)),
 		Log:     c.Log, Metrics: c.Metrics, Version: c.Version,
 	}})
 	if err != nil {

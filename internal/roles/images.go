@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/program-explorer/pe/gateway/api"
 	"github.com/program-explorer/pe/imagesync"
@@ -44,15 +47,29 @@ func imageError(err error) error {
 	return &api.ImageError{Kind: kind, Message: err.Error()}
 }
 
-// catalogList is the catalog as the API lists it.
-func catalogList(c *imagesync.Catalog) func(context.Context) (schemas.ImageList, error) {
-	list := schemas.ImageList{}
-	if c != nil {
-		list.Only = c.Only
+// archPatience is how long a list of images waits to learn their architectures.
+const archPatience = 2 * time.Second
+
+// catalogList is the catalog as the API lists it, with the architectures that
+// each image has now, as far as its place says so in time.
+func catalogList(c *imagesync.Catalog, resolve api.Resolve) func(context.Context) (schemas.ImageList, error) {
+	return func(ctx context.Context) (schemas.ImageList, error) {
+		ctx, stop := context.WithTimeout(ctx, archPatience)
+		defer stop()
+		names := c.Names()
+		list := schemas.ImageList{Images: make([]schemas.CatalogImage, len(names)), Only: c != nil && c.Only}
+		var group errgroup.Group
+		group.SetLimit(8)
+		for i, name := range names {
+			entry, _ := c.Lookup(name)
+			list.Images[i] = schemas.CatalogImage{Name: name, Reference: entry.Reference, Description: entry.Description}
+			group.Go(func() error {
+				if found, err := resolve(ctx, name); err == nil {
+					list.Images[i].Archs = found.Archs
+				}
+				return nil // a list without it is better than none
+			})
+		}
+		return list, group.Wait()
 	}
-	for _, name := range c.Names() {
-		entry, _ := c.Lookup(name)
-		list.Images = append(list.Images, schemas.CatalogImage{Name: name, Reference: entry.Reference, Description: entry.Description})
-	}
-	return func(context.Context) (schemas.ImageList, error) { return list, nil }
 }
