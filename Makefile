@@ -27,8 +27,8 @@ demo: build ## Install what is needed, run a real job in a virtual machine, show
 	@deploy/demo/run.sh
 
 .PHONY: up
-up: build ## Serve on 127.0.0.1:7300, in the foreground
-	@deploy/setup.sh --for demo
+up: build ## Serve on 127.0.0.1:7300, in the foreground, with machines of three architectures
+	@deploy/setup.sh --for up
 	@bin/ped up --guest-dir '$(PE_CACHE)/guest' --catalog '$(PE_CACHE)/catalog.yaml'
 
 .PHONY: test
@@ -59,7 +59,7 @@ build: ## Build bin/pe, bin/ped and the guest's init for each architecture
 	@for arch in $(ARCHS); do GOOS=linux GOARCH=$$arch $(GOBUILD) -o bin/guestrd-$$arch ./cmd/guestrd || exit 1; done
 
 .PHONY: setup
-setup: build ## Install for LEVEL: run, demo, test or bench (deploy/setup.sh --help)
+setup: build ## Install for LEVEL: run, demo, up, test or bench (deploy/setup.sh --help)
 	@deploy/setup.sh --for '$(LEVEL)'
 
 # The guests for one architecture: each kernel in the cache and an initramfs, as QEMU boots them.

@@ -1,10 +1,11 @@
 #!/bin/sh
-# setup.sh [--for run|demo|test|bench] [--dry-run]: put on this machine what
+# setup.sh [--for run|demo|up|test|bench] [--dry-run]: put on this machine what
 # Program Explorer needs, each level with all that the levels before it have:
 #
 #   run    serve jobs in virtual machines: QEMU, a guest kernel, the guest
 #   demo   and build the example images from Debian packages
-#   test   and run every test: three architectures, an S3 server, a browser, linters
+#   up     and have machines and images of three architectures, and a choice of kernels
+#   test   and run every test: an S3 server, a browser, linters
 #   bench  and what `make bench` compares with and measures on: containers, filesystems
 #
 # For Debian 12 and 13, Ubuntu 22.04 and 24.04. Root, or sudo, is used for
@@ -23,21 +24,30 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; }
 
+# own is this machine's architecture, the one that is served at every level.
+case $(uname -m) in
+aarch64 | arm64) own=arm64 ;;
+riscv64) own=riscv64 ;;
+*) own=amd64 ;;
+esac
+
+at() { if [ "$1" = "$own" ]; then echo run; else echo up; fi; }
+
 # packages is the table of what is installed: level, package (or alternatives,
 # of which the first that apt knows is taken), what shows that it is there
 # (commands, or absolute paths; one of them is enough), and why.
 packages() {
-	cat <<-'TABLE'
+	cat <<-TABLE
 		run   ca-certificates             /etc/ssl/certs/ca-certificates.crt  images are pulled over TLS
-		run   qemu-system-x86             qemu-system-x86_64                  runs amd64 machines
+		$(at amd64)  qemu-system-x86      qemu-system-x86_64                  runs amd64 machines
+		$(at arm64)  qemu-system-arm      qemu-system-aarch64                 runs arm64 machines
+		$(at riscv64)  qemu-system-riscv,qemu-system-misc  qemu-system-riscv64  runs riscv64 machines
 		run   debian-archive-keyring      /usr/share/keyrings/debian-archive-keyring.gpg  verifies the guest's kernel package
 		run   kmod                        depmod                              orders the guest kernel's modules
 		run   xz-utils                    xz                                  unpacks kernels and packages
 		demo  mmdebstrap                  mmdebstrap                          unpacks Debian packages into images
 		demo  zstd                        zstd                                unpacks packages and opens a job's archive
 		demo  curl                        curl                                talks to the gateway in examples
-		test  qemu-system-arm             qemu-system-aarch64                 runs arm64 machines
-		test  qemu-system-riscv,qemu-system-misc  qemu-system-riscv64         runs riscv64 machines
 		test  erofs-utils                 fsck.erofs                          checks the images that imagesync writes
 		test  chromium,chromium-browser   chromium,chromium-browser,google-chrome  proves that a job's HTML output cannot run script
 		test  shellcheck                  shellcheck                          checks the shell scripts
@@ -56,9 +66,10 @@ levels() {
 	case $1 in
 	run) echo run ;;
 	demo) echo run demo ;;
-	test) echo run demo test ;;
-	bench) echo run demo test bench ;;
-	*) usage >&2; die "no level $1: want run, demo, test or bench" ;;
+	up) echo run demo up ;;
+	test) echo run demo up test ;;
+	bench) echo run demo up test bench ;;
+	*) usage >&2; die "no level $1: want run, demo, up, test or bench" ;;
 	esac
 }
 
@@ -181,19 +192,20 @@ debian_mirror() {
 	say "no Debian mirror in apt's configuration; kernel and images come from mmdebstrap's default, $PE_DEBIAN_MIRROR"
 }
 
-archs() { if wanted test; then echo amd64 arm64 riscv64; else echo amd64; fi; }
+archs() { if wanted up; then echo amd64 arm64 riscv64; else echo "$own"; fi; }
 
 # kernels fetches what is not in the cache; asking the script for each would cost a process each.
+# Debian 13's for amd64 makes a choice of two.
 kernels() {
 	absent=
-	for arch in $(archs); do
-		[ -s "$cache/kernels/$arch/package" ] || absent="$absent $arch"
+	for kernel in $(archs) $(if wanted up; then echo amd64:trixie; fi); do
+		[ -s "$cache/kernels/$(echo "$kernel" | tr : -)/package" ] || absent="$absent $kernel"
 	done
 	[ -n "$absent" ] || return 0
 	say "fetching guest kernels:$absent"
 	[ -z "$dry_run" ] || return 0
 	debian_mirror
-	# shellcheck disable=SC2086 # a list of architectures
+	# shellcheck disable=SC2086 # a list
 	PE_CACHE=$cache "$repo/deploy/kernels.sh" $absent
 }
 
@@ -206,11 +218,9 @@ program() {
 }
 
 images() {
-	[ -z "$dry_run" ] || { say "building the images gcc, python and busybox, where absent"; return 0; }
+	[ -z "$dry_run" ] || { say "building the images gcc, python and busybox for: $(archs), where absent"; return 0; }
 	debian_mirror
-	PE_CACHE=$cache "$repo/deploy/images/build.sh" gcc python
-	# The tests want one image of several platforms: the smallest.
-	PE_CACHE=$cache "$repo/deploy/images/build.sh" --arch "$(archs | tr ' ' ,)" busybox
+	PE_CACHE=$cache "$repo/deploy/images/build.sh" --arch "$(archs | tr ' ' ,)" busybox gcc python
 	catalog >"$cache/catalog.yaml"
 }
 
@@ -247,7 +257,7 @@ level=demo dry_run=
 while [ $# -gt 0 ]; do
 	case $1 in
 	--for)
-		[ $# -gt 1 ] || die "--for wants a level: run, demo, test or bench"
+		[ $# -gt 1 ] || die "--for wants a level: run, demo, up, test or bench"
 		level=$2
 		shift
 		;;

@@ -38,7 +38,7 @@ func (c Config) qemu(ctx context.Context, arch string, bad Status) Check {
 	path, err := qemu.FindBinary(arch)
 	if err != nil {
 		check.Status, check.Detail = bad, err.Error()
-		check.Fix = "deploy/setup.sh --for run (amd64) or --for test (all), or install QEMU's package"
+		check.Fix = "deploy/setup.sh --for run (this machine's own) or --for up (all), or install QEMU's package"
 		return check
 	}
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
@@ -59,7 +59,7 @@ func (c Config) guest(arch string, bad Status) (check Check, kernel string) {
 	bundle, err := vm.LoadBundle(c.GuestDir, arch)
 	if err != nil {
 		check.Status, check.Detail = bad, err.Error()
-		check.Fix = "deploy/setup.sh --for run (amd64) or --for test (all), then --guest-dir .cache/guest"
+		check.Fix = "deploy/setup.sh --for run (this machine's own) or --for up (all), then --guest-dir .cache/guest"
 		return check, ""
 	}
 	check.Detail = "kernel " + bundle.KernelRelease + ", guestrd " + bundle.GuestVersion
