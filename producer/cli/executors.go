@@ -64,12 +64,13 @@ func (a *app) executorTable(list []schemas.Executor) error {
 	return t.write()
 }
 
-// wideTable says all that fits into a line.
+// wideTable says all that is to be said in a line, and cuts nothing.
 func (a *app) wideTable(list []schemas.Executor) error {
 	t := a.table("EXECUTOR", "STATE", "BUSY", "SEEN", "OFFERS", "KERNEL", "CPU", "FEATURES", "HOST", "VERSION", "OWNER", "LABELS", "RUNS")
+	t.limit = 0
 	for _, e := range list {
 		head := []string{printable(e.Executor), printable(e.State), slotWords(e), formatAge(a.now(), e.SeenUS)}
-		tail := []string{hostWords(e), printable(e.Version), printable(cmp.Or(e.Owner, "-")), labelWords(e.Labels), runsWords(e)}
+		tail := []string{hostWords(e), printable(cmp.Or(e.Version, "-")), printable(cmp.Or(e.Owner, "-")), labelWords(e.Labels), runsWords(e)}
 		for _, o := range offersOf(e) {
 			cells := append(head, kindWords(o), printable(cmp.Or(o.Kernel, "-")), printable(cpuOf(e, o)), featureWords(o))
 			t.add(append(cells, tail...)...)
@@ -104,7 +105,7 @@ func (a *app) oneExecutor(list []schemas.Executor, id string) error {
 		line("owner", "%s", ownerWords(e))
 	}
 	line("host", "%s", hostWords(e))
-	line("version", "%s", printable(e.Version))
+	line("version", "%s", printable(cmp.Or(e.Version, "-")))
 	for _, o := range e.Offers {
 		line("offers", "%s", kindWords(o))
 		for _, f := range []struct{ name, value string }{

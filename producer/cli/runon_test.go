@@ -24,7 +24,7 @@ func TestRunOnAFleet(t *testing.T) {
 	f.pe(nil, "run", "--image", "x", "--on", "all").want(t, 3,
 		`^amd64-container +succeeded +0 .* booted +workshop +j`, `^arm64-container +failed +3 `, `^riscv64-container +succeeded +0 .* board +j`,
 		`^stdout, on amd64-container, arm64-container:\nlittle\n\nstdout, on riscv64-container:\nbig\n$`,
-		`^exit codes differ: 0 on amd64-container, riscv64-container; 3 on arm64-container; stdout differs: 2 versions$`)
+		`^exit codes differ: 0 on amd64-container, riscv64-container; 3 on arm64-container\nstdout differs: 2 versions$`)
 	f.pe(nil, "run", "--image", "x", "--on", "amd64-container,riscv64-vm").want(t, 125,
 		`^pe: nobody offers riscv64-vm\n  on offer: amd64-container, arm64-container, riscv64-container\n`)
 	f.pe(nil, "run", "--image", "x", "--on", "any-container/site=cellar,any-container/executor:board").want(t, 0, `^stdout differs: 2 versions$`)

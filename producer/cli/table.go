@@ -22,17 +22,26 @@ type table struct {
 	// limit is the terminal's width; 0 if it is none.
 	limit int
 	rows  [][]string
-	// whole columns are never cut: an id that is cut is of no use.
-	whole map[int]bool
+	// care is how reluctantly each column is cut.
+	care []care
 }
 
-// wholeColumns hold what is copied into other commands.
-var wholeColumns = map[string]bool{"JOB": true, "TARGET": true, "STATE": true, "NAME": true}
+// care says when a column is cut: a name that is cut cannot be copied.
+type care int
+
+const (
+	cutFirst care = iota
+	cutLast
+	cutNever
+)
+
+// copied columns hold what goes into other commands.
+var copied = map[string]care{"JOB": cutNever, "TARGET": cutNever, "STATE": cutNever, "NAME": cutNever, "OFFERS": cutNever, "EXECUTOR": cutLast}
 
 func (a *app) table(head ...string) *table {
-	t := &table{out: a.Stdout, limit: columnsOf(a.Stdout), rows: [][]string{head}, whole: map[int]bool{}}
-	for i, name := range head {
-		t.whole[i] = wholeColumns[name]
+	t := &table{out: a.Stdout, limit: columnsOf(a.Stdout), rows: [][]string{head}}
+	for _, name := range head {
+		t.care = append(t.care, copied[name])
 	}
 	return t
 }
@@ -74,18 +83,26 @@ func (t *table) widths() []int {
 
 // fit narrows the widest column until all fit, or none may become narrower.
 func (t *table) fit(widths []int) {
-	for t.limit > 0 && total(widths) > t.limit {
-		widest := -1
-		for i, w := range widths {
-			if !t.whole[i] && w > minColumn && (widest < 0 || w > widths[widest]) {
-				widest = i
+	for _, c := range []care{cutFirst, cutLast} {
+		for t.limit > 0 && total(widths) > t.limit {
+			widest := t.widest(widths, c)
+			if widest < 0 {
+				break
 			}
+			widths[widest]--
 		}
-		if widest < 0 {
-			return
-		}
-		widths[widest]--
 	}
+}
+
+// widest is the column to narrow next, or -1.
+func (t *table) widest(widths []int, c care) int {
+	widest := -1
+	for i, w := range widths {
+		if t.care[i] == c && w > minColumn && (widest < 0 || w > widths[widest]) {
+			widest = i
+		}
+	}
+	return widest
 }
 
 func (t *table) write() error {

@@ -99,7 +99,7 @@ func plainWords(c schemas.StreamChange) string {
 	return ""
 }
 
-// differenceWords are one line that says what is not the same everywhere.
+// differenceWords say what is not the same everywhere, a line for each.
 func differenceWords(v producer.Versions) string {
 	if len(v.Compared) == 0 {
 		return nothingCompared
@@ -126,7 +126,7 @@ func differenceWords(v producer.Versions) string {
 		}
 		words = append(words, outputWords(o))
 	}
-	return strings.Join(words, "; ")
+	return strings.Join(words, "\n")
 }
 
 func sameWords(v producer.Versions) string {
