@@ -54,18 +54,28 @@ func (a *app) runTable(runs []producer.Run) error {
 		t.add(runCells(r)...)
 	}
 	if t.limit > 0 && t.total() > t.limit {
-		for i := range t.rows {
-			t.rows[i] = t.rows[i][:len(head)-1]
-		}
-		if a.rewritable() { // elsewhere it has been told
-			for _, r := range runs {
-				if r.Job != nil {
-					a.note("%s: %s", r.Name, noteJob(r.Job.ID))
-				}
-			}
-		}
+		t.drop()
+		a.tellJobs(runs)
+	}
+	for t.limit > 0 && t.narrowest() > t.limit && len(t.rows[0]) > needed {
+		t.drop()
 	}
 	return t.write()
+}
+
+// needed is how many columns a narrow terminal gets, whatever it does to them.
+const needed = 6
+
+// tellJobs names the jobs that no other message has.
+func (a *app) tellJobs(runs []producer.Run) {
+	if !a.rewritable() {
+		return // they were told when they were accepted
+	}
+	for _, r := range runs {
+		if r.Job != nil && endWords(*r.Job) == "" {
+			a.note("%s: %s", r.Name, noteJob(r.Job.ID))
+		}
+	}
 }
 
 func runCells(r producer.Run) []string {

@@ -63,6 +63,21 @@ func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 // total is how wide the table is if nothing is cut.
 func (t *table) total() int { return total(t.widths()) }
 
+// narrowest is how wide it is when all is cut that may be.
+func (t *table) narrowest() int {
+	widths := t.widths()
+	t.fit(widths)
+	return total(widths)
+}
+
+// drop removes the last column.
+func (t *table) drop() {
+	last := len(t.rows[0]) - 1
+	for i := range t.rows {
+		t.rows[i] = t.rows[i][:last]
+	}
+}
+
 func total(widths []int) int {
 	sum := 2 * (len(widths) - 1)
 	for _, w := range widths {
