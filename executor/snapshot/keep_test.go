@@ -88,8 +88,8 @@ func TestSetAside(t *testing.T) {
 	s := openStore(t, dir)
 	rootfs, key := image(t, "an image")
 	first, id := get(t, s, key, rootfs, pretend)
-	if err := first.SetAside(errors.New("QEMU ended")); err != nil {
-		t.Fatal(err)
+	if done, err := first.SetAside(errors.New("QEMU ended")); err != nil || !done {
+		t.Fatal(done, err)
 	}
 	second, baked, err := s.Get(t.Context(), key, rootfs, pretend)
 	if err != nil || !baked {
@@ -101,12 +101,33 @@ func TestSetAside(t *testing.T) {
 	} else {
 		done()
 	}
-	if err := first.SetAside(errors.New("once more")); err != nil || !exists(s.readyPath(id)) {
-		t.Errorf("the new one was set aside for the old one's fault: %v", err)
+	if done, err := first.SetAside(errors.New("once more")); err != nil || done || !exists(s.readyPath(id)) {
+		t.Errorf("the new one was set aside for the old one's fault: %v, %v", done, err)
 	}
 	first.Release()
 	if err := s.Remove(id); !errors.Is(err, ErrInUse) {
 		t.Errorf("the release of the old one freed the new one: %v", err)
+	}
+}
+
+// TestSetAsideByAnother: who still has the old one gets the new one next, as soon as it
+// found the old one to be broken.
+func TestSetAsideByAnother(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ours, theirs := openStore(t, dir), openStore(t, dir)
+	rootfs, key := image(t, "an image")
+	old, id := get(t, ours, key, rootfs, pretend)
+	theirOld, _ := get(t, theirs, key, rootfs, never)
+	if _, err := theirOld.SetAside(errors.New("QEMU ended")); err != nil {
+		t.Fatal(err)
+	}
+	get(t, theirs, key, rootfs, pretend)
+	if done, err := old.SetAside(errors.New("QEMU ended here, too")); err != nil || !done || !exists(ours.readyPath(id)) {
+		t.Errorf("done %v, %v", done, err)
+	}
+	if again, _ := get(t, ours, key, rootfs, never); again.o == old.o {
+		t.Error("the broken one is still in use")
 	}
 }
 
@@ -117,7 +138,7 @@ func TestRemoveAndCollect(t *testing.T) {
 	var ids []string
 	rootfs, key := image(t, "bad")
 	bad, badID := get(t, s, key, rootfs, pretend)
-	if err := bad.SetAside(errors.New("QEMU ended")); err != nil {
+	if _, err := bad.SetAside(errors.New("QEMU ended")); err != nil {
 		t.Fatal(err)
 	}
 	bad.Release()

@@ -113,18 +113,29 @@ func (s *Store) Remove(id string) error {
 
 // SetAside takes a snapshot that could not be restored out of use, for an operator to look
 // at, and so that the next Get bakes another. Those who still use it may go on. One is kept
-// for each key, the last, until GC.
-func (s *Snapshot) SetAside(why error) error {
+// for each key, the last, until GC. Done says whether this process used it until now.
+func (s *Snapshot) SetAside(why error) (done bool, err error) {
 	own, err := s.o.root.Stat(".")
 	if err != nil {
-		return fmt.Errorf("set aside snapshot %s: %w", s.o.manifest.ID, err)
+		return false, fmt.Errorf("set aside snapshot %s: %w", s.o.manifest.ID, err)
 	}
 	// Another may have set it aside before, and a third have baked a new one.
 	now, err := os.Stat(s.store.readyPath(s.o.manifest.ID))
 	if err != nil || !os.SameFile(own, now) {
-		return nil
+		return s.store.forget(s.o), nil
 	}
-	return s.store.setAside(s.o.manifest.ID, why)
+	return true, s.store.setAside(s.o.manifest.ID, why)
+}
+
+// forget has the next Acquire look at the disk again, if it would return this one.
+func (s *Store) forget(o *opened) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[o.manifest.ID] != o {
+		return false
+	}
+	delete(s.open, o.manifest.ID)
+	return true
 }
 
 func (s *Store) setAside(id string, why error) error {

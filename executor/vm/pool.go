@@ -96,7 +96,7 @@ func (r *Runner) makeWaiting(ctx context.Context, t *template, shape executor.Sh
 	g, err := r.restore(ctx, order{name: "pool-" + unique(), shape: shape, disks: disks, background: true}, snap)
 	if err != nil {
 		disks.close()
-		return nil, r.blame(ctx, t.id, err)
+		return nil, err
 	}
 	err = g.exercise(ctx, shape)
 	if err == nil {

@@ -19,11 +19,13 @@ import (
 func unique() string { return strings.ToLower(rand.Text()[:12]) }
 
 // restore starts a machine from a snapshot and makes it unlike all others. It
-// takes the snapshot over: the guest's end releases it.
+// takes the snapshot over: the guest's end releases it. One that can't be restored is
+// set aside.
 func (r *Runner) restore(ctx context.Context, o order, snap *snapshot.Snapshot) (*guest, error) {
 	started := time.Now()
 	g, err := r.revive(ctx, o, snap)
 	if err != nil {
+		err = r.blame(ctx, snap, err)
 		snap.Release()
 		return nil, err
 	}
@@ -53,7 +55,7 @@ func (r *Runner) revive(ctx context.Context, o order, snap *snapshot.Snapshot) (
 }
 
 // fromSnapshot makes a machine from the snapshot for its shape, which it bakes if
-// there is none. A snapshot that can't be restored is set aside.
+// there is none.
 func (r *Runner) fromSnapshot(ctx context.Context, o order) (*guest, error) {
 	began := time.Now()
 	snap, baked, err := r.Snapshot(ctx, o.shape)
@@ -64,7 +66,7 @@ func (r *Runner) fromSnapshot(ctx context.Context, o order) (*guest, error) {
 	id := snap.Manifest().ID
 	g, err := r.restore(ctx, o, snap)
 	if err != nil {
-		return nil, &fallback{reasonRestore, r.blame(ctx, id, err)}
+		return nil, &fallback{reasonRestore, err}
 	}
 	r.want(id, o.shape)
 	if baked {
@@ -74,7 +76,8 @@ func (r *Runner) fromSnapshot(ctx context.Context, o order) (*guest, error) {
 }
 
 // blame sets the snapshot aside, unless it is the host that had no room for a machine.
-func (r *Runner) blame(ctx context.Context, id string, why error) error {
+// It must be the one that failed: under its key there may be a new one by now.
+func (r *Runner) blame(ctx context.Context, snap *snapshot.Snapshot, why error) error {
 	for _, host := range []error{syscall.ENOMEM, syscall.EAGAIN, syscall.EMFILE, syscall.ENFILE, syscall.ENOSPC} {
 		if errors.Is(why, host) {
 			return why
@@ -83,16 +86,14 @@ func (r *Runner) blame(ctx context.Context, id string, why error) error {
 	if ctx.Err() != nil {
 		return why
 	}
-	snap, err := r.host.store.Acquire(ctx, id)
+	done, err := snap.SetAside(why)
 	if err != nil {
-		return why // gone already
-	}
-	defer snap.Release()
-	if err := snap.SetAside(why); err != nil {
 		return errors.Join(why, err)
 	}
-	r.host.metrics.setAside.Inc()
-	r.host.evict(id)
+	if done {
+		r.host.metrics.setAside.Inc()
+		r.host.evict(snap.Manifest().ID)
+	}
 	return why
 }
 
