@@ -50,10 +50,10 @@ func newBakeLimits(every time.Duration, burst, atOnce int) *bakeLimits {
 }
 
 // begin waits for its turn to bake a snapshot, and refuses where the tenant has
-// had too many, or where the same has just failed. No tenant is the operator.
-// done must be called with the bake's error.
+// had too many, or where the same has just failed. Done must be called with the bake's error.
 func (b *bakeLimits) begin(ctx context.Context, tenant, id string) (done func(context.Context, error), err error) {
-	if err := b.allow(tenant, id, time.Now()); err != nil {
+	now := time.Now()
+	if err := errors.Join(b.failedLately(id, now), b.afford(tenant, now, false)); err != nil {
 		return nil, err
 	}
 	select {
@@ -61,34 +61,52 @@ func (b *bakeLimits) begin(ctx context.Context, tenant, id string) (done func(co
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+	// Who had the turn before may have tried the same: it is not to be tried by all who waited.
+	if err := b.failedLately(id, time.Now()); err != nil {
+		<-b.slots
+		return nil, err
+	}
 	return func(ctx context.Context, err error) {
 		<-b.slots
-		if ctx.Err() == nil { // else the bake was not wanted any more
+		if ctx.Err() == nil && !errors.Is(err, errBakeRefused) { // else the bake was not wanted any more, or was none
 			b.note(id, err, time.Now())
 		}
 	}, nil
 }
 
-func (b *bakeLimits) allow(tenant, id string, now time.Time) error {
+// pay counts a bake that begins: who waited for another's bake of the same owes nothing.
+func (b *bakeLimits) pay(tenant string) error { return b.afford(tenant, time.Now(), true) }
+
+// failedLately is why the snapshot can't be baked for now, if a try failed a moment ago.
+func (b *bakeLimits) failedLately(id string, now time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if f, failed := b.failures[id]; failed && now.Before(f.until) {
-		var warmup *executor.WarmupError
-		if errors.As(f.err, &warmup) {
-			return f.err // booting would not help
-		}
-		return fmt.Errorf("%w: it failed a moment ago: %w", errBakeRefused, f.err)
+	f, failed := b.failures[id]
+	if !failed || !now.Before(f.until) {
+		return nil
 	}
+	var warmup *executor.WarmupError
+	if errors.As(f.err, &warmup) {
+		return f.err // booting would not help
+	}
+	return fmt.Errorf("%w: it failed a moment ago: %w", errBakeRefused, f.err)
+}
+
+// afford says whether the tenant may have one more bake, and counts it if it pays. No
+// tenant is the operator.
+func (b *bakeLimits) afford(tenant string, now time.Time, pays bool) error {
 	if tenant == "" {
 		return nil
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	limiter := b.tenants[tenant]
 	if limiter == nil {
 		b.forgetIdle(now)
 		limiter = rate.NewLimiter(rate.Every(b.every), b.burst)
 		b.tenants[tenant] = limiter
 	}
-	if !limiter.AllowN(now, 1) {
+	if limiter.TokensAt(now) < 1 || pays && !limiter.AllowN(now, 1) {
 		return fmt.Errorf("%w: tenant %s had %d, and one every %s", errBakeRefused, tenant, b.burst, b.every)
 	}
 	return nil

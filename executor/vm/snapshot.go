@@ -105,6 +105,9 @@ func (r *Runner) Snapshot(ctx context.Context, shape executor.Shape) (_ *snapsho
 // bake boots a machine for the shape, readies it for the image, and saves it.
 func (r *Runner) bake(shape executor.Shape, id string) snapshot.Bake {
 	return func(ctx context.Context, d snapshot.Draft) (_ json.RawMessage, err error) {
+		if err := r.host.bakes.pay(shape.Tenant); err != nil {
+			return nil, err
+		}
 		disks, err := newDisks(r.cfg.RunDir, 0)
 		if err != nil {
 			return nil, err
