@@ -51,12 +51,12 @@ func (s *Store) Derive(ctx context.Context, key Key, from *Snapshot, bake Bake) 
 }
 
 // get is Get with a way to pin the root filesystem.
-func (s *Store) get(ctx context.Context, key Key, pin func(m *Manifest, dir string) error, bake Bake) (_ *Snapshot, baked bool, err error) {
+func (s *Store) get(ctx context.Context, key Key, pin func(m *Manifest, dir string) error, bake Bake) (snap *Snapshot, baked bool, err error) {
 	id, err := key.ID()
 	if err != nil {
 		return nil, false, err
 	}
-	snap, err := s.Acquire(ctx, id)
+	snap, err = s.Acquire(ctx, id)
 	if err == nil || !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrBroken) {
 		return snap, false, err
 	}
@@ -64,7 +64,12 @@ func (s *Store) get(ctx context.Context, key Key, pin func(m *Manifest, dir stri
 	if err != nil {
 		return nil, false, fmt.Errorf("bake snapshot %s: %w", id, err)
 	}
-	defer func() { err = errors.Join(err, s.endBake(id, lock)) }()
+	defer func() {
+		// With an error, nobody releases the snapshot that we may have.
+		if ending := s.endBake(id, lock); ending != nil {
+			s.log.Warn("bake left something behind", "snapshot", id, "err", ending)
+		}
+	}()
 	// Whoever held the lock before may have baked it, and may have set aside the broken one.
 	if snap, err = s.usable(ctx, id); snap != nil || err != nil {
 		return snap, false, err

@@ -97,10 +97,23 @@ func (s *Store) openReady(ctx context.Context, id string) (_ *opened, err error)
 	if err == nil {
 		o.rootfs, err = o.root.Open(rootfsFile)
 	}
-	if err != nil {
+	switch {
+	case isShortage(err):
+		return nil, err
+	case err != nil:
 		return nil, errors.Join(ErrBroken, err)
 	}
 	return o, nil
+}
+
+// isShortage says that the host lacks something just now: no snapshot is broken by that.
+func isShortage(err error) bool {
+	for _, lack := range []error{unix.EMFILE, unix.ENFILE, unix.ENOMEM} {
+		if errors.Is(err, lack) {
+			return true
+		}
+	}
+	return false
 }
 
 func (o *opened) close() error {

@@ -142,6 +142,21 @@ func TestBakeOnce(t *testing.T) {
 	}
 }
 
+// TestTidyingIsNoFailure: who gets a snapshot has no error with it, or nobody would release it.
+func TestTidyingIsNoFailure(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	rootfs, key := image(t, "an image")
+	snap, baked, err := s.Get(t.Context(), key, rootfs, grown(func(Draft) error {
+		id, err := key.ID()
+		return errors.Join(err, os.Remove(s.bakeLock(id)))
+	}))
+	if err != nil || !baked {
+		t.Fatalf("baked %v, %v", baked, err)
+	}
+	snap.Release()
+}
+
 // TestKey changes each input of a state.
 func TestKey(t *testing.T) {
 	t.Parallel()
