@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,6 +36,10 @@ type Config struct {
 	StageAhead int
 	// Labels are the operator's own facts: site=basement.
 	Labels map[string]string
+	// Owner is the tenant whose machine it is, and Tenants those who may also require
+	// it by name, "*" for all. Default: everybody may.
+	Owner   string
+	Tenants []string
 	// Version of this program, for the facts.
 	Version string
 	// Queue is the connection to the job queue. Required.
@@ -62,6 +67,10 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("executor needs a folder")
 	case c.Queue == nil || c.Images == nil || len(c.Runners) == 0:
 		return c, errors.New("executor needs a queue, images and at least one runner")
+	case c.Owner != "" && !schemas.ValidToken(c.Owner):
+		return c, fmt.Errorf("executor's owner %q: want a tenant's name, 1 to 40 of a-z, 0-9 and -", c.Owner)
+	case slices.ContainsFunc(c.Tenants, func(t string) bool { return t != schemas.AnyTenant && !schemas.ValidToken(t) }):
+		return c, fmt.Errorf("executor's tenants %q: want names of 1 to 40 of a-z, 0-9 and -, or *", c.Tenants)
 	}
 	if c.Slots <= 0 {
 		c.Slots = 1

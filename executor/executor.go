@@ -124,11 +124,11 @@ func (e *Executor) Run(ctx context.Context) error {
 // takeUntil takes jobs until ctx ends and returns when the last one has ended.
 func (e *Executor) takeUntil(ctx context.Context) {
 	e.takeOffers(ctx)
-	close(e.ending)
 	e.mu.Lock()
 	e.draining = true
 	running := len(e.held)
 	e.mu.Unlock()
+	close(e.ending)
 	if running > 0 {
 		e.log.Info("shutting down: waiting for running jobs", "running", running, "grace", e.cfg.Grace)
 	}

@@ -21,6 +21,8 @@ func hostFacts(c Config, instance string) schemas.Facts {
 		CPUs:        runtime.NumCPU(),
 		MemoryBytes: host.MemoryBytes(),
 		Labels:      c.Labels,
+		Owner:       c.Owner,
+		Tenants:     c.Tenants,
 	}
 	f.Offers = offersOf(c.Runners)
 	return f

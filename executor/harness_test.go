@@ -90,11 +90,16 @@ func (w *world) setDeny(deny func(*http.Request) int) {
 // newWorld has a coordinator, with short leases.
 func newWorld(t testing.TB, executors ...string) *world {
 	t.Helper()
-	w := emptyWorld(t, executors...)
-	c, err := coordinator.New(coordinator.Config{
-		Queue: w.queue, Store: w.store, Log: w.log,
+	return coordinated(t, coordinator.Config{
 		Lease: 1500 * time.Millisecond, Beat: 200 * time.Millisecond, Reconcile: 300 * time.Millisecond,
-	})
+	}, executors...)
+}
+
+func coordinated(t testing.TB, cfg coordinator.Config, executors ...string) *world {
+	t.Helper()
+	w := emptyWorld(t, executors...)
+	cfg.Queue, cfg.Store, cfg.Log = w.queue, w.store, w.log
+	c, err := coordinator.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,9 @@ const (
 	longRegisterPause  = 10 * time.Second
 )
 
+// farewell is how long the last heartbeat may take.
+const farewell = time.Second
+
 // errUnwelcome: a gateway answered, and does not want this executor.
 var errUnwelcome = errors.New("gateway refuses this executor")
 
@@ -55,16 +58,22 @@ func (e *Executor) ask(ctx context.Context, verb string, request, reply any) err
 	return e.cfg.Queue.Ask(ctx, verb, request, reply)
 }
 
-// beatUntil tells the gateways every interval which attempts are held, and
-// stops those that the answer lists.
+// beatUntil tells the gateways every interval which attempts are held, and at
+// once that no more are taken, and stops those that the answer lists.
 func (e *Executor) beatUntil(ctx context.Context, interval time.Duration) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
+	ending := e.ending
 	for {
 		e.beat(ctx, interval)
 		select {
 		case <-ctx.Done():
+			if ending != nil { // it had nothing to wait for
+				e.beat(context.WithoutCancel(ctx), farewell)
+			}
 			return nil
+		case <-ending:
+			ending = nil
 		case <-tick.C:
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/program-explorer/pe/internal/jobqueue"
@@ -22,8 +23,21 @@ const (
 // claimTries are the tries to get an answer to one claim.
 var claimTries = patience{tries: 3, pause: 200 * time.Millisecond}
 
-// takeOffers takes one offer for every free slot until ctx ends.
+// maxTakers bounds how many free slots wait for an offer at once, each with a pull
+// at every pool. Of a burst the rest is taken as fast as these can ask again.
+const maxTakers = 8
+
+// takeOffers takes one offer for every free slot until ctx ends. Every slot waits
+// by itself: one that does not is passed over for an executor that fits worse.
 func (e *Executor) takeOffers(ctx context.Context) {
+	var takers sync.WaitGroup
+	for range min(e.cfg.Slots+e.cfg.StageAhead, maxTakers) {
+		takers.Go(func() { e.takeMore(ctx) })
+	}
+	takers.Wait()
+}
+
+func (e *Executor) takeMore(ctx context.Context) {
 	for {
 		if err := e.slots.take(ctx); err != nil {
 			return
