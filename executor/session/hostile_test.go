@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -133,21 +134,31 @@ func TestEndlessOutputs(t *testing.T) {
 
 // A guest that reads nothing must not hold the host for longer than its patience.
 func TestDeafGuest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		host, guest := net.Pipe()
-		defer guest.Close()
-		go guestproto.NewWriter(guest).Send(0, ready())
-		s, _, err := session.Open(t.Context(), host, session.Options{Reply: time.Second})
-		if err != nil {
-			t.Fatal(err)
-		}
-		begin := time.Now()
-		err = s.Identify(t.Context(), identity())
-		var lost *session.GuestError
-		if !errors.As(err, &lost) || lost.Kind != session.Hung || time.Since(begin) != time.Second {
-			t.Errorf("error %v after %s", err, time.Since(begin))
-		}
-	})
+	for name, say := range map[string]func(context.Context, *session.Session) error{
+		"identity": func(ctx context.Context, s *session.Session) error { return s.Identify(ctx, identity()) },
+		"job": func(ctx context.Context, s *session.Session) error {
+			_, err := s.Run(ctx, session.Request{Job: job()})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { toDeafGuest(t, say) }) })
+	}
+}
+
+func toDeafGuest(t *testing.T, say func(context.Context, *session.Session) error) {
+	host, guest := net.Pipe()
+	defer guest.Close()
+	go guestproto.NewWriter(guest).Send(0, ready())
+	s, _, err := session.Open(t.Context(), host, session.Options{Reply: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	err = say(t.Context(), s)
+	var lost *session.GuestError
+	if !errors.As(err, &lost) || lost.Kind != session.Hung || time.Since(begin) != time.Second {
+		t.Errorf("error %v after %s", err, time.Since(begin))
+	}
 }
 
 func TestSilentGuest(t *testing.T) {

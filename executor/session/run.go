@@ -54,11 +54,12 @@ func (s *Session) Run(ctx context.Context, q Request) (Outcome, error) {
 	stop := context.AfterFunc(ctx, func() { s.fail(context.Cause(ctx)) })
 	defer stop()
 	defer a.finish()
+	// First: a guest that reads nothing holds up even this.
+	a.deadline(s.o.Reply+a.transferTime(q.Job.Input.Size), "the job was not staged")
 	if err := s.w.Send(a.n, q.Job); err != nil {
 		return a.out, s.reason(classify(err))
 	}
 	a.out.SentAt = time.Now()
-	a.deadline(s.o.Reply+a.transferTime(q.Job.Input.Size), "the job was not staged")
 	go a.send()
 	for {
 		over, err := a.step()
