@@ -38,12 +38,23 @@ func newDisks(dir string, outputBytes int64) (*disks, error) {
 	if err != nil {
 		return nil, err
 	}
-	output, err := newDisk(dir, max(standardOutput, roundUp(outputBytes)))
+	output, err := newDisk(dir, outputSize(outputBytes))
 	if err != nil {
 		input.Close()
 		return nil, err
 	}
 	return &disks{input, output}, nil
+}
+
+// outputSize is how large the output disk is for outputs of so many bytes.
+func outputSize(outputBytes int64) int64 { return max(standardOutput, roundUp(outputBytes)) }
+
+// grow makes room for outputs of so many bytes, for the next machine over these disks.
+func (d *disks) grow(outputBytes int64) error {
+	if err := d.output.Truncate(outputSize(outputBytes)); err != nil {
+		return fmt.Errorf("grow output disk: %w", err)
+	}
+	return nil
 }
 
 func newDisk(dir string, size int64) (*os.File, error) {

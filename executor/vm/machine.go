@@ -63,6 +63,10 @@ func (m *machine) get(ctx context.Context, pooled *waiting) (*guest, error) {
 			return pooled.guest, err
 		}
 		m.runner.cfg.Log.Warn("machine of the pool does not answer", "vm", m.shape.Name, "err", err)
+		// They are of the pool's size, and one that boots is not told another.
+		if err := m.disks.grow(m.shape.OutputBytes); err != nil {
+			return nil, err
+		}
 	}
 	return m.runner.make(ctx, order{name: m.shape.Name, shape: m.shape, disks: m.disks})
 }

@@ -87,7 +87,8 @@ func (g *guest) warm(ctx context.Context, w executor.WarmupRun) error {
 			return &executor.WarmupError{Argv: job.Argv, Reason: err.Error()}
 		}
 		defer files.Close()
-		job.Input.Via = guestproto.ViaChannel
+		// The size is for the session's deadline: they may be much more than a job's inputs.
+		job.Input.Via, job.Input.Size = guestproto.ViaChannel, w.Files.Size
 		request.Input = files
 	}
 	var said tail
