@@ -21,9 +21,9 @@ var closedDocuments = map[reflect.Type]bool{
 }
 
 const (
-	noNUL              = `^[^\x00]*$`
-	digestPattern      = `^sha256:[0-9a-f]{64}$`
-	base64Pattern      = `^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$`
+	noNUL         = `^[^\x00]*$`
+	digestPattern = `^sha256:[0-9a-f]{64}$`
+	base64Pattern = `^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$`
 )
 
 type rule func(*node)
