@@ -12,8 +12,9 @@ import (
 const executorUp = "up"
 
 // chooseArch gives the architecture to run on. Without a wish it is one that
-// the image has and that a live executor serves: this host's if it can be, as
-// nothing has to be emulated then, else the first that the image lists.
+// the image has and that a live executor serves, or else one that may come back:
+// this host's if it can be, as nothing has to be emulated then, else the first
+// that the image lists.
 func chooseArch(needs schemas.Requires, image ResolvedImage, fleet []schemas.Executor) (string, error) {
 	if needs.Arch != "" {
 		if !slices.Contains(image.Archs, needs.Arch) {
@@ -31,61 +32,19 @@ func chooseArch(needs schemas.Requires, image ResolvedImage, fleet []schemas.Exe
 	if i := slices.Index(known, schemas.HostArch()); i > 0 {
 		known[0], known[i] = known[i], known[0]
 	}
-	for _, arch := range known {
-		needs.Arch = arch
-		if slices.ContainsFunc(fleet, func(e schemas.Executor) bool { return e.State == executorUp && needs.SatisfiedBy(e.Facts) }) {
-			return arch, nil
+	for _, there := range []func(schemas.Executor) bool{isUp, anyExecutor} {
+		for _, arch := range known {
+			needs.Arch = arch
+			if slices.ContainsFunc(fleet, func(e schemas.Executor) bool { return there(e) && needs.SatisfiedBy(e.Facts) }) {
+				return arch, nil
+			}
 		}
 	}
 	return known[0], nil
 }
 
-// somebodyCan refuses a job that no executor could ever run, as far as is
-// known. Before the first executor has registered nothing is known, and the
-// job waits; one that is lost may come back.
-func somebodyCan(needs schemas.Requires, fleet []schemas.Executor) error {
-	if len(fleet) == 0 || slices.ContainsFunc(fleet, func(e schemas.Executor) bool { return needs.SatisfiedBy(e.Facts) }) {
-		return nil
-	}
-	return kindNoExecutor.problem("no executor offers "+describeNeeds(needs)+"; on offer: "+onOffer(fleet),
-		"GET /v1/executors lists what there is")
-}
-
-func describeNeeds(r schemas.Requires) string {
-	parts := []string{r.Arch, r.Isolation + " isolation"}
-	add := func(name, value string) {
-		if value != "" {
-			parts = append(parts, name+" "+value)
-		}
-	}
-	add("accelerator", r.Accel)
-	add("kernel", r.Kernel)
-	add("features", strings.Join(r.Features, " "))
-	for _, k := range sortedKeys(r.Labels) {
-		add("label", k+"="+r.Labels[k])
-	}
-	add("executor", r.Executor)
-	return strings.Join(parts, ", ")
-}
-
-// maxOffers bounds how much of the fleet a problem document repeats.
-const maxOffers = 20
-
-func onOffer(fleet []schemas.Executor) string {
-	var offers []string
-	for _, e := range fleet {
-		for _, o := range e.Offers {
-			text := strings.TrimSpace(o.Arch + " " + o.Isolation + " " + o.Accel)
-			if !slices.Contains(offers, text) && len(offers) < maxOffers {
-				offers = append(offers, text)
-			}
-		}
-	}
-	if len(offers) == 0 {
-		return "nothing"
-	}
-	return strings.Join(offers, ", ")
-}
+func isUp(e schemas.Executor) bool      { return e.State == executorUp }
+func anyExecutor(schemas.Executor) bool { return true }
 
 func listOf(names []string) string {
 	if len(names) == 0 {

@@ -9,7 +9,7 @@ import (
 )
 
 // executors answers GET /v1/executors. Which jobs an executor holds is told to
-// their own tenant alone.
+// their own tenant alone, and so is who may require it by name.
 func (a *API) executors(w http.ResponseWriter, _ *http.Request, tenant string) error {
 	list := schemas.ExecutorList{Executors: []schemas.Executor{}}
 	for _, e := range a.jobs.Executors() {
@@ -20,9 +20,24 @@ func (a *API) executors(w http.ResponseWriter, _ *http.Request, tenant string) e
 			}
 		}
 		e.Held = own
+		e.Owner, e.Tenants = ownNames(e.Facts, tenant)
 		list.Executors = append(list.Executors, e)
 	}
 	return writeJSON(w, http.StatusOK, list)
+}
+
+// ownNames leaves of the tenants that may require an executor by name what
+// concerns one: whether it is among them.
+func ownNames(f schemas.Facts, tenant string) (owner string, tenants []string) {
+	switch {
+	case f.Owner == tenant:
+		return f.Owner, f.Tenants
+	case f.Owner == "" && len(f.Tenants) == 0:
+		return "", nil
+	case f.NamedBy(tenant):
+		return f.Owner, []string{tenant}
+	}
+	return f.Owner, nil
 }
 
 // health is the body of /livez and /readyz.

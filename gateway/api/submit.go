@@ -87,7 +87,7 @@ func (a *API) admit(r *http.Request, tenant string) (s coordinator.Submission, e
 	if spec.Requires.Arch, err = chooseArch(spec.Requires, image, fleet); err != nil {
 		return s, err
 	}
-	if err := somebodyCan(spec.Requires, fleet); err != nil {
+	if err := somebodyCan(tenant, spec.Requires, fleet); err != nil {
 		return s, err
 	}
 	ref := schemas.ImageRef{Reference: image.Reference, Digest: image.Digest}
