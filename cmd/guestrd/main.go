@@ -22,6 +22,8 @@ func main() {
 		return
 	case len(os.Args) >= 2 && os.Args[1] == contained.Arg:
 		os.Exit(contained.Main(version, os.Args[2:]))
+	case len(os.Args) >= 2 && os.Args[1] == contained.TrialArg:
+		os.Exit(contained.Trial(os.Args[2:]))
 	case len(os.Args) == 2 && os.Args[1] == "--version":
 		fmt.Println(version)
 	case os.Getpid() == 1:

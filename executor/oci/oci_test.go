@@ -283,3 +283,8 @@ func untar(tb testing.TB, r io.Reader) map[string]string {
 		files[strings.TrimPrefix(h.Name, "./")] = content.String()
 	}
 }
+
+// workOf is a job of which nobody listens to what it says.
+func workOf(job guestproto.Job) executor.Work {
+	return executor.Work{Job: job, Stdout: func([]byte) {}, Stderr: func([]byte) {}, Stage: func(string) {}}
+}

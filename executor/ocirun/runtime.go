@@ -5,6 +5,7 @@ package ocirun
 import (
 	"context"
 	"crypto/sha256"
+	"debug/buildinfo"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -56,6 +57,9 @@ func Find(ctx context.Context, name string) (Runtime, error) {
 	case Runsc, Runc, Crun:
 	default:
 		return Runtime{}, fmt.Errorf("%s says it is %.60q: want runsc, runc or crun", path, line)
+	}
+	if info, err := buildinfo.ReadFile(path); err == nil && r.Name == Runsc {
+		r.Version = info.Main.Version // a build by `go install` knows none of its own
 	}
 	r.Digest, err = digestOf(path)
 	return r, err

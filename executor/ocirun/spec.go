@@ -70,7 +70,8 @@ func newSpec(c Config, dir string) spec {
 	s := spec{
 		Version: "1.0.2",
 		Process: process{
-			User: map[string]int{"uid": 0, "gid": 0},
+			// Of a user that no job can be, so that a job's root can neither signal nor trace it.
+			User: map[string]int{"uid": jobIDs, "gid": jobIDs},
 			Args: append([]string{guestInside}, c.GuestArgs...),
 			Env:  []string{"GOMAXPROCS=2"}, Cwd: "/", NoNewPrivileges: true,
 		},
@@ -94,10 +95,8 @@ func newSpec(c Config, dir string) spec {
 	}
 	held := privileges
 	if c.Runtime.Name == Runsc {
-		// Over gVisor's own kernel, which is part of the machine. It lets a job's root kill process 1 if that
-		// is of the same user, so it is of one that no job can be.
+		// Over gVisor's own kernel, which is part of the machine.
 		held = append(append([]string{}, held...), "CAP_SYS_ADMIN")
-		s.Process.User = map[string]int{"uid": idRange, "gid": idRange}
 	} else {
 		s.Linux.CgroupsPath = c.group.runtimePath()
 	}

@@ -13,8 +13,11 @@ import (
 )
 
 const (
-	// idRange is how many users and groups a machine has.
-	idRange = 65536
+	// jobIDs is how many users and groups a job has; the next one is process 1's.
+	jobIDs = 65536
+	// idRange is how many a machine has, idStride how far apart the machines' are.
+	idRange  = jobIDs + 1
+	idStride = 2 * jobIDs
 	// firstBase is the host's id of the first machine's root: above what systems give to people and their containers.
 	firstBase = 1 << 30
 )
@@ -78,7 +81,7 @@ func (r *UserRanges) Close() {
 
 // newUsers makes a user namespace. It lives as long as somebody holds it open.
 func newUsers(program string, slot int) (*Users, error) {
-	u := &Users{Base: firstBase + slot*idRange, slot: slot}
+	u := &Users{Base: firstBase + slot*idStride, slot: slot}
 	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: u.Base, Size: idRange}}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
