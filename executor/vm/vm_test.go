@@ -43,7 +43,20 @@ func cached(t *testing.T, elem ...string) string {
 // newRunner makes a runner; host may be nil.
 func newRunner(t *testing.T, host *vm.Host) *vm.Runner {
 	t.Helper()
-	bundle, err := vm.LoadBundle(cached(t, "guest"), "amd64")
+	return newRunnerOf(t, host, "amd64")
+}
+
+// newRunnerOf makes one of another architecture.
+func newRunnerOf(t *testing.T, host *vm.Host, arch string) *vm.Runner {
+	t.Helper()
+	if _, err := qemu.FindBinary(arch); err != nil {
+		if os.Getenv("PE_REQUIRE_ALL") == "1" {
+			t.Fatalf("%v: run make setup", err)
+		}
+		t.Skipf("%v: run make setup", err)
+	}
+	cached(t, "guest", arch)
+	bundle, err := vm.LoadBundle(cached(t, "guest"), arch)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,6 +70,12 @@ func newRunner(t *testing.T, host *vm.Host) *vm.Runner {
 // image is one of those that setup has made.
 func image(t *testing.T, name string) *imagesync.Image {
 	t.Helper()
+	return imageFor(t, name, "amd64")
+}
+
+// imageFor is that of another architecture in the same index.
+func imageFor(t *testing.T, name, arch string) *imagesync.Image {
+	t.Helper()
 	cache, err := imagesync.Open(imagesync.CacheConfig{Dir: t.TempDir(), Sources: imagesync.Sources{AllowPaths: true}})
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +85,7 @@ func image(t *testing.T, name string) *imagesync.Image {
 	if err != nil {
 		t.Fatal(err)
 	}
-	image, err := cache.Get(t.Context(), reference, resolved.Digest, "amd64")
+	image, err := cache.Get(t.Context(), reference, resolved.Digest, arch)
 	if err != nil {
 		t.Fatal(err)
 	}
