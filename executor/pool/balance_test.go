@@ -97,6 +97,19 @@ func TestWrongEstimateIsCorrected(t *testing.T) {
 	})
 }
 
+// A host that does not tell what machines cost is not filled with them.
+func TestWithoutAMeasureTheEstimateStays(t *testing.T) {
+	t.Parallel()
+	run(t, Config{Budget: 250}, func(h *host, p *Pool[*machine]) {
+		k := h.kind("a", 100, 0, time.Second)
+		k.Min, k.Max = 8, 8
+		k.Measure = func(*machine) int64 { return 0 }
+		p.Want(k)
+		pass(time.Minute)
+		waits(t, p, map[string]int{"a": 2})
+	})
+}
+
 func TestAFailingKindDisplacesNothing(t *testing.T) {
 	t.Parallel()
 	run(t, Config{Budget: 200}, func(h *host, p *Pool[*machine]) {

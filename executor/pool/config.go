@@ -22,8 +22,8 @@ type Kind[M Machine] struct {
 	// MachineBytes is what a machine costs the host, in bytes: an estimate until
 	// Measure has corrected it. Default 64 MiB.
 	MachineBytes int64
-	// Measure says what a machine costs that has just been made, in bytes. Default
-	// nil: MachineBytes is right.
+	// Measure says what a machine costs that has just been made, in bytes; 0 if that
+	// can't be told, and the estimate stays. Default nil: MachineBytes is right.
 	Measure func(M) int64
 	// TemplateBytes is what all machines of the kind share, in bytes. It is counted
 	// once, from the first Make until Release. It is asked at each Want and after each Make,

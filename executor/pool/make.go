@@ -26,7 +26,9 @@ func (p *Pool[M]) begin(k *kind[M], now time.Time) {
 		took := time.Since(m.begun)
 		bytes := m.bytes
 		if recipe.Measure != nil {
-			bytes = max(recipe.Measure(machine), 1)
+			if measured := recipe.Measure(machine); measured > 0 {
+				bytes = measured
+			}
 		}
 		p.made(k, m, machine, took, bytes, recipe.templateBytes())
 	})

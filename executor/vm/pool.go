@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,13 +28,15 @@ func (w *waiting) Close() error {
 // Done implements pool.Machine.
 func (w *waiting) Done() <-chan struct{} { return w.guest.qemu.Done() }
 
-// cost is what a machine that waits takes of the host's memory, in bytes.
+// cost is what a machine that waits takes of the host's memory, in bytes; 0 if that can't
+// be told. Where the host doesn't say what is the machine's own, as to one who may not
+// trace another user's process, all that is resident counts: rather too much.
 func (w *waiting) cost() int64 {
 	usage, err := w.guest.qemu.Usage()
 	if err != nil {
 		return 0
 	}
-	return usage.Private
+	return cmp.Or(usage.Private, usage.RSS)
 }
 
 // takeWaiting returns a machine of the pool, if one waits for that shape.
