@@ -244,3 +244,23 @@ func numbered(n int) []string {
 	}
 	return all
 }
+
+// What a peer sends to be refused does not fill a log.
+func TestRefusalsAreShort(t *testing.T) {
+	long := strings.Repeat("\x01", 60<<10)
+	for _, m := range []guestproto.Message{
+		&guestproto.Ready{Arch: long},
+		&guestproto.Ready{Arch: "amd64", Enforces: []string{long}},
+		&guestproto.Ready{Arch: "amd64", Features: []string{long}},
+		&guestproto.Exit{Limit: long},
+		&guestproto.Exit{LimitsHit: []string{long}},
+		&guestproto.Exit{Message: long},
+		&guestproto.Collected{Limit: long},
+		&guestproto.Collected{SkippedPaths: []string{strings.Repeat("\xff", 1<<10)}},
+		&guestproto.Fault{Code: long},
+	} {
+		if err := m.Validate(); err == nil || len(err.Error()) > 300 {
+			t.Errorf("%s: %.100v", m.Type(), err)
+		}
+	}
+}

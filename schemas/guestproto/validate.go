@@ -34,7 +34,7 @@ func texts(lines ...string) error {
 			return fmt.Errorf("text of %d bytes, at most %d", len(s), maxText)
 		}
 		if !utf8.ValidString(s) {
-			return fmt.Errorf("text %q is not UTF-8", s)
+			return fmt.Errorf("text %.40q is not UTF-8", s)
 		}
 	}
 	return nil
@@ -43,7 +43,7 @@ func texts(lines ...string) error {
 func limits(names []string) error {
 	for i, n := range names {
 		if !limit(n) || i > 0 && names[i-1] >= n {
-			return fmt.Errorf("limits %q are not a sorted set", names)
+			return fmt.Errorf("limits are not a sorted set of names: %.40q", n)
 		}
 	}
 	return nil

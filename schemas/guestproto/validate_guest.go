@@ -8,7 +8,7 @@ import (
 
 func (m *Ready) Validate() error {
 	if !slices.Contains([]string{"amd64", "arm64", "riscv64"}, m.Arch) {
-		return fmt.Errorf("arch %q", m.Arch)
+		return fmt.Errorf("arch %.40q", m.Arch)
 	}
 	if err := errors.Join(limits(m.Enforces), features(m.Features)); err != nil {
 		return err
@@ -32,7 +32,7 @@ func (m *Exit) Validate() error {
 		return errors.New("not started, without code or message")
 	}
 	if m.Limit != "" && !slices.Contains(m.LimitsHit, m.Limit) {
-		return fmt.Errorf("limit %q is not among those hit", m.Limit)
+		return fmt.Errorf("limit %.40q is not among those hit", m.Limit)
 	}
 	if err := limits(m.LimitsHit); err != nil {
 		return err
@@ -44,7 +44,7 @@ func (m *Exit) Validate() error {
 
 func (m *Collected) Validate() error {
 	if m.Limit != "" && m.Limit != LimitOutput {
-		return fmt.Errorf("limit %q", m.Limit)
+		return fmt.Errorf("limit %.40q", m.Limit)
 	}
 	if len(m.SkippedPaths) > 16 {
 		return fmt.Errorf("%d skipped paths, at most 16", len(m.SkippedPaths))
@@ -57,5 +57,5 @@ func (m *Fault) Validate() error {
 	case FaultSetup, FaultIdentity, FaultRootfs, FaultInput, FaultJob, FaultOutput, FaultProtocol:
 		return texts(m.Message)
 	}
-	return fmt.Errorf("code %q", m.Code)
+	return fmt.Errorf("code %.40q", m.Code)
 }
