@@ -63,6 +63,8 @@ type pool struct {
 	state  poolState
 	// exists is set once there are consumers to pull from.
 	exists bool
+	// tickets counts the queued jobs, wherever they wait: the pool must outlive them.
+	tickets int
 	// used is when the pool last had both jobs and executors.
 	used time.Time
 }
@@ -100,7 +102,7 @@ func (f *feeder) note(key string, rec *schemas.Record, rev uint64) {
 			place: jobqueue.Place{Pool: rec.Pool, Lane: rec.Lane, Tenant: rec.Tenant, Job: rec.ID}}
 		f.tickets[key] = t
 		f.expiring.add(t, rec.ExpiresUS())
-		f.pool(rec.Pool, rec.Needs)
+		f.pool(rec.Pool, rec.Needs).tickets++
 		f.enqueue(t)
 	}
 	if old != nil {
@@ -149,6 +151,7 @@ func (f *feeder) drop(t *ticket) {
 		l.left(t)
 	}
 	delete(f.tickets, t.key)
+	f.pools[t.place.Pool].tickets--
 	f.expiring.remove(t)
 }
 
@@ -322,14 +325,19 @@ func (f *feeder) known(name string, needs schemas.Requires) bool {
 	return news
 }
 
-// idle lists the pools that had no jobs or no executors for so long.
+// idle lists the pools that had no jobs or no executors for so long. Those that
+// were never made and have no jobs are forgotten.
 func (f *feeder) idle(long time.Duration) []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var all []string
 	for name, p := range f.pools {
-		if p.exists && f.now().Sub(p.used) > long {
+		switch {
+		case f.now().Sub(p.used) <= long:
+		case p.exists:
 			all = append(all, name)
+		case p.state == poolNew && p.tickets == 0:
+			delete(f.pools, name)
 		}
 	}
 	return all
@@ -344,7 +352,6 @@ func (f *feeder) retired(name string) {
 		return
 	}
 	p.state, p.exists, p.used = poolNew, false, f.now()
-	empty := true
 	for _, l := range p.lanes {
 		for t := range l.offered {
 			delete(l.offered, t)
@@ -352,9 +359,8 @@ func (f *feeder) retired(name string) {
 			t.feed, t.at = f.now().UnixNano(), atLane
 			l.push(t)
 		}
-		empty = empty && len(l.turns) == 0
 	}
-	if empty {
+	if p.tickets == 0 {
 		delete(f.pools, name)
 	}
 }

@@ -182,3 +182,78 @@ func TestFeederForgetsCancelled(t *testing.T) {
 	f.retarget(func(schemas.Requires) int { return 9 })
 	f.expect(t, "a.keep", "b.keep")
 }
+
+// TestFeederKeepsPoolsOfDelayed: a job may wait for its next attempt while its pool is retired.
+func TestFeederKeepsPoolsOfDelayed(t *testing.T) {
+	t.Parallel()
+	f := newFeed(1)
+	f.put("a", "0", schemas.StateQueued, f.clock.Add(time.Minute))
+	f.retired("p")
+	f.clock = f.clock.Add(time.Minute)
+	f.promote()
+	f.made("p")
+	f.ready("p", nil)
+	f.expect(t, "a.0")
+	f.put("a", "0", schemas.StateRunning, time.Time{})
+	f.retired("p")
+	if n, _ := f.count("p"); n != 0 {
+		t.Errorf("%d pools are left", n)
+	}
+}
+
+// TestFeederForgetsPools: requirements that nobody ever served take no memory for long.
+func TestFeederForgetsPools(t *testing.T) {
+	t.Parallel()
+	f := newFeed(0)
+	rec := &schemas.Record{ID: "0", Tenant: "a", State: schemas.StateQueued, Pool: "q", Lane: schemas.LaneBatch}
+	f.note("a.0", rec, 1)
+	f.clock = f.clock.Add(time.Hour)
+	f.idle(time.Minute)
+	if _, exists := f.count("q"); !exists {
+		t.Fatal("the pool of a queued job is gone")
+	}
+	ended := *rec
+	ended.State = schemas.StateCancelled
+	f.note("a.0", &ended, 2)
+	f.idle(time.Minute)
+	if _, exists := f.count("q"); exists {
+		t.Error("a pool that was never made stays without a job")
+	}
+}
+
+func TestFeederOverdue(t *testing.T) {
+	t.Parallel()
+	f := newFeed(0)
+	for i, ms := range []int64{0, 3000, 1000, 2000} {
+		f.rev++
+		rec := &schemas.Record{
+			ID: fmt.Sprint(i), Tenant: "a", State: schemas.StateQueued, Pool: "p", Lane: schemas.LaneBatch,
+			QueuedUS: f.clock.UnixMicro(), QueueTimeoutMS: ms,
+		}
+		f.note(schemas.RecordKey("a", rec.ID), rec, f.rev)
+	}
+	expect := func(want ...string) {
+		t.Helper()
+		var got []string
+		for _, p := range f.overdue(10) {
+			got = append(got, p.Job)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("overdue %v, want %v", got, want)
+		}
+	}
+	expect()
+	f.put("a", "3", schemas.StateRunning, time.Time{}) // claimed in time
+	f.clock = f.clock.Add(2 * time.Second)
+	expect("2")
+	expect()
+	f.clock = f.clock.Add(overdueAgain)
+	expect("1", "2") // still queued
+	f.put("a", "1", schemas.StateExpired, time.Time{})
+	f.put("a", "2", schemas.StateExpired, time.Time{})
+	f.clock = f.clock.Add(time.Hour)
+	expect()
+	if n := len(f.expiring); n != 0 {
+		t.Errorf("%d wait to expire", n)
+	}
+}

@@ -59,6 +59,25 @@ func TestFail(t *testing.T) {
 	}
 }
 
+func TestExpire(t *testing.T) {
+	t.Parallel()
+	queued := func() *schemas.Record { return &schemas.Record{State: schemas.StateQueued, QueuedUS: 1000, QueueTimeoutMS: 2} }
+	if rec := queued(); (rules{}).expire(rec, time.UnixMicro(2999), "") || rec.State != schemas.StateQueued {
+		t.Errorf("expired too early: %+v", rec)
+	}
+	if rec := queued(); !(rules{}).expire(rec, time.UnixMicro(3000), "why") || rec.State != schemas.StateExpired || rec.EndedUS != 3000 || rec.Failure.Message != "why" {
+		t.Errorf("not expired: %+v", rec)
+	}
+	claimed, forever := queued(), queued()
+	rules{}.claim(claimed, time.UnixMicro(2), "e1", "n")
+	forever.QueueTimeoutMS = 0
+	for _, rec := range []*schemas.Record{claimed, forever, {State: schemas.StateSucceeded, QueueTimeoutMS: 1}} {
+		if before := rec.State; (rules{}).expire(rec, time.UnixMicro(1e12), "") || rec.State != before {
+			t.Errorf("expired: %+v", rec)
+		}
+	}
+}
+
 func TestAcceptCancelled(t *testing.T) {
 	t.Parallel()
 	rec := running(1)
