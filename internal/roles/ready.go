@@ -54,10 +54,11 @@ type keeper struct {
 	log     *slog.Logger
 }
 
-// keepAgain is when an image that could not be had is tried again.
+// keepAgain is when an image that could not be had is tried again, and how often it is seen
+// to that one that was had is still kept.
 const keepAgain = 2 * time.Minute
 
-// run returns when all is asked for, or ctx ends.
+// run returns when ctx ends, or nothing is left that could be kept.
 func (k *keeper) run(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, entry := range k.sources.Catalog.Pooled() {
@@ -96,7 +97,7 @@ func (k *keeper) insist(ctx context.Context, entry imagesync.CatalogEntry, runne
 	}
 }
 
-// keep readies machines of the size that a job without any wishes has.
+// keep readies machines of the size that a job without any wishes has, until ctx ends.
 func (k *keeper) keep(ctx context.Context, entry imagesync.CatalogEntry, runner *vm.Runner) error {
 	found, err := imagesync.NewResolver(imagesync.ResolverConfig{Sources: k.sources}).Resolve(ctx, entry.Reference)
 	if err != nil {
@@ -107,5 +108,16 @@ func (k *keeper) keep(ctx context.Context, entry imagesync.CatalogEntry, runner 
 		return err
 	}
 	defer image.Release()
-	return runner.Keep(ctx, executor.NewShape(image, schemas.JobSpec{}.WithDefaults().Limits))
+	shape := executor.NewShape(image, schemas.JobSpec{}.WithDefaults().Limits)
+	for {
+		if err := runner.Keep(ctx, shape); err != nil {
+			return err
+		}
+		// A snapshot that one restore found broken takes all its machines with it.
+		select {
+		case <-time.After(keepAgain):
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
