@@ -61,7 +61,9 @@ func TestFail(t *testing.T) {
 
 func TestExpire(t *testing.T) {
 	t.Parallel()
-	queued := func() *schemas.Record { return &schemas.Record{State: schemas.StateQueued, QueuedUS: 1000, QueueTimeoutMS: 2} }
+	queued := func() *schemas.Record {
+		return &schemas.Record{State: schemas.StateQueued, QueuedUS: 1000, QueueTimeoutMS: 2}
+	}
 	if rec := queued(); (rules{}).expire(rec, time.UnixMicro(2999), "") || rec.State != schemas.StateQueued {
 		t.Errorf("expired too early: %+v", rec)
 	}
