@@ -18,6 +18,9 @@ func (a *attempt) send() {
 		a.s.fail(err)
 		return
 	}
+	if a.ended() {
+		return
+	}
 	if a.q.Go != nil {
 		select {
 		case <-a.q.Go:
@@ -41,11 +44,18 @@ func (a *attempt) sendInput() error {
 	}
 	var total int64
 	err := a.copy(guestproto.TypeInput, a.q.Input, func(n int) bool {
+		if a.ended() {
+			return false
+		}
 		total += int64(n)
-		return !a.ended()
+		return true
 	})
 	if err != nil {
 		return fmt.Errorf("send inputs: %w", err)
+	}
+	// The guest may not know yet that the run is over for us, and would miss what was not sent.
+	if a.ended() {
+		return nil
 	}
 	return wireError(a.s.w.Send(a.n, &guestproto.InputEnd{Size: total}))
 }
