@@ -14,6 +14,7 @@ func TestDocumentedSessions(t *testing.T) {
 	s := shared(t)
 	for _, c := range []struct{ file, section string }{
 		{"docs/getting-started.md", "## Your first jobs"},
+		{"docs/getting-started.md", "## On unlike machines"},
 		{"docs/getting-started.md", "## From a program"},
 	} {
 		blocks := codeBlocks(t, c.file, c.section)

@@ -9,6 +9,24 @@ import (
 	"github.com/spf13/pflag"
 )
 
+// TestPageShowsTheTables: the examples have the columns that the commands print.
+func TestPageShowsTheTables(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/cli.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, head := range [][]string{runColumns, executorColumns} {
+		found := false
+		for line := range strings.Lines(string(page)) {
+			found = found || strings.Join(strings.Fields(line), " ") == strings.Join(head, " ")
+		}
+		if !found {
+			t.Errorf("docs/cli.md shows no table of %v", head)
+		}
+	}
+}
+
 // TestPageHasEveryCommandAndFlag holds docs/cli.md to the command.
 func TestPageHasEveryCommandAndFlag(t *testing.T) {
 	t.Parallel()

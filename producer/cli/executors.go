@@ -49,10 +49,12 @@ func (a *app) executorsCommand() *cobra.Command {
 	return cmd
 }
 
+var executorColumns = []string{"EXECUTOR", "STATE", "BUSY", "SEEN", "OFFERS", "KERNEL", "LABELS"}
+
 // executorTable has a line for each kind of machine that an executor offers; a
 // kind is written as --on takes it.
 func (a *app) executorTable(list []schemas.Executor) error {
-	t := a.table("EXECUTOR", "STATE", "BUSY", "SEEN", "OFFERS", "KERNEL", "LABELS")
+	t := a.table(executorColumns...)
 	for _, e := range list {
 		head := []string{printable(e.Executor), printable(e.State), slotWords(e), formatAge(a.now(), e.SeenUS)}
 		labels := labelWords(e.Labels)
@@ -184,7 +186,7 @@ func runsWords(e schemas.Executor) string {
 // notable are CPU features worth a column, the rarest first; of a chain in which
 // each implies the next, the first that is there says all.
 var notable = map[string][][]string{
-	"amd64":   {{"avx512f", "avx2", "avx", "sse4_2"}, {"amx_tile"}, {"sha_ni"}, {"aes"}},
+	"amd64":   {{"avx512f", "avx2", "avx", "sse4_2", "sse2"}, {"amx_tile"}, {"sha_ni"}, {"aes"}},
 	"arm64":   {{"sme"}, {"sve2", "sve"}, {"atomics"}, {"sha2"}, {"aes"}},
 	"riscv64": {{"v"}, {"zvkned"}, {"zba"}, {"zbb"}, {"c"}},
 }

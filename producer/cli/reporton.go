@@ -45,11 +45,12 @@ func (a *app) reportOn(c producer.Comparison) error {
 	return a.write([]byte("\n" + differenceWords(c.Versions) + "\n"))
 }
 
+var runColumns = []string{"TARGET", "STATE", "EXIT", "WALL", "CPU", "MEMORY", "START", "EXECUTOR", "JOB"}
+
 // runTable has a line for each target. Where jobs' ids find no room beside the
 // rest, they are told as messages.
 func (a *app) runTable(runs []producer.Run) error {
-	head := []string{"TARGET", "STATE", "EXIT", "WALL", "CPU", "MEMORY", "START", "EXECUTOR", "JOB"}
-	t := a.table(head...)
+	t := a.table(runColumns...)
 	for _, r := range runs {
 		t.add(runCells(r)...)
 	}

@@ -55,6 +55,7 @@ type script struct {
 //	stuck       runs on though it is cancelled
 //	uname       prints the architecture, and leaves files that differ by it
 //	picky       succeeds on amd64, exits with 3 on arm64, dies on riscv64
+//	long        prints more than a result's head, and then the architecture
 //	amd64only   is refused elsewhere, and prints its arguments
 func write(spec schemas.JobSpec) script {
 	zero := 0
@@ -63,6 +64,8 @@ func write(spec schemas.JobSpec) script {
 	switch spec.Image {
 	case "uname":
 		s.stdout, s.outputs = []string{spec.Requires.Arch + "\n"}, archOutputs(spec.Requires.Arch)
+	case "long":
+		s.stdout = []string{strings.Repeat("the same line\n", 10_000), spec.Requires.Arch + "\n"}
 	case "picky":
 		s.stderr, s.outcome = []string{"trying\n"}, pickyEnd(spec.Requires.Arch)
 	case "echo", "amd64only":

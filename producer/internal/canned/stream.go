@@ -52,7 +52,12 @@ func (j *job) ranOn() schemas.RanOn {
 
 func head(pieces []string) schemas.Stdio {
 	text := strings.Join(pieces, "")
-	return schemas.Stdio{Text: text, Bytes: int64(len(text))}
+	s := schemas.Stdio{Text: text, Bytes: int64(len(text))}
+	if len(text) > schemas.StdioHead {
+		s.Text, s.Truncated = text[:schemas.StdioHead], true
+		s.Log = &schemas.Object{Name: schemas.ObjectStdout, Size: 1, SHA256: digestOf([]byte("packed"))}
+	}
+	return s
 }
 
 func (j *job) listOutputs() []schemas.Output {
