@@ -59,8 +59,12 @@ func (h *Host) power(ctx context.Context, c qemu.Config, start func(context.Cont
 // restored guest is slow at first, and is told again until its clock is right.
 func (g *guest) identify(ctx context.Context) error {
 	fresh := func() (guestproto.Identity, error) { return freshIdentity(g.qemu.Instance(), g.machineID) }
-	if _, err := g.session.Settle(ctx, clockError, fresh); err != nil {
+	wrong, err := g.session.Settle(ctx, clockError, fresh)
+	if err != nil {
 		return fmt.Errorf("give the guest its identity: %w", err)
+	}
+	if wrong > clockError {
+		g.host.cfg.Log.Warn("host too busy to set a machine's clock right", "vm", g.qemu.Instance(), "wrong_by", wrong)
 	}
 	return nil
 }

@@ -78,12 +78,7 @@ func (r *Runner) fromSnapshot(ctx context.Context, o order) (*guest, error) {
 // blame sets the snapshot aside, unless it is the host that had no room for a machine.
 // It must be the one that failed: under its key there may be a new one by now.
 func (r *Runner) blame(ctx context.Context, snap *snapshot.Snapshot, why error) error {
-	for _, host := range []error{syscall.ENOMEM, syscall.EAGAIN, syscall.EMFILE, syscall.ENFILE, syscall.ENOSPC} {
-		if errors.Is(why, host) {
-			return why
-		}
-	}
-	if ctx.Err() != nil {
+	if lacksRoom(why) || ctx.Err() != nil {
 		return why
 	}
 	done, err := snap.SetAside(why)
@@ -95,6 +90,18 @@ func (r *Runner) blame(ctx context.Context, snap *snapshot.Snapshot, why error) 
 		r.host.evict(snap.Manifest().ID)
 	}
 	return why
+}
+
+// lacksRoom says that a machine could not be had for lack of something on the host. Nobody but
+// the kernel, when memory is short, ends a QEMU by SIGKILL besides us.
+func lacksRoom(why error) bool {
+	for _, lack := range []error{syscall.ENOMEM, syscall.EAGAIN, syscall.EMFILE, syscall.ENFILE, syscall.ENOSPC} {
+		if errors.Is(why, lack) {
+			return true
+		}
+	}
+	var end *qemu.ExitError
+	return errors.As(why, &end) && end.Killed == nil && end.Signal() == syscall.SIGKILL
 }
 
 // fallback is why a job's machine has to boot.
