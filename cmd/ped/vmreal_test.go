@@ -93,7 +93,7 @@ func TestVMWithRealMachines(t *testing.T) {
 	if _, problems, code := pedVM(ctx, append(slices.Clone(bench), "--measure", "store", "--runs", "100")...); code != exitFailed || !strings.Contains(problems, "ped: interrupted") {
 		t.Errorf("interrupted: exit code %d: %s", code, problems)
 	}
-	for _, pattern := range []string{"vm-bench-*", "run/amd64/*", "snapshots/baking/*"} {
+	for _, pattern := range []string{"vm-bench-*", "run/amd64/*/*", "snapshots/baking/*"} {
 		if left, err := filepath.Glob(filepath.Join(dir, pattern)); err != nil || len(left) > 0 {
 			t.Errorf("left: %v, %v", left, err)
 		}
