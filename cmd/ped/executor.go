@@ -23,6 +23,8 @@ type executorCommand struct {
 	images imageFlags
 	id     string
 	labels []string
+	owner  string
+	namers []string
 }
 
 // workFlags say how much an executor does at once, and how it ends.
@@ -58,6 +60,8 @@ A first SIGINT or SIGTERM takes no more jobs and lets those that run end within
 	f := newGroup()
 	f.StringVar(&e.id, "executor-id", hostID(), "its name: 1 to 40 of a-z, 0-9 and -, unique in the system")
 	f.StringSliceVar(&e.labels, "label", nil, "NAME=VALUE that jobs may ask for; repeat for more")
+	f.StringVar(&e.owner, "owner", "", "tenant whose machine it is: who alone may require it by its name")
+	f.StringSliceVar(&e.namers, "named-by", nil, "TENANT that may require it by its name, too, or * for all; repeat for more (default everybody, without --owner)")
 	return a.configured(cmd, f, e.data.bind(a.getenv), e.guest.bind(), e.ready.bind(), e.work.bind(defaultSlots()), e.queue.bind(" (required)"), e.images.bind(), e.log.bind())
 }
 
@@ -71,7 +75,7 @@ func (a *app) runExecutor(ctx context.Context, e executorCommand) error {
 	}
 	c := roles.ExecutorConfig{
 		ID: e.id, Dir: e.data.dir, GuestDir: e.guest.in(e.data.dir), Ready: e.ready.config(), Slots: e.work.slots, StageAhead: e.work.ahead, Grace: e.work.grace,
-		ImageBytes: int64(e.images.cacheSize), Version: version, Log: log,
+		ImageBytes: int64(e.images.cacheSize), Owner: e.owner, NamedBy: e.namers, Version: version, Log: log,
 	}
 	if c.Labels, err = pairs("label", e.labels); err != nil {
 		return usageError{err}

@@ -30,6 +30,10 @@ type ExecutorConfig struct {
 	StageAhead int
 	// Labels are the operator's own facts.
 	Labels map[string]string
+	// Owner is the tenant whose machine it is, and NamedBy those who may also require
+	// it by name, "*" for all. Default: everybody may.
+	Owner   string
+	NamedBy []string
 	// Queue is the executor's own connection. Required.
 	Queue *jobqueue.Queue
 	// Images says where images come from, ImageBytes bounds their cache (default 20 GiB).
@@ -84,6 +88,7 @@ func NewExecutor(ctx context.Context, c ExecutorConfig) (*Executor, error) {
 	}
 	e, err := executor.New(executor.Config{
 		ID: c.ID, Dir: filepath.Join(c.Dir, "executor"), Slots: c.Slots, StageAhead: c.StageAhead, Labels: c.Labels, Version: c.Version,
+		Owner: c.Owner, Tenants: c.NamedBy,
 		Queue: c.Queue, Images: images, Runners: runners, Grace: c.Grace, Metrics: c.Metrics, Log: c.Log,
 	})
 	if err != nil {
