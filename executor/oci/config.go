@@ -19,7 +19,7 @@ type Config struct {
 	Kind string
 	// Runtime is runsc for gVisor, runc or crun for containers: a path, or a name in PATH. Required.
 	Runtime string
-	// Guest is the path of guestrd for this host's architecture, as in the guest bundle. Required.
+	// Guest is the path of guestrd for this host's architecture: see FindGuest. Required.
 	Guest string
 	// RunDir holds a folder for each machine, so that what a killed executor left can be swept. The
 	// users of containers must be able to pass through it and all folders above. Required.

@@ -63,7 +63,7 @@ func (g *guest) raise(ctx context.Context, name string, image *imagesync.Image) 
 	}
 	c := ocirun.Config{
 		Instance: name, Hostname: name, Runtime: r.runtime, RunDir: r.cfg.RunDir,
-		Guest: r.cfg.Guest, GuestArgs: []string{"contained"},
+		Guest: r.guest, GuestArgs: []string{"contained"},
 		Layers: append(g.layers.paths(), g.root.Path), Users: g.users, Cgroups: r.cgroups,
 		Limits: ocirun.Limits{ScratchBytes: scratchAtFirst},
 	}

@@ -15,28 +15,7 @@ import (
 	"time"
 
 	"github.com/program-explorer/pe/executor/ocirun"
-	"github.com/program-explorer/pe/schemas"
 )
-
-// ProbeConfig says what to try.
-type ProbeConfig struct {
-	// Runner is that of the runner to come; Allow is not asked for.
-	Runner Config
-	// CacheDir keeps verdicts. Default "": none is kept.
-	CacheDir string
-	// Deadline bounds the whole probe. Default 1 minute.
-	Deadline time.Duration
-}
-
-// Verdict says whether a kind of machine works on this host.
-type Verdict struct {
-	Kind  string `json:"kind"`
-	Works bool   `json:"works"`
-	// Reason is one line for the log, the facts and a doctor: what was seen, or what to change.
-	Reason string    `json:"reason"`
-	At     time.Time `json:"at"`    // when it was found
-	Facts  string    `json:"facts"` // digest of what it depends on
-}
 
 // How long verdicts are believed. Bad news is asked again soon: hosts are repaired more often than they break.
 const (
@@ -174,13 +153,4 @@ func tryAll(ctx context.Context, c Config) (what string, err error) {
 		}
 	}
 	return fmt.Sprintf("%s of %s on %s", r.reason, r.cfg.Kind, runtime.GOARCH), nil
-}
-
-// String is the verdict in one line, for a doctor.
-func (v Verdict) String() string {
-	name := map[string]string{schemas.IsolationGVisor: "gVisor sandboxes", schemas.IsolationContainer: "containers"}[v.Kind]
-	if v.Works {
-		return name + " work: " + v.Reason
-	}
-	return name + " do not work here: " + v.Reason
 }

@@ -28,7 +28,8 @@ type Runner struct {
 	kernel  string
 	reason  string
 	cpu     string
-	digest  string // of the guest
+	guest   string // path of our own copy of guestrd
+	digest  string // of it
 }
 
 var _ executor.Runner = (*Runner)(nil)
@@ -74,11 +75,10 @@ func (r *Runner) settle() (err error) {
 		if err := passable(r.cfg.RunDir); err != nil {
 			return errors.Join(err, r.roots.Close())
 		}
-		r.ranges = ocirun.NewUserRanges(r.cfg.Guest, r.cfg.FirstUsers)
 		r.reason += ", users of their own"
 	}
 	r.kernel, r.cpu = kernelRelease(), cpuModel()
-	if r.digest, err = fileDigest(r.cfg.Guest); err != nil {
+	if err := r.adoptGuest(); err != nil {
 		return errors.Join(err, r.roots.Close())
 	}
 	if r.cfg.PoolBytes > 0 {
@@ -87,6 +87,22 @@ func (r *Runner) settle() (err error) {
 		})
 	}
 	return nil
+}
+
+// adoptGuest copies guestrd: its bundle may be replaced or removed while the executor runs.
+func (r *Runner) adoptGuest() (err error) {
+	r.guest = filepath.Join(r.roots.Dir(), "guestrd")
+	if err := copyFile(r.cfg.Guest, r.guest); err != nil {
+		return fmt.Errorf("copy guestrd: %w", err)
+	}
+	if err := os.Chmod(r.guest, 0o755); err != nil {
+		return fmt.Errorf("copy guestrd: %w", err)
+	}
+	if r.cfg.Kind == schemas.IsolationContainer {
+		r.ranges = ocirun.NewUserRanges(r.guest, r.cfg.FirstUsers)
+	}
+	r.digest, err = fileDigest(r.guest)
+	return err
 }
 
 // Close ends the machines that wait. Machines of jobs are closed by their jobs, before.

@@ -50,6 +50,9 @@ func NewRoots(runDir string) (*Roots, error) {
 	return &Roots{dir: dir, mounts: map[string]*rootMount{}}, nil
 }
 
+// Dir is its folder, which goes with Close or a sweep: for what else must live as long.
+func (r *Roots) Dir() string { return r.dir }
+
 // Root is an image that is mounted, until Release.
 type Root struct {
 	// Path is its folder.

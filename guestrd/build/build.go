@@ -42,16 +42,19 @@ type Manifest struct {
 	Arch          string `json:"arch"`
 	KernelRelease string `json:"kernel_release"`
 	// KernelSHA256 and InitramfsSHA256 are hexadecimal.
-	KernelSHA256    string   `json:"kernel_sha256"`
-	InitramfsSHA256 string   `json:"initramfs_sha256"`
-	GuestVersion    string   `json:"guest_version"`
-	Modules         []string `json:"modules"`
+	KernelSHA256    string `json:"kernel_sha256"`
+	InitramfsSHA256 string `json:"initramfs_sha256"`
+	// GuestrdSHA256 is that of guestrd itself, which containers and gVisor sandboxes start without a kernel of ours.
+	GuestrdSHA256 string   `json:"guestrd_sha256"`
+	GuestVersion  string   `json:"guest_version"`
+	Modules       []string `json:"modules"`
 }
 
 // Names of a bundle's files.
 const (
 	KernelFile    = "kernel"
 	InitramfsFile = "initramfs.cpio"
+	GuestrdFile   = "guestrd"
 	ManifestFile  = "manifest.json"
 )
 
@@ -89,8 +92,8 @@ func Build(ctx context.Context, c Config) (Manifest, error) {
 	if err != nil {
 		return m, err
 	}
-	m.KernelSHA256, m.InitramfsSHA256 = digest(image), digest(ramdisk)
-	return m, publish(ctx, c, m, image, ramdisk)
+	m.KernelSHA256, m.InitramfsSHA256, m.GuestrdSHA256 = digest(image), digest(ramdisk), digest(guestrd)
+	return m, publish(ctx, c, m, map[string][]byte{KernelFile: image, InitramfsFile: ramdisk, GuestrdFile: guestrd})
 }
 
 // wanted are the modules that a guest needs, by name; those built into a kernel are skipped.
@@ -99,7 +102,7 @@ func wanted() []string {
 }
 
 // publish writes the bundle to a folder of its own and puts it in place.
-func publish(ctx context.Context, c Config, m Manifest, kernel, ramdisk []byte) (err error) {
+func publish(ctx context.Context, c Config, m Manifest, files map[string][]byte) (err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("publish bundle: %w", err)
@@ -122,10 +125,13 @@ func publish(ctx context.Context, c Config, m Manifest, kernel, ramdisk []byte) 
 	if err != nil {
 		return err
 	}
-	for name, content := range map[string][]byte{
-		KernelFile: kernel, InitramfsFile: ramdisk, ManifestFile: append(manifest, '\n'),
-	} {
-		if err := os.WriteFile(filepath.Join(made, name), content, 0o644); err != nil { // QEMU's own user reads it
+	files[ManifestFile] = append(manifest, '\n')
+	for name, content := range files {
+		mode := fs.FileMode(0o644) // QEMU's own user reads it
+		if name == GuestrdFile {
+			mode = 0o755
+		}
+		if err := os.WriteFile(filepath.Join(made, name), content, mode); err != nil {
 			return err
 		}
 	}

@@ -164,7 +164,7 @@ func TestInitramfs(t *testing.T) {
 func TestCheckKeepsTheOld(t *testing.T) {
 	c := Config{Out: t.TempDir(), Arch: "amd64"}
 	m := Manifest{Arch: "amd64", KernelRelease: "6.1"}
-	if err := publish(t.Context(), c, m, []byte("old"), nil); err != nil {
+	if err := publish(t.Context(), c, m, map[string][]byte{KernelFile: []byte("old")}); err != nil {
 		t.Fatal(err)
 	}
 	refused := errors.New("does not boot")
@@ -174,7 +174,7 @@ func TestCheckKeepsTheOld(t *testing.T) {
 		}
 		return refused
 	}
-	if err := publish(t.Context(), c, m, []byte("new"), nil); !errors.Is(err, refused) {
+	if err := publish(t.Context(), c, m, map[string][]byte{KernelFile: []byte("new")}); !errors.Is(err, refused) {
 		t.Errorf("got %v", err)
 	}
 	if b, err := os.ReadFile(filepath.Join(c.Out, "amd64/6.1", KernelFile)); err != nil || string(b) != "old" {
