@@ -101,7 +101,9 @@ func TestPageHasTheRanges(t *testing.T) {
 		"at most " + thousands(MaxEnv) + ",", "at most " + thousands(MaxFiles), thousands(MaxPathBytes) + " bytes with at most " + thousands(MaxNameBytes),
 		"at most " + strconv.Itoa(MaxOutputGlobs) + " globs", "at most " + strconv.Itoa(MaxLabels) + " of", "1 to " + strconv.Itoa(MaxLabelBytes),
 		"1 to " + strconv.Itoa(MaxKeyBytes), strconv.Itoa(MaxFeatures) + " CPU", strconv.Itoa(MaxArgBytes/kib) + " KiB as JSON",
-		"first " + strconv.Itoa(StdioHead/kib) + " KiB", "first " + thousands(MaxListedOutputs), "at most " + strconv.Itoa(MaxSpecBytes/mib) + " MiB",
+		"first " + strconv.Itoa(StdioHead/kib) + " KiB", "first " + thousands(MaxListedOutputs),
+		thousands(QueueRange.Min) + " to " + thousands(QueueRange.Max), strconv.FormatInt(QueueRange.Default/3_600_000, 10) + " h |",
+		strconv.FormatInt(QueueRange.Max/86_400_000, 10) + " days)", "at most " + strconv.Itoa(maxModel) + " bytes: `epyc", "at most " + strconv.Itoa(MaxSpecBytes/mib) + " MiB",
 	} {
 		if !strings.Contains(page, text) {
 			t.Errorf("docs/job-spec.md does not say %q", text)
