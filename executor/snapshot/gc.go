@@ -39,24 +39,32 @@ func (s *Store) collect(ctx context.Context, budget int64, removeAside, remove f
 	if err != nil {
 		return c, err
 	}
-	for _, info := range append(aside, all...) {
-		c.Kept += info.Bytes
+	common := newShared()
+	count := func(infos []Info, folder func(id string) string) {
+		for _, info := range infos {
+			common.add(folder(info.ID))
+			c.Kept += info.Bytes
+		}
 	}
+	count(aside, s.asidePath)
+	count(all, s.readyPath)
+	c.Kept += common.bytes()
 	for _, info := range aside {
-		if err := c.take(ctx, budget, info, removeAside); err != nil {
+		if err := c.take(ctx, budget, info, removeAside, func() int64 { return common.drop(s.asidePath(info.ID)) }); err != nil {
 			return c, err
 		}
 	}
 	for _, info := range all {
-		if err := c.take(ctx, budget, info, remove); err != nil {
+		if err := c.take(ctx, budget, info, remove, func() int64 { return common.drop(s.readyPath(info.ID)) }); err != nil {
 			return c, err
 		}
 	}
 	return c, context.Cause(ctx)
 }
 
-// take removes a snapshot, if that is still necessary and nobody uses it.
-func (c *Collected) take(ctx context.Context, budget int64, info Info, remove func(id string) error) error {
+// take removes a snapshot, if that is still necessary and nobody uses it. Shared says what
+// that frees besides the snapshot's own.
+func (c *Collected) take(ctx context.Context, budget int64, info Info, remove func(id string) error, shared func() int64) error {
 	if c.Kept <= budget || ctx.Err() != nil {
 		return nil
 	}
@@ -66,13 +74,14 @@ func (c *Collected) take(ctx context.Context, budget int64, info Info, remove fu
 	}
 	switch {
 	case err == nil:
+		freed := info.Bytes + shared()
 		c.Removed = append(c.Removed, info.ID)
-		c.Freed += info.Bytes
-		c.Kept -= info.Bytes
+		c.Freed += freed
+		c.Kept -= freed
 	case errors.Is(err, ErrInUse):
 		c.InUse = append(c.InUse, info.ID)
 	case errors.Is(err, ErrNotFound):
-		c.Kept -= info.Bytes // another has removed it
+		c.Kept -= info.Bytes + shared() // another has removed it
 	default:
 		return fmt.Errorf("collect snapshots: %w", err)
 	}

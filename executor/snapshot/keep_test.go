@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -191,6 +192,48 @@ func TestRemoveAndCollect(t *testing.T) {
 	}
 	if left := append(names(t, dir, readyDir), names(t, dir, bakingDir)...); len(left) > 0 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// TestPinnedImageCounts: an image that the cache has given up, and several snapshots keep, is
+// on the disk for their sake.
+func TestPinnedImageCounts(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	rootfs, key := image(t, strings.Repeat("image", 1<<20))
+	for i := range int64(2) {
+		key.Recipe = []string{"-smp", fmt.Sprint(i)}
+		snap, _ := get(t, s, key, rootfs, pretend)
+		snap.Release()
+	}
+	const imageBytes = 4 << 20 // at least
+	collect := func(budget int64, removed int) Collected {
+		t.Helper()
+		c, err := s.GC(t.Context(), budget)
+		if err != nil || len(c.Removed) != removed {
+			t.Fatalf("collected %+v, %v, want %d removed", c, err, removed)
+		}
+		return c
+	}
+	if c := collect(1<<40, 0); c.Kept > imageBytes {
+		t.Errorf("the cache has the image, too: %+v", c)
+	}
+	if err := os.Remove(rootfs); err != nil {
+		t.Fatal(err)
+	}
+	kept := collect(1<<40, 0).Kept
+	if kept < imageBytes || kept > 2*imageBytes {
+		t.Errorf("%d bytes are kept, with one image", kept)
+	}
+	plan, err := s.Plan(t.Context(), 0)
+	if err != nil || plan.Freed != kept || plan.Kept != 0 {
+		t.Errorf("planned %+v, %v", plan, err)
+	}
+	if c := collect(kept-1, 1); c.Freed > imageBytes {
+		t.Errorf("one of two frees the image: %+v", c)
+	}
+	if c := collect(0, 1); c.Freed < imageBytes || c.Kept != 0 {
+		t.Errorf("the last one does not free the image: %+v", c)
 	}
 }
 
