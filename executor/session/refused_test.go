@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/program-explorer/pe/executor/session"
 	"github.com/program-explorer/pe/guestrd/serve"
@@ -64,7 +65,7 @@ func (u *untilRefused) Read(p []byte) (int, error) {
 // A run that ends while its inputs are on their way leaves a machine that can run another.
 func TestInputsOfARunThatIsOver(t *testing.T) {
 	t.Parallel()
-	for range 5 { // what the host is at when it hears of the end is a matter of luck
+	for range 20 { // what the host is at when it hears of the end is a matter of luck
 		m := &refusing{honest{func(*honestRun) guestproto.Exit { return guestproto.Exit{} }}, make(chan struct{}), make(chan struct{})}
 		host, guest := net.Pipe()
 		go func() {
@@ -85,11 +86,11 @@ func TestInputsOfARunThatIsOver(t *testing.T) {
 		j := job()
 		j.Input.Via = guestproto.ViaChannel
 		frames := func(n int) io.Reader { return bytes.NewReader(make([]byte, n*guestproto.MaxData)) }
-		out, err := s.Run(t.Context(), session.Request{Job: j, Input: &untilRefused{frames(2), frames(500), m.refused}})
+		out, err := s.Run(t.Context(), session.Request{Job: j, Input: &untilRefused{frames(2), frames(100), m.refused}})
 		if err != nil || !out.Exit.NotStarted {
 			t.Fatalf("refused: %+v, %v", out.Exit, err)
 		}
-		close(m.tidy)
+		time.AfterFunc(20*time.Millisecond, func() { close(m.tidy) })
 		if out, err := s.Run(t.Context(), session.Request{Job: job()}); err != nil || out.Exit.Code != 0 {
 			t.Fatalf("the next: %+v, %v", out.Exit, err)
 		}
