@@ -22,7 +22,8 @@ type Config struct {
 	// Guest is the path of guestrd for this host's architecture: see FindGuest. Required.
 	Guest string
 	// RunDir holds a folder for each machine, so that what a killed executor left can be swept. The
-	// users of containers must be able to pass through it and all folders above. Required.
+	// users of containers must be able to pass through it and all folders above. Jobs' inputs and
+	// outputs lie there without a name, so it belongs on a disk. Required.
 	RunDir string
 	// LayerDir keeps what images' warm-ups wrote. Required.
 	LayerDir string

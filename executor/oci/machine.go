@@ -136,6 +136,7 @@ func (m *machine) ended(out session.Outcome) executor.Ended {
 		MachineBytes: machineBytes(m.shape), Start: m.guest.start,
 		HostCPU: m.guest.machine.Usage().CPU - m.guest.before,
 	}
+	go m.guest.machine.Kill() // its work is done: it ends before the outputs are packed, not after; Close tells of what goes wrong
 	if out.Collected.Bytes > 0 {
 		ended.Outputs = io.NewSectionReader(m.output, 0, out.Collected.Bytes)
 	}

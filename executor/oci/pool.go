@@ -5,9 +5,12 @@ package oci
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/program-explorer/pe/executor"
+	"github.com/program-explorer/pe/executor/ocirun"
 	"github.com/program-explorer/pe/executor/pool"
+	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -61,9 +64,13 @@ func (r *Runner) want(shape executor.Shape) {
 	if r.pool == nil || size != nil && size.Max == 0 {
 		return
 	}
+	t := &template{roots: r.roots, image: shape.Image}
 	k := pool.Kind[*waiting]{
-		Key: warmupKey(r, shape), Name: kindName(shape), MachineBytes: guessedCost, Measure: (*waiting).cost,
+		Key: warmupKey(r, shape), Name: kindName(shape), MachineBytes: guessedCost, Measure: (*waiting).cost, Release: t.release,
 		Make: func(ctx context.Context) (*waiting, error) {
+			if err := t.hold(); err != nil {
+				return nil, err
+			}
 			over, err := r.prepared(ctx, shape)
 			if err != nil {
 				return nil, err
@@ -79,6 +86,34 @@ func (r *Runner) want(shape executor.Shape) {
 		k.Min, k.Max = size.Min, size.Max
 	}
 	r.pool.Want(k)
+}
+
+// template keeps an image mounted while machines of it wait, or are made: its job, and the hold on its
+// file, are long over by then.
+type template struct {
+	roots *ocirun.Roots
+	image *imagesync.Image
+
+	mu   sync.Mutex
+	root *ocirun.Root
+}
+
+func (t *template) hold() (err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.root == nil {
+		t.root, err = t.roots.Mount(t.image.ErofsSHA256, t.image.ErofsPath)
+	}
+	return err
+}
+
+func (t *template) release() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.root != nil {
+		t.root.Release()
+		t.root = nil
+	}
 }
 
 // kindName is for metrics, so there are no more names than the operator's catalog has.

@@ -17,8 +17,12 @@ import (
 	"github.com/program-explorer/pe/schemas/guestproto"
 )
 
-// warmupRoom is what an image's warm-up may write, in bytes.
-const warmupRoom = 256 << 20
+// What an image's warm-up may take.
+const (
+	warmupRoom   = 256 << 20 // bytes that it writes
+	warmupMemory = 1 << 30   // bytes, with those
+	warmupPIDs   = 1024
+)
 
 // warmupKey names what machines of the shape have below them: the image, and all that shapes what its warm-up writes.
 func warmupKey(r *Runner, shape executor.Shape) string {
@@ -84,7 +88,7 @@ const lastWords = 400
 // warm runs one command. An error of the command's own is a *executor.WarmupError.
 func (g *guest) warm(ctx context.Context, w executor.WarmupRun) error {
 	job := w.Job
-	job.Limits.Scratch = warmupRoom
+	job.Limits.Scratch, job.Limits.Memory, job.Limits.PIDs = warmupRoom, warmupMemory, warmupPIDs
 	request := session.Request{Job: &job}
 	if w.Files != nil {
 		files, err := w.Files.Open()
