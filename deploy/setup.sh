@@ -19,6 +19,7 @@ repo=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 cache=${PE_CACHE:-$repo/.cache}
 versitygw_version=v1.8.0
 staticcheck_version=v0.8.2
+runsc_version=v0.0.0-20260905035102-160fafc42237
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -51,8 +52,8 @@ packages() {
 		test  erofs-utils                 fsck.erofs                          checks the images that imagesync writes
 		test  chromium,chromium-browser   chromium,chromium-browser,google-chrome  proves that a job's HTML output cannot run script
 		test  shellcheck                  shellcheck                          checks the shell scripts
+		test  runc                        runc                                runs jobs in containers
 		bench podman                      podman                              is measured beside
-		bench runc                        runc                                is measured beside
 		bench erofs-utils                 mkfs.erofs                          is measured beside
 		bench gcc                         gcc                                 is measured beside
 		bench libc6-dev                   /usr/include/stdlib.h               is what it compiles against
@@ -165,7 +166,8 @@ check_go() {
 	esac
 }
 
-# go_tool NAME MODULE/PATH@VERSION builds a tool into the cache, once for each version.
+# go_tool NAME MODULE/PATH@VERSION builds a tool into the cache, once for each version. Without cgo:
+# runsc starts itself again where there is no C library.
 go_tool() {
 	stamp=$cache/bin/.$1@${2##*@}
 	[ -x "$cache/bin/$1" ] && [ -e "$stamp" ] && return 0
@@ -277,6 +279,9 @@ kernels
 if wanted test; then
 	go_tool versitygw "github.com/versity/versitygw/cmd/versitygw@$versitygw_version"
 	go_tool staticcheck "honnef.co/go/tools/cmd/staticcheck@$staticcheck_version"
+	case $(go env GOARCH) in
+	amd64 | arm64) go_tool runsc "gvisor.dev/gvisor/runsc@$runsc_version" ;; # gVisor knows no others
+	esac
 	sources
 fi
 program
