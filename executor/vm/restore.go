@@ -13,6 +13,7 @@ import (
 	"github.com/program-explorer/pe/executor/session"
 	"github.com/program-explorer/pe/executor/snapshot"
 	"github.com/program-explorer/pe/schemas"
+	"github.com/program-explorer/pe/schemas/guestproto"
 )
 
 // unique tells machines apart whose names nobody gave.
@@ -39,6 +40,10 @@ func (r *Runner) revive(ctx context.Context, o order, snap *snapshot.Snapshot) (
 	note, err := ReadNote(snap.Manifest())
 	if err != nil {
 		return nil, err
+	}
+	if v := note.Ready.Protocol; v != guestproto.Version {
+		// A later executor with the same guest: to boot it tells the same.
+		return nil, fmt.Errorf("the snapshot's guest speaks protocol %d, version %d wanted: install guests of this version", v, guestproto.Version)
 	}
 	c := r.describe(o)
 	c.Disks = append([]qemu.Disk{{Name: diskRoot, File: snap.Rootfs(), ReadOnly: true}}, c.Disks...)
