@@ -55,6 +55,7 @@ var Fences = []Fence{
 	{Who: "pe/executor/qemu/...", Never: []string{"pe/internal/objstore/...", "pe/internal/jobqueue/...", "pe/gateway/...", "pe/imagesync/...", "pe/schemas", nats, minio}, Why: "what starts QEMU knows machines, not jobs"},
 	{Who: "pe/executor/pool/...", Never: []string{"pe/...", nats, minio}, Why: "machines wait without a word of what they are"},
 	{Who: "pe/executor/ocirun/...", Never: []string{"pe/internal/objstore/...", "pe/internal/jobqueue/...", "pe/gateway/...", "pe/imagesync/...", nats, minio}, Why: "what starts containers knows no queue and no store"},
+	{Who: "pe/executor/oci/...", Never: []string{"pe/internal/objstore/...", "pe/internal/jobqueue/...", "pe/executor/qemu/...", "pe/executor/vm/...", nats, minio}, Direct: true, Why: "what runs jobs in containers knows no queue, no store and no virtual machines"},
 	{Who: "pe/guestrd/...", Except: []string{"pe/guestrd/build/..."}, Never: []string{nats, natsServer, minio, "net/http", "crypto/tls", cobra, "github.com/spf13/pflag", "pe/gateway/...", "pe/executor/...", "pe/producer/..."}, Why: "PID 1 of a guest is small and has no network"},
 	{Who: "pe/imagesync/...", Never: []string{"pe/internal/jobqueue/...", "pe/executor/...", "pe/gateway/...", nats, natsServer}, Why: "images are made without knowing who runs them"},
 	{Who: "pe/internal/archive/...", Never: []string{"pe/schemas/...", "pe/internal/objstore/...", nats, minio}, Why: "the archive format is used on both sides of the guest's pipe"},
