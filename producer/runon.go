@@ -130,7 +130,8 @@ func (c *Client) undo(ctx context.Context, runs []Run) {
 	_ = c.CancelOn(ctx, runs) // the first error is what the caller has to know
 }
 
-// CancelOn asks for the end of all jobs of a comparison.
+// CancelOn asks for the end of all jobs of a comparison. While another goroutine
+// is in WaitOn, which changes the runs, give it a copy of them.
 func (c *Client) CancelOn(ctx context.Context, runs []Run) error {
 	return eachJob(runs, func(_ int, r *Run) error {
 		_, err := c.Cancel(ctx, r.Job.ID)

@@ -12,7 +12,10 @@
 //     to do next where something can be done.
 //   - The progress line is on stderr, only if that is a terminal that can rewrite
 //     a line. It appears after half a second, is cleared before anything else is
-//     written, and leaves no trace.
+//     written, and leaves no trace. Several jobs have a line each; where no line
+//     can be rewritten, each change of theirs is a message.
+//   - A table lines up in any script. It is cut to a terminal's width, what is
+//     copied into other commands last; into a pipe it is never cut.
 //   - No colour, no box, no emoji: nothing depends on what the terminal can do.
 //     NO_COLOR is honoured trivially, and a dumb terminal sees the same lines.
 //   - Names that others chose are quoted where they hold anything unprintable. A

@@ -32,7 +32,7 @@ type jobFlags struct {
 	cpus                     float64
 }
 
-func (j *jobFlags) add(cmd *cobra.Command) {
+func (j *jobFlags) add(a *app, cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.SortFlags = false
 	// What follows the first argument is the program's, flags too.
@@ -59,7 +59,7 @@ func (j *jobFlags) add(cmd *cobra.Command) {
 		}
 		return pflag.NormalizedName(name)
 	})
-	j.complete(cmd)
+	j.complete(a, cmd)
 }
 
 func (j *jobFlags) addRequires(f *pflag.FlagSet) {
@@ -87,13 +87,14 @@ func (j *jobFlags) addLimits(f *pflag.FlagSet) {
 	}
 }
 
-func (j *jobFlags) complete(cmd *cobra.Command) {
+func (j *jobFlags) complete(a *app, cmd *cobra.Command) {
 	for flag, words := range map[string][]string{
 		"arch": schemas.Archs, "isolation": schemas.Isolations, "accel": schemas.Accels, "lane": {schemas.LaneInteractive, schemas.LaneBatch},
 	} {
 		// The only error is a flag that does not exist.
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 	}
+	_ = cmd.RegisterFlagCompletionFunc("on", a.completeOn)
 }
 
 // build makes the specification of flags, arguments and --spec; files and stdin are yet to be added.

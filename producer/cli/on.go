@@ -1,11 +1,16 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/program-explorer/pe/producer"
+	"github.com/program-explorer/pe/schemas"
 )
 
 // allKinds stands for every kind of machine that is there.
@@ -78,4 +83,32 @@ func checkLabel(v string) error {
 		return errors.New(labelIsNoTarget(key+"="+first, again))
 	}
 	return nil
+}
+
+// completionPatience is how long a shell waits for the gateway's word.
+const completionPatience = 2 * time.Second
+
+// completeOn offers what is there: kinds of machine, and executors by name. In a
+// list, the last target is completed.
+func (a *app) completeOn(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	const nothingElse = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	before := typed[:strings.LastIndex(typed, ",")+1]
+	words := []string{before + allKinds}
+	ctx, stop := context.WithTimeout(cmd.Context(), completionPatience)
+	defer stop()
+	c, err := a.client()
+	if err != nil {
+		return words, nothingElse
+	}
+	fleet, err := c.Executors(ctx)
+	if err != nil {
+		return words, nothingElse
+	}
+	for _, t := range producer.Kinds(fleet, schemas.Requires{}) {
+		words = append(words, before+t.Name)
+	}
+	for _, e := range fleet {
+		words = append(words, before+"executor:"+e.Executor)
+	}
+	return words, nothingElse
 }

@@ -30,7 +30,7 @@ func (a *app) runCommand() *cobra.Command {
 			return asRun(a.run(cmd, &j, o, args))
 		},
 	}
-	j.add(cmd)
+	j.add(a, cmd)
 	o.add(cmd.Flags(), "output")
 	cmd.Flags().BoolVar(&o.none, "no-output", false, helpNoOutput)
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -57,7 +57,7 @@ func (a *app) submitCommand() *cobra.Command {
 			return a.write([]byte(job.ID + "\n"))
 		},
 	}
-	j.add(cmd)
+	j.add(a, cmd)
 	return cmd
 }
 
@@ -113,6 +113,9 @@ func (a *app) run(cmd *cobra.Command, j *jobFlags, o outputFlags, args []string)
 		_ = a.finish(job)
 		return err
 	}
+	if endWords(job) == "" { // else its id is told with them
+		a.note("%s", noteJob(job.ID))
+	}
 	return a.finish(job)
 }
 
@@ -125,8 +128,6 @@ func (a *app) finish(job schemas.Job) error {
 		}
 	} else if words := endWords(job); words != "" {
 		a.screen.say(words + whereMore(words, job.ID))
-	} else {
-		a.note("%s", noteJob(job.ID))
 	}
 	if code := jobCode(job); code != 0 {
 		return &codedError{code: code}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -25,11 +26,12 @@ func (a *app) runOn(cmd *cobra.Command, j *jobFlags, o outputFlags, w where, arg
 	if err != nil {
 		return err
 	}
+	accepted := slices.Clone(runs) // which change while they are waited for
 	select {
-	case submitted <- func() { a.cancelOn(ctx, c, runs) }:
+	case submitted <- func() { a.cancelOn(ctx, c, accepted) }:
 	case <-ctx.Done():
 		// Interrupted while the gateway accepted them.
-		a.cancelOn(ctx, c, runs)
+		a.cancelOn(ctx, c, accepted)
 		return context.Cause(ctx)
 	}
 	if err := a.watch(ctx, c, runs); err != nil {

@@ -140,7 +140,7 @@ const (
 	flagOutputs      = "at most `SIZE` of all outputs together (default 256M)"
 	flagCwd          = "working `DIR` (default /work)"
 	flagArch         = "`ARCH`: amd64, arm64 or riscv64 (default: one that the image has)"
-	flagIsolation    = "`KIND`: strong or vm; gvisor and container are reserved (default strong)"
+	flagIsolation    = "`KIND`: strong, vm, gvisor or container (default strong)"
 	flagAccel        = "`ACCELERATOR`: kvm, hvf or tcg (default any)"
 )
 
