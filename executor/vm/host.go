@@ -49,6 +49,7 @@ type Host struct {
 	bakes   *bakeLimits
 	metrics *metrics
 	pool    *pool.Pool[*waiting] // nil: no machine waits
+	kept    sync.Map             // ids of the snapshots of which a minimum of machines waits
 
 	collecting sync.Mutex     // held while old snapshots are removed
 	background sync.WaitGroup // what must end before Close returns

@@ -68,7 +68,11 @@ func (r *Runner) want(id string, shape executor.Shape) {
 	}
 	k := pool.Kind[*waiting]{Key: id, Name: kindName(shape), Measure: (*waiting).cost}
 	if size != nil {
-		k.Min, k.Max = size.Min, size.Max
+		k.Max = size.Max
+		// Whoever asks for machines of another size does not have some of that wait for ever.
+		if _, kept := r.host.kept.Load(id); kept {
+			k.Min = size.Min
+		}
 	}
 	t := &template{store: r.host.store, id: id}
 	k.TemplateBytes, k.Release = t.bytes, t.release
@@ -179,6 +183,8 @@ func (r *Runner) Keep(ctx context.Context, shape executor.Shape) error {
 		return err
 	}
 	defer snap.Release()
-	r.want(snap.Manifest().ID, shape)
+	id := snap.Manifest().ID
+	r.host.kept.Store(id, true)
+	r.want(id, shape)
 	return nil
 }
