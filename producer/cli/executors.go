@@ -145,16 +145,17 @@ func kindWords(o schemas.Offering) string {
 
 func cpuOf(e schemas.Executor, o schemas.Offering) string { return cmp.Or(o.CPUModel, e.CPUModel, "-") }
 
-// ownerWords say who may name the executor in --executor.
+// ownerWords say whose it is and who else may name it in --executor. Of others'
+// executors the gateway tells at most that one may.
 func ownerWords(e schemas.Executor) string {
-	tenants := joinPrintable(e.Tenants)
+	words := printable(cmp.Or(e.Owner, "nobody"))
 	switch {
 	case slices.Contains(e.Tenants, schemas.AnyTenant):
-		tenants = "all"
-	case tenants == "":
-		tenants = "nobody else"
+		words += "; all may name it"
+	case len(e.Tenants) > 0:
+		words += "; may also be named by " + joinPrintable(e.Tenants)
 	}
-	return printable(cmp.Or(e.Owner, "nobody")) + "; named by " + tenants
+	return words
 }
 
 func hostWords(e schemas.Executor) string {
