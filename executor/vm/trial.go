@@ -29,6 +29,9 @@ type Trial struct {
 	Facts string `json:"facts"`
 }
 
+// backgroundPatience is how many times longer than a job's a trial in the background may boot.
+const backgroundPatience = 5
+
 // maxModel bounds the name of a processor in an offering, in bytes.
 const maxModel = 256
 
@@ -53,13 +56,14 @@ func (r *Runner) Recall() bool {
 }
 
 // Try boots the runner's guest once, without an image, for what Recall looks for, and keeps
-// it in Config.TrialDir.
-func (r *Runner) Try(ctx context.Context) (Trial, error) {
+// it in Config.TrialDir. In the background it takes what jobs leave of the processors, and
+// has more time for it.
+func (r *Runner) Try(ctx context.Context, background bool) (Trial, error) {
 	facts, err := r.trialFacts()
 	if err != nil {
 		return Trial{}, fmt.Errorf("try guest: %w", err)
 	}
-	t, err := r.boots(ctx)
+	t, err := r.boots(ctx, background)
 	if err != nil {
 		return Trial{}, fmt.Errorf("try guest with kernel %s: %w", r.cfg.Bundle.KernelRelease, err)
 	}
@@ -74,19 +78,23 @@ func (r *Runner) Try(ctx context.Context) (Trial, error) {
 }
 
 // boots starts the smallest machine, and ends it at the guest's first word.
-func (r *Runner) boots(ctx context.Context) (t Trial, err error) {
+func (r *Runner) boots(ctx context.Context, background bool) (t Trial, err error) {
 	d, err := newDisks(r.cfg.RunDir, 0)
 	if err != nil {
 		return t, err
 	}
 	defer d.close()
 	started := time.Now()
-	o := order{name: "trial-" + unique(), shape: executor.Shape{CPUs: 1}, disks: d, background: true}
+	o := order{name: "trial-" + unique(), shape: executor.Shape{CPUs: 1}, disks: d, background: background}
+	patience := r.cfg.BootTimeout
+	if background {
+		patience *= backgroundPatience
+	}
 	g, err := r.host.power(ctx, r.describe(o), qemu.Boot)
 	if err != nil {
 		return t, err
 	}
-	if g.session, t.Ready, err = session.Open(ctx, g.qemu.Channel(), session.Options{Ready: r.cfg.BootTimeout}); err != nil {
+	if g.session, t.Ready, err = session.Open(ctx, g.qemu.Channel(), session.Options{Ready: patience}); err != nil {
 		return t, g.fail(fmt.Errorf("wait for the guest: %w", err))
 	}
 	t.TookMS = time.Since(started).Milliseconds()

@@ -40,7 +40,7 @@ func TestTry(t *testing.T) {
 		return r
 	}
 	r := runner(nil)
-	tried, err := r.Try(t.Context())
+	tried, err := r.Try(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestTryOfTheWrongKernel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Try(t.Context()); err == nil || !strings.Contains(err.Error(), "6.1") {
+	if _, err := r.Try(t.Context(), false); err == nil || !strings.Contains(err.Error(), "6.1") {
 		t.Errorf("a kernel that is none: %v", err)
 	}
 	if o := r.Offering(); len(o.Features) != 0 {

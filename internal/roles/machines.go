@@ -125,7 +125,7 @@ func TryGuest(ctx context.Context, guestDir, arch, cacheDir string) (t vm.Trial,
 	if err != nil {
 		return t, err
 	}
-	return r.Try(ctx)
+	return r.Try(ctx, false)
 }
 
 // tryAll has each runner's guest booted once that was not yet, one after the other and at
@@ -137,7 +137,7 @@ func tryAll(ctx context.Context, runners []*vm.Runner, log *slog.Logger, learned
 			continue
 		}
 		o := r.Offering()
-		t, err := r.Try(ctx)
+		t, err := r.Try(ctx, true)
 		if ctx.Err() != nil {
 			return
 		}
