@@ -14,6 +14,7 @@ import (
 	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/internal/roles"
 	"github.com/program-explorer/pe/internal/settings"
+	"github.com/program-explorer/pe/schemas"
 )
 
 // Groups of settings that several commands share. Each bind method declares its
@@ -184,6 +185,18 @@ func (r *readyFlags) bind() *pflag.FlagSet {
 
 func (r *readyFlags) config() roles.ReadyConfig {
 	return roles.ReadyConfig{SnapshotBytes: int64(r.snapshots), PoolBytes: int64(r.pool), PoolMax: r.poolMax}
+}
+
+// waysFlags say in which ways jobs are run.
+type waysFlags struct{ ways roles.WaysConfig }
+
+func (w *waysFlags) bind() *pflag.FlagSet {
+	f := newGroup()
+	f.StringSliceVar(&w.ways.Isolations, "isolation", []string{schemas.IsolationVM}, "ways to run jobs: vm, gvisor, container; those that do not work here are not offered")
+	f.StringVar(&w.ways.Runsc, "runsc", "runsc", "gVisor's runtime: a path, or a name in PATH")
+	f.StringVar(&w.ways.OCIRuntime, "oci-runtime", "runc", "the runtime of containers, runc or crun: a path, or a name in PATH")
+	f.StringSliceVar(&w.ways.ContainerImages, "container-image", nil, "image that may run in containers, which share this machine's kernel: a name of the catalog, a reference or a digest; repeat for more")
+	return f
 }
 
 func newGroup() *pflag.FlagSet { return pflag.NewFlagSet("", pflag.ContinueOnError) }

@@ -31,6 +31,7 @@ type Bundle struct {
 const (
 	kernelFile    = "kernel"
 	initramfsFile = "initramfs.cpio"
+	guestrdFile   = "guestrd"
 	manifestFile  = "manifest.json"
 	maxManifest   = 64 << 10
 )
@@ -139,6 +140,9 @@ func (b *Bundle) Dir() string { return b.dir }
 
 // Kernel is the path of the kernel in the form that QEMU boots.
 func (b *Bundle) Kernel() string { return filepath.Join(b.dir, kernelFile) }
+
+// Guestrd is the path of the guest's program itself, for machines without a kernel of their own.
+func (b *Bundle) Guestrd() string { return filepath.Join(b.dir, guestrdFile) }
 
 // Initramfs is the path of the guest's first files.
 func (b *Bundle) Initramfs() string { return filepath.Join(b.dir, initramfsFile) }

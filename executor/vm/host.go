@@ -11,6 +11,7 @@ import (
 	"github.com/program-explorer/pe/executor/pool"
 	"github.com/program-explorer/pe/executor/qemu"
 	"github.com/program-explorer/pe/executor/snapshot"
+	"github.com/program-explorer/pe/schemas"
 )
 
 // HostConfig says what machines may take of this host, all runners together.
@@ -82,10 +83,18 @@ func NewHost(c HostConfig) (*Host, error) {
 	if c.Snapshots != nil && c.PoolBytes > 0 {
 		h.pool = pool.New[*waiting](pool.Config{
 			Budget: c.PoolBytes, DefaultMax: c.PoolMax, Pressure: pool.MemoryPressure(0),
-			Metrics: c.Metrics, Log: c.Log,
+			Metrics: poolMetrics(c.Metrics), Log: c.Log,
 		})
 	}
 	return h, nil
+}
+
+// poolMetrics tells this pool's from those of pools of other kinds of machines.
+func poolMetrics(r prometheus.Registerer) prometheus.Registerer {
+	if r == nil {
+		return nil
+	}
+	return prometheus.WrapRegistererWith(prometheus.Labels{"isolation": schemas.IsolationVM}, r)
 }
 
 // Close ends the machines that wait, and what goes on in the background. Machines

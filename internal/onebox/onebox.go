@@ -40,6 +40,8 @@ type Config struct {
 	StageAhead int
 	// Grace is how long running jobs may go on at shutdown. Default 20 s.
 	Grace time.Duration
+	// Ways are the ways to run jobs. Default: virtual machines alone.
+	Ways roles.WaysConfig
 	// Ready says what may be used to have machines ready before their jobs. Default: nothing.
 	Ready roles.ReadyConfig
 	// Images says where images come from, ImageBytes bounds their cache (default 20 GiB).
@@ -202,7 +204,7 @@ func (p *parts) makeExecutor(ctx context.Context, connect connector) error {
 		Metrics: p.metrics,
 		ID:      p.cfg.ExecutorID, Dir: p.cfg.DataDir, GuestDir: p.cfg.GuestDir, Slots: p.cfg.Slots, StageAhead: p.cfg.StageAhead, Labels: p.cfg.Labels,
 		Queue: queue, Images: p.images(), ImageBytes: p.cfg.ImageBytes, Grace: p.cfg.Grace,
-		Ready: p.cfg.Ready, Version: p.cfg.Version, Log: p.cfg.Log,
+		Ways: p.cfg.Ways, Ready: p.cfg.Ready, Version: p.cfg.Version, Log: p.cfg.Log,
 	})
 	if err != nil {
 		return err

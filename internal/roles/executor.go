@@ -14,6 +14,7 @@ import (
 	"github.com/program-explorer/pe/executor/vm"
 	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/internal/jobqueue"
+	"github.com/program-explorer/pe/schemas"
 )
 
 // ExecutorConfig is what an executor is put together from.
@@ -39,6 +40,8 @@ type ExecutorConfig struct {
 	// Images says where images come from, ImageBytes bounds their cache (default 20 GiB).
 	Images     imagesync.Sources
 	ImageBytes int64
+	// Ways are the ways to run jobs. Default: virtual machines alone.
+	Ways WaysConfig
 	// Ready says what of this machine may be used to have machines ready before
 	// their jobs. Default: nothing, and every machine boots.
 	Ready ReadyConfig
@@ -59,6 +62,8 @@ type Executor struct {
 	host     *vm.Host
 	keeper   *keeper
 	machines []*vm.Runner
+	// contained are the runners that are not virtual machines.
+	contained []containedRunner
 }
 
 // NewExecutor finds what machines this host can run, by booting, and returns an
@@ -66,6 +71,9 @@ type Executor struct {
 func NewExecutor(ctx context.Context, c ExecutorConfig) (*Executor, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := c.Ways.check(); err != nil {
+		return nil, err
 	}
 	images, err := imagesync.Open(imagesync.CacheConfig{
 		Sources: c.Images, Dir: ImageDir(c.Dir), MaxBytes: c.ImageBytes, Log: c.Log,
@@ -77,26 +85,48 @@ func NewExecutor(ctx context.Context, c ExecutorConfig) (*Executor, error) {
 	if err != nil {
 		return nil, err
 	}
-	made, err := machines(ctx, c, shared)
+	e := &Executor{log: c.Log, host: shared}
+	runners, err := e.makeRunners(ctx, c)
 	if err != nil {
-		return nil, errors.Join(err, shared.Close())
+		return nil, errors.Join(err, e.Close())
 	}
-	runners := make([]executor.Runner, len(made))
-	for i, r := range made {
-		r.Recall()
-		runners[i] = r
-	}
-	e, err := executor.New(executor.Config{
+	e.Executor, err = executor.New(executor.Config{
 		ID: c.ID, Dir: filepath.Join(c.Dir, "executor"), Slots: c.Slots, StageAhead: c.StageAhead, Labels: c.Labels, Version: c.Version,
 		Owner: c.Owner, Tenants: c.NamedBy,
 		Queue: c.Queue, Images: images, Runners: runners, Grace: c.Grace, Metrics: c.Metrics, Log: c.Log,
 	})
 	if err != nil {
-		return nil, errors.Join(err, shared.Close())
+		return nil, errors.Join(err, e.Close())
 	}
-	return &Executor{Executor: e, log: c.Log, host: shared, machines: made, keeper: &keeper{
-		images: images, sources: c.Images, runners: made, log: c.Log,
-	}}, nil
+	e.keeper = &keeper{images: images, sources: c.Images, runners: e.machines, log: c.Log}
+	return e, nil
+}
+
+// makeRunners finds all ways to run jobs that are wanted and work here.
+func (e *Executor) makeRunners(ctx context.Context, c ExecutorConfig) (runners []executor.Runner, err error) {
+	if e.contained, err = contained(ctx, c); err != nil {
+		return nil, err
+	}
+	for _, r := range e.contained {
+		runners = append(runners, r)
+	}
+	if c.Ways.has(schemas.IsolationVM) {
+		if e.machines, err = machines(ctx, c, e.host); err != nil && len(runners) == 0 || ctx.Err() != nil {
+			return nil, err
+		}
+		if err != nil {
+			c.Log.Warn("a way to run jobs is not offered", "isolation", schemas.IsolationVM, "reason", err)
+		}
+	}
+	for _, r := range e.machines {
+		r.Recall()
+		runners = append(runners, r)
+	}
+	if len(runners) == 0 {
+		return nil, errors.New("no way to run jobs that was asked for works here: ped doctor says why")
+	}
+	byPreference(runners)
+	return runners, nil
 }
 
 // Run takes and runs jobs until ctx ends, and returns when no machine of this
@@ -104,7 +134,7 @@ func NewExecutor(ctx context.Context, c ExecutorConfig) (*Executor, error) {
 func (e *Executor) Run(ctx context.Context) error {
 	besides, stop := context.WithCancel(ctx)
 	var all sync.WaitGroup
-	if e.host.Pools() {
+	if e.host.Pools() && len(e.machines) > 0 {
 		all.Go(func() { e.keeper.run(besides) })
 	}
 	all.Go(func() { e.learn(besides) })
@@ -129,7 +159,13 @@ func (e *Executor) learn(ctx context.Context) {
 }
 
 // Close ends the machines that wait for jobs. Run does so by itself.
-func (e *Executor) Close() error { return e.host.Close() }
+func (e *Executor) Close() error {
+	errs := []error{e.host.Close()}
+	for _, r := range e.contained {
+		errs = append(errs, r.Close())
+	}
+	return errors.Join(errs...)
+}
 
 // ImageDir is the image cache within a data directory. Several processes may use it.
 func ImageDir(dataDir string) string { return filepath.Join(dataDir, "images") }

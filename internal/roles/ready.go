@@ -35,7 +35,7 @@ func newHost(c ExecutorConfig) (*vm.Host, error) {
 		c.Log.Warn("QEMU is not bounded from outside", "reason", err)
 	}
 	h := vm.HostConfig{
-		SnapshotBytes: c.Ready.SnapshotBytes, PoolBytes: c.Ready.PoolBytes, PoolMax: c.Ready.PoolMax,
+		SnapshotBytes: c.Ready.SnapshotBytes, PoolBytes: c.share(schemas.IsolationVM), PoolMax: c.Ready.PoolMax,
 		Cgroups: cgroups, Metrics: c.Metrics, Log: c.Log,
 	}
 	if c.Ready.SnapshotBytes > 0 {
