@@ -25,10 +25,13 @@ type Config struct {
 	// users of containers must be able to pass through it and all folders above. Jobs' inputs and
 	// outputs lie there without a name, so it belongs on a disk. Required.
 	RunDir string
-	// LayerDir keeps what images' warm-ups wrote. Required.
+	// LayerDir keeps what images' warm-ups wrote, and images that can't be mounted. Required.
 	LayerDir string
 	// LayerBytes is how much of the disk that may take. Default 10 GiB.
 	LayerBytes int64
+	// Extract has images extracted onto the disk, instead of mounted. Default: only where the host's
+	// kernel has no EROFS.
+	Extract bool
 	// Allow are the images that may run in containers: references as jobs have them, or digests
 	// (sha256:…). Containers share the host's kernel, so there is no "all". Not for gVisor.
 	Allow []string

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/program-explorer/pe/executor"
 	"github.com/program-explorer/pe/executor/ocirun"
 	"github.com/program-explorer/pe/executor/session"
@@ -26,11 +28,12 @@ type guest struct {
 	session *session.Session
 	ready   guestproto.Ready
 	users   *ocirun.Users
-	root    *ocirun.Root
-	layers  *lease
-	start   string // schemas.StartBooted and its like
-	spans   []schemas.Span
-	before  time.Duration // processor time that it cost before its job came
+	root    *ocirun.Root // nil: extracted is the image
+	// extracted and layers keep folders: the image's tree, and what its warm-up wrote over it.
+	extracted, layers *lease
+	start             string // schemas.StartBooted and its like
+	spans             []schemas.Span
+	before            time.Duration // processor time that it cost before its job came
 
 	closing sync.Once
 	closed  error
@@ -53,7 +56,8 @@ func (r *Runner) boot(ctx context.Context, name string, image *imagesync.Image, 
 
 func (g *guest) raise(ctx context.Context, name string, image *imagesync.Image) (err error) {
 	r := g.runner
-	if g.root, err = r.roots.Mount(image.ErofsSHA256, image.ErofsPath); err != nil {
+	below, err := g.mount(ctx, image)
+	if err != nil {
 		return err
 	}
 	if r.ranges != nil {
@@ -64,7 +68,7 @@ func (g *guest) raise(ctx context.Context, name string, image *imagesync.Image) 
 	c := ocirun.Config{
 		Instance: name, Hostname: name, Runtime: r.runtime, RunDir: r.cfg.RunDir,
 		Guest: r.guest, GuestArgs: []string{"contained"},
-		Layers: append(g.layers.paths(), g.root.Path), Users: g.users, Cgroups: r.cgroups,
+		Layers: append(g.layers.paths(), below), Users: g.users, Cgroups: r.cgroups,
 		Limits: ocirun.Limits{ScratchBytes: scratchAtFirst},
 	}
 	if r.cfg.Kind == schemas.IsolationGVisor {
@@ -88,6 +92,24 @@ func (g *guest) raise(ctx context.Context, name string, image *imagesync.Image) 
 		return fmt.Errorf("tell the guest of its root: %w", err)
 	}
 	return nil
+}
+
+// mount returns the folder with the image: mounted, or where the kernel can't do that, extracted.
+func (g *guest) mount(ctx context.Context, image *imagesync.Image) (path string, err error) {
+	r := g.runner
+	if !r.cfg.Extract {
+		g.root, err = r.roots.Mount(image.ErofsSHA256, image.ErofsPath)
+		if err == nil {
+			return g.root.Path, nil
+		}
+		if !errors.Is(err, unix.ENODEV) {
+			return "", err
+		}
+	}
+	if g.extracted, err = r.extracted(ctx, image); err != nil {
+		return "", err
+	}
+	return g.extracted.paths()[0], nil
 }
 
 // freshIdentity is made of the machine's name and randomness. Contained machines take the time, and
@@ -144,6 +166,7 @@ func (g *guest) destroy() error {
 		g.root.Release()
 	}
 	g.layers.release()
+	g.extracted.release()
 	return err
 }
 

@@ -20,7 +20,7 @@ import (
 	"github.com/program-explorer/pe/executor"
 )
 
-// layers are what warm-ups wrote, on disk: a folder for each key, in it one for each command, and a
+// layers are what warm-ups wrote, on disk: a folder for each key, in it one for each command (of an extracted image there is one), and a
 // file that is locked by whoever uses it.
 type layers struct {
 	dir    string

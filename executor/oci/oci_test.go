@@ -212,6 +212,23 @@ func TestSuite(t *testing.T) {
 	}
 }
 
+// TestSuiteOverTree is for hosts whose kernel can't mount images.
+func TestSuiteOverTree(t *testing.T) {
+	cases := guestsuite.Surroundings()
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			r, image := newRunner(t, kind, func(c *Config) { c.Extract = true }), image(t, "busybox")
+			f := &fresh{t: t, runner: r, image: image}
+			defer func() {
+				if f.last != nil {
+					f.last.close()
+				}
+			}()
+			guestsuite.RunCases(t, func(*testing.T) guestsuite.Runner { return f }, cases)
+		})
+	}
+}
+
 // shell is a job that runs a line.
 func shell(line string) guestproto.Job {
 	return guestproto.Job{

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/program-explorer/pe/executor"
-	"github.com/program-explorer/pe/executor/ocirun"
 	"github.com/program-explorer/pe/executor/pool"
 	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/schemas"
@@ -64,11 +63,11 @@ func (r *Runner) want(shape executor.Shape) {
 	if r.pool == nil || size != nil && size.Max == 0 {
 		return
 	}
-	t := &template{roots: r.roots, image: shape.Image}
+	t := &template{runner: r, image: shape.Image}
 	k := pool.Kind[*waiting]{
 		Key: warmupKey(r, shape), Name: kindName(shape), MachineBytes: guessedCost, Measure: (*waiting).cost, Release: t.release,
 		Make: func(ctx context.Context) (*waiting, error) {
-			if err := t.hold(); err != nil {
+			if err := t.hold(ctx); err != nil {
 				return nil, err
 			}
 			over, err := r.prepared(ctx, shape)
@@ -91,28 +90,33 @@ func (r *Runner) want(shape executor.Shape) {
 // template keeps an image mounted while machines of it wait, or are made: its job, and the hold on its
 // file, are long over by then.
 type template struct {
-	roots *ocirun.Roots
-	image *imagesync.Image
+	runner *Runner
+	image  *imagesync.Image
 
 	mu   sync.Mutex
-	root *ocirun.Root
+	kept *guest // of which there is nothing but the image
 }
 
-func (t *template) hold() (err error) {
+func (t *template) hold(ctx context.Context) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.root == nil {
-		t.root, err = t.roots.Mount(t.image.ErofsSHA256, t.image.ErofsPath)
+	if t.kept != nil {
+		return nil
 	}
-	return err
+	g := &guest{runner: t.runner}
+	if _, err := g.mount(ctx, t.image); err != nil {
+		return err
+	}
+	t.kept = g
+	return nil
 }
 
 func (t *template) release() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.root != nil {
-		t.root.Release()
-		t.root = nil
+	if t.kept != nil {
+		_ = t.kept.close() // it has nothing that can fail to end
+		t.kept = nil
 	}
 }
 
