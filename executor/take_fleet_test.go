@@ -104,7 +104,7 @@ func TestFleet(t *testing.T) {
 	for i := range executors {
 		ids = append(ids, fmt.Sprintf("e%d", i))
 	}
-	w := newWorld(t, ids...)
+	w := coordinated(t, coordinator.Config{}, ids...) // heartbeats and repairs are too rare to help
 	fleet := map[string]*simulated{}
 	for _, id := range ids {
 		fleet[id] = w.simulate(id, c)
@@ -173,10 +173,13 @@ func (w *world) flood(jobs int, wants []schemas.Requires, c chance) []schemas.Re
 	var mu sync.Mutex
 	var ended []schemas.Record
 	var clients sync.WaitGroup
+	// A job counts as queued from when its submission began, and hundreds of
+	// submissions at once would wait for each other's writes.
+	atOnce := make(chan struct{}, 16)
 	job := func(needs schemas.Requires) {
 		s := spec()
 		s.Requires = needs
-		if rec, err := w.toItsEnd(s); err != nil {
+		if rec, err := w.toItsEnd(s, atOnce); err != nil {
 			w.Error(err)
 		} else {
 			mu.Lock()
@@ -199,10 +202,12 @@ func (w *world) flood(jobs int, wants []schemas.Requires, c chance) []schemas.Re
 	return ended
 }
 
-func (w *world) toItsEnd(s schemas.JobSpec) (schemas.Record, error) {
+func (w *world) toItsEnd(s schemas.JobSpec, atOnce chan struct{}) (schemas.Record, error) {
 	ctx, cancel := context.WithTimeout(w.Context(), patience)
 	defer cancel()
+	atOnce <- struct{}{}
 	rec, _, err := w.Submit(ctx, coordinator.Submission{Tenant: schemas.SingleTenant, Spec: s, Image: imageRef()})
+	<-atOnce
 	if err == nil {
 		rec, err = w.Wait(ctx, rec.Tenant, rec.ID, func(r schemas.Record) bool { return r.State.Terminal() })
 	}
