@@ -86,7 +86,7 @@ func TestPageHasTheBounds(t *testing.T) {
 	page := catalogPage(t)
 	for _, text := range []string{
 		fmt.Sprintf("(#warmup), at most %d |", maxWarmups), fmt.Sprintf("arguments, at most %d,%03d;", maxWarmupWords/1000, maxWarmupWords%1000),
-		fmt.Sprintf("at most %d KiB", maxWarmupText>>10), fmt.Sprintf("at most %d GiB", maxWarmupFiles>>30),
+		fmt.Sprintf("at most %d KiB", maxWarmupText>>10), fmt.Sprintf("at most %d MiB", maxWarmupFiles>>20),
 		fmt.Sprintf("`timeout` | `%.0fm` | `1ms` to `%.0fm`", defaultWarmupTime.Minutes(), maxWarmupTime.Minutes()),
 		fmt.Sprintf("`min` to %d;", maxPool),
 	} {

@@ -20,8 +20,8 @@ const (
 	maxWarmupText     = 128 << 10 // bytes
 	defaultWarmupTime = time.Minute
 	maxWarmupTime     = 10 * time.Minute
-	maxWarmupFiles    = 1 << 30 // bytes
-	maxPool           = 64      // machines
+	maxWarmupFiles    = 256 << 20 // bytes: what a warm-up may write
+	maxPool           = 64        // machines
 )
 
 // Warmup is a command that runs in a machine of an image before the machine has
@@ -52,7 +52,7 @@ type WarmupFiles struct {
 	Path string
 	// SHA256 is 64 hex digits.
 	SHA256 string
-	// Size is 1 to 2^30 bytes.
+	// Size is 1 to 2^28 bytes.
 	Size int64
 }
 

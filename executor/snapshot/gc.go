@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"golang.org/x/sys/unix"
 )
 
 // Collected is what GC did.
@@ -26,6 +28,15 @@ func (s *Store) GC(ctx context.Context, budget int64) (Collected, error) {
 func (s *Store) Plan(ctx context.Context, budget int64) (Collected, error) {
 	spare := func(string) error { return nil }
 	return s.collect(ctx, budget, spare, spare)
+}
+
+// Free is how much of the store's disk is free for us, in bytes.
+func (s *Store) Free() (int64, error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(s.dir, &fs); err != nil {
+		return 0, fmt.Errorf("free disk for snapshots: %w", err)
+	}
+	return int64(fs.Bavail) * int64(fs.Bsize), nil
 }
 
 // collect offers to remove what is over the budget.

@@ -19,11 +19,13 @@ var errBakeRefused = errors.New("no more machines may be baked for now")
 // seconds of a processor and some 100 MiB of disk, and each combination of an
 // image and a machine's size wants one.
 type bakeLimits struct {
-	every time.Duration // per tenant
-	burst int
-	slots chan struct{} // how many bakes go on at once
+	every    time.Duration // per tenant
+	burst    int
+	patience time.Duration // for other snapshots' bakes
+	slots    chan struct{} // how many bakes go on at once
 
 	mu       sync.Mutex
+	going    map[string]bool // bakes that go on, by snapshot id
 	tenants  map[string]*rate.Limiter
 	failures map[string]bakeFailure // by snapshot id
 }
@@ -42,10 +44,10 @@ const (
 	maxRemembered = 4096
 )
 
-func newBakeLimits(every time.Duration, burst, atOnce int) *bakeLimits {
+func newBakeLimits(c HostConfig) *bakeLimits {
 	return &bakeLimits{
-		every: every, burst: burst, slots: make(chan struct{}, atOnce),
-		tenants: map[string]*rate.Limiter{}, failures: map[string]bakeFailure{},
+		every: c.BakeEvery, burst: c.BakeBurst, patience: c.BakePatience, slots: make(chan struct{}, bakesAtOnce),
+		going: map[string]bool{}, tenants: map[string]*rate.Limiter{}, failures: map[string]bakeFailure{},
 	}
 }
 
@@ -56,22 +58,57 @@ func (b *bakeLimits) begin(ctx context.Context, tenant, id string) (done func(co
 	if err := errors.Join(b.failedLately(id, now), b.afford(tenant, now, false)); err != nil {
 		return nil, err
 	}
-	select {
-	case b.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	if err := b.takeSlot(ctx, tenant, id); err != nil {
+		return nil, err
 	}
 	// Who had the turn before may have tried the same: it is not to be tried by all who waited.
 	if err := b.failedLately(id, time.Now()); err != nil {
 		<-b.slots
 		return nil, err
 	}
+	b.begun(id, true)
 	return func(ctx context.Context, err error) {
+		b.begun(id, false)
 		<-b.slots
 		if ctx.Err() == nil && !errors.Is(err, errBakeRefused) { // else the bake was not wanted any more, or was none
 			b.note(id, err, time.Now())
 		}
 	}, nil
+}
+
+// takeSlot waits for its turn: as long as it takes for the operator, or for a bake of
+// the same snapshot, but not for many of others', when to boot takes seconds.
+func (b *bakeLimits) takeSlot(ctx context.Context, tenant, id string) error {
+	impatient := make(<-chan time.Time)
+	if tenant != "" && !b.goesOn(id) {
+		timer := time.NewTimer(b.patience)
+		defer timer.Stop()
+		impatient = timer.C
+	}
+	select {
+	case b.slots <- struct{}{}:
+		return nil
+	case <-impatient:
+		return fmt.Errorf("%w: others were being baked for %s", errBakeRefused, b.patience)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (b *bakeLimits) goesOn(id string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.going[id]
+}
+
+func (b *bakeLimits) begun(id string, is bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if is {
+		b.going[id] = true
+	} else {
+		delete(b.going, id)
+	}
 }
 
 // pay counts a bake that begins: who waited for another's bake of the same owes nothing.

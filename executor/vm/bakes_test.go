@@ -13,7 +13,7 @@ import (
 // Jobs that wait for one snapshot's bake pay for one, not one each.
 func TestOnlyBakesArePaid(t *testing.T) {
 	t.Parallel()
-	b := newBakeLimits(time.Hour, 1, 1)
+	b := newBakeLimits(HostConfig{BakeEvery: time.Hour, BakeBurst: 1, BakePatience: time.Hour})
 	for i := range 3 {
 		done, err := b.begin(t.Context(), "tenant", "snapshot")
 		if err != nil {
@@ -47,7 +47,7 @@ func TestFailedBakeIsNotTriedByAll(t *testing.T) {
 }
 
 func failForAll(t *testing.T, failure error) {
-	b := newBakeLimits(time.Second, 8, 1)
+	b := newBakeLimits(HostConfig{BakeEvery: time.Second, BakeBurst: 8, BakePatience: time.Hour})
 	first, err := b.begin(t.Context(), "tenant", "snapshot")
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +80,7 @@ func failForAll(t *testing.T, failure error) {
 // A bake that was cancelled, or not paid, is no failure of the snapshot.
 func TestBakesThatWereNone(t *testing.T) {
 	t.Parallel()
-	b := newBakeLimits(time.Hour, 8, 1)
+	b := newBakeLimits(HostConfig{BakeEvery: time.Hour, BakeBurst: 8, BakePatience: time.Hour})
 	cancelled, cancel := context.WithCancel(t.Context())
 	done, err := b.begin(cancelled, "tenant", "snapshot")
 	if err != nil {
@@ -94,5 +94,52 @@ func TestBakesThatWereNone(t *testing.T) {
 	done(t.Context(), errBakeRefused)
 	if _, err = b.begin(t.Context(), "another", "snapshot"); err != nil {
 		t.Errorf("after one that was not paid: %v", err)
+	}
+}
+
+// Many bakes of others keep nobody from a machine that boots; one of the same snapshot is waited for.
+func TestBakesOfOthersAreNotWaitedForLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBakeLimits(HostConfig{BakeEvery: time.Second, BakeBurst: 8, BakePatience: 10 * time.Second})
+		done, err := b.begin(t.Context(), "one", "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		if _, err := b.begin(t.Context(), "two", "b"); !errors.Is(err, errBakeRefused) || time.Since(begun) != 10*time.Second {
+			t.Errorf("another snapshot's: %v after %s", err, time.Since(begun))
+		}
+		time.AfterFunc(time.Minute, func() { done(t.Context(), nil) })
+		for _, tenant := range []string{"two", ""} {
+			id := "a"
+			if tenant == "" {
+				id = "c" // the operator waits for anything
+			}
+			again, err := b.begin(t.Context(), tenant, id)
+			if err != nil {
+				t.Errorf("%q: %v", tenant, err)
+				continue
+			}
+			again(t.Context(), nil)
+		}
+	})
+}
+
+// A host that fails good snapshots once loses none.
+func TestSuspects(t *testing.T) {
+	t.Parallel()
+	h, err := NewHost(HostConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []bool{false, true} {
+		if got := h.suspect("a", true); got != want {
+			t.Errorf("failure %d: %v", i+1, got)
+		}
+	}
+	h.suspect("a", false)
+	if h.suspect("a", true) {
+		t.Error("a success does not clear it")
 	}
 }

@@ -3,6 +3,7 @@ package vm
 import (
 	"context"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -30,6 +31,9 @@ type HostConfig struct {
 	// baked. Default: 20 at once, then one in 30 s.
 	BakeEvery time.Duration
 	BakeBurst int
+	// BakePatience is how long a job waits for bakes of other snapshots before its
+	// machine boots instead. Default 10 s.
+	BakePatience time.Duration
 	// FirstUser is the slot (see qemu.SlotUser) of the first machine's user. Default 0: another
 	// process on this host, whose machines must not be of the same users, sets it.
 	FirstUser int
@@ -52,6 +56,9 @@ type Host struct {
 	pool    *pool.Pool[*waiting] // nil: no machine waits
 	kept    sync.Map             // ids of the snapshots of which a minimum of machines waits
 
+	mu       sync.Mutex
+	suspects map[string]bool // snapshots of which the last restore failed, by id
+
 	collecting sync.Mutex     // held while old snapshots are removed
 	background sync.WaitGroup // what must end before Close returns
 }
@@ -70,6 +77,9 @@ func NewHost(c HostConfig) (*Host, error) {
 	if c.BakeBurst <= 0 {
 		c.BakeBurst = 20
 	}
+	if c.BakePatience <= 0 {
+		c.BakePatience = 10 * time.Second
+	}
 	if c.PoolMax <= 0 {
 		c.PoolMax = 4
 	}
@@ -77,8 +87,8 @@ func NewHost(c HostConfig) (*Host, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	h := &Host{
-		cfg: c, store: c.Snapshots, metrics: newMetrics(c.Metrics),
-		bakes: newBakeLimits(c.BakeEvery, c.BakeBurst, bakesAtOnce),
+		cfg: c, store: c.Snapshots, suspects: map[string]bool{}, metrics: newMetrics(c.Metrics),
+		bakes: newBakeLimits(c),
 	}
 	if c.Snapshots != nil && c.PoolBytes > 0 {
 		h.pool = pool.New[*waiting](pool.Config{
@@ -118,7 +128,26 @@ func (h *Host) evict(id string) {
 	}
 }
 
-// collectSoon removes what is over the budget of snapshots, unless that goes on already.
+// suspect says whether the snapshot had failed before, and notes that it has failed
+// now, or that it is well.
+func (h *Host) suspect(id string, failed bool) (again bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	again = h.suspects[id]
+	if failed && len(h.suspects) < maxRemembered {
+		h.suspects[id] = true
+	} else {
+		delete(h.suspects, id)
+	}
+	return again
+}
+
+// roomForBakes is how much of the disk must be free, in bytes, for a failed bake to
+// have another reason than the disk.
+const roomForBakes = 1 << 30
+
+// collectSoon removes what is over the budget of snapshots, unless that goes on already;
+// where the disk itself is full, also half of what is within.
 func (h *Host) collectSoon() {
 	if !h.collecting.TryLock() {
 		return
@@ -127,12 +156,19 @@ func (h *Host) collectSoon() {
 	go func() {
 		defer h.background.Done()
 		defer h.collecting.Unlock()
-		done, err := h.store.GC(context.Background(), h.cfg.SnapshotBytes)
+		budget := h.cfg.SnapshotBytes
+		free, err := h.store.Free()
+		if err == nil && free < roomForBakes {
+			if all, err := h.store.Plan(context.Background(), math.MaxInt64); err == nil {
+				budget = min(budget, all.Kept/2)
+			}
+		}
+		done, err := h.store.GC(context.Background(), budget)
 		if err != nil {
 			h.cfg.Log.Warn("old snapshots not removed", "err", err)
 		}
-		if len(done.Removed) > 0 || done.Kept > h.cfg.SnapshotBytes {
-			h.cfg.Log.Info("snapshots removed", "count", len(done.Removed), "freed", done.Freed, "kept", done.Kept, "budget", h.cfg.SnapshotBytes)
+		if len(done.Removed) > 0 || done.Kept > budget {
+			h.cfg.Log.Info("snapshots removed", "count", len(done.Removed), "freed", done.Freed, "kept", done.Kept, "budget", budget)
 		}
 	}()
 }

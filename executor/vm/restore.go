@@ -30,6 +30,7 @@ func (r *Runner) restore(ctx context.Context, o order, snap *snapshot.Snapshot) 
 		snap.Release()
 		return nil, err
 	}
+	r.host.suspect(snap.Manifest().ID, false)
 	g.snap = snap
 	g.start = schemas.StartRestored
 	g.spans = append(g.spans, span(schemas.SpanRestored, started, time.Now()))
@@ -80,10 +81,14 @@ func (r *Runner) fromSnapshot(ctx context.Context, o order) (*guest, error) {
 	return g, nil
 }
 
-// blame sets the snapshot aside, unless it is the host that had no room for a machine.
+// blame sets the snapshot aside: at once if it is not what it was, else when it has failed
+// twice in a row, since a host that is too busy, or has no room, fails good ones.
 // It must be the one that failed: under its key there may be a new one by now.
 func (r *Runner) blame(ctx context.Context, snap *snapshot.Snapshot, why error) error {
 	if lacksRoom(why) || ctx.Err() != nil {
+		return why
+	}
+	if !errors.Is(why, snapshot.ErrBroken) && !r.host.suspect(snap.Manifest().ID, true) {
 		return why
 	}
 	done, err := snap.SetAside(why)

@@ -97,6 +97,8 @@ func (r *Runner) Snapshot(ctx context.Context, shape executor.Shape) (_ *snapsho
 	done(ctx, err)
 	if baked {
 		r.host.metrics.baked(time.Since(begun))
+	}
+	if baked || err != nil { // a full disk is seen by bakes that fail
 		r.host.collectSoon()
 	}
 	return snap, baked, err

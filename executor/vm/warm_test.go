@@ -25,7 +25,8 @@ func newHost(t *testing.T, dir string, change func(*vm.HostConfig)) (*vm.Host, *
 		t.Fatal(err)
 	}
 	registry := prometheus.NewRegistry()
-	c := vm.HostConfig{Snapshots: store, Metrics: registry}
+	// Tests bake at the same time, and are one tenant.
+	c := vm.HostConfig{Snapshots: store, Metrics: registry, BakePatience: time.Hour}
 	if change != nil {
 		change(&c)
 	}

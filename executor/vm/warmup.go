@@ -13,13 +13,19 @@ import (
 
 // prepare runs the image's warm-up, and makes what it writes a part of the image.
 func (g *guest) prepare(ctx context.Context, shape executor.Shape) error {
+	room := int64(warmupRoom)
 	for _, w := range shape.Warmup {
-		if err := g.warm(ctx, w); err != nil {
+		if room <= 0 {
+			return &executor.WarmupError{Argv: w.Job.Argv, Reason: fmt.Sprintf("the commands before it wrote all of the %d MiB that a warm-up may", warmupRoom>>20)}
+		}
+		if err := g.warm(ctx, w, room); err != nil {
 			return err
 		}
-		if _, err := g.session.Freeze(ctx); err != nil {
+		wrote, err := g.session.Freeze(ctx)
+		if err != nil {
 			return fmt.Errorf("keep what the warm-up wrote: %w", err)
 		}
+		room -= wrote
 	}
 	return nil
 }
@@ -42,7 +48,7 @@ func (g *guest) exercise(ctx context.Context, shape executor.Shape) error {
 		return g.rehearse(ctx)
 	}
 	for _, w := range shape.Warmup {
-		if err := g.warm(ctx, w); err != nil {
+		if err := g.warm(ctx, w, warmupRoom); err != nil {
 			return err
 		}
 	}
@@ -76,10 +82,11 @@ func (g *guest) rehearse(ctx context.Context) error {
 // lastWords is how much of what a failed warm-up said is told, in bytes.
 const lastWords = 400
 
-// warm runs one command. An error of the command's own is a *executor.WarmupError.
-func (g *guest) warm(ctx context.Context, w executor.WarmupRun) error {
+// warm runs one command, which may write as much as there is room for, in bytes. An
+// error of the command's own is a *executor.WarmupError.
+func (g *guest) warm(ctx context.Context, w executor.WarmupRun, room int64) error {
 	job := w.Job
-	job.Limits.Scratch = warmupRoom
+	job.Limits.Scratch = room
 	request := session.Request{Job: &job}
 	if w.Files != nil {
 		files, err := w.Files.Open()
