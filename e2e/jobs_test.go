@@ -86,7 +86,7 @@ func TestLogsFromASecondClient(t *testing.T) {
 // TestCancel ends a job that waits and one that runs, and the machine of that one.
 func TestCancel(t *testing.T) {
 	t.Parallel()
-	s := up(t, "--slots", "1")
+	s := up(t, "--slots", "1", "--pool-memory", "0")
 	running := s.submit(t, "echo begun; sleep 600")
 	s.started(t, running, "begun")
 	queued := s.submit(t, "echo never")
