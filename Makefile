@@ -68,7 +68,6 @@ $(ARCHS:%=guest-%): guest-%: $(PE_CACHE)/guest/%/.made
 
 .SECONDEXPANSION:
 $(PE_CACHE)/guest/%/.made: bin/guestrd-% $(PE_CACHE)/kernels/%/package $$(wildcard $(PE_CACHE)/kernels/$$*-*/package)
-	@rm -f '$(@D)/kernel' '$(@D)/initramfs.cpio' '$(@D)/manifest.json'
 	@for kernel in $(patsubst %/package,'%',$(filter %/package,$^)); do \
 		bin/ped kernel add --guest-dir '$(PE_CACHE)/guest' --arch '$*' --init 'bin/guestrd-$*' "$$kernel" || exit 1; done
 	@touch '$@'

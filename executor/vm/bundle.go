@@ -74,10 +74,6 @@ func ListBundles(dir, arch string) ([]*Bundle, error) {
 		}
 		all = append(all, b)
 	}
-	// One that is not in a folder of its own yet.
-	if b, err := readBundle(dir, arch); err == nil && !slices.ContainsFunc(all, func(o *Bundle) bool { return o.KernelRelease == b.KernelRelease }) {
-		all = append(all, b)
-	}
 	if len(all)+len(errs) == 0 {
 		return nil, fmt.Errorf("load guest bundle for %s: none in %s (add a kernel with: ped kernel add --arch %s)", arch, dir, arch)
 	}
