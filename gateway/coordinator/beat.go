@@ -26,6 +26,9 @@ func (c *Coordinator) beat(ctx context.Context, executor string, body []byte) (a
 	if !known {
 		return schemas.BeatReply{Unknown: true}, nil
 	}
+	if err := c.awaitPools(ctx); err != nil {
+		return nil, err
+	}
 	if news {
 		c.fleetChanged()
 	}

@@ -29,6 +29,10 @@ type Coordinator struct {
 	metrics *metrics
 	// background counts what was begun and outlives its caller.
 	background sync.WaitGroup
+	// pooled is closed once all pools that there were at the start are known: until
+	// then no executor is told which to serve, for it would drop those that it serves.
+	pooled func()
+	pools  <-chan struct{}
 	// stopped is closed when Run ends: nothing that was known moves on.
 	stopped chan struct{}
 }
@@ -54,6 +58,8 @@ func New(cfg Config) (*Coordinator, error) {
 	if c.metrics, err = newMetrics(cfg.Metrics); err != nil {
 		return nil, err
 	}
+	pools := make(chan struct{})
+	c.pools, c.pooled = pools, sync.OnceFunc(func() { close(pools) })
 	c.state = newState(c.feeder, c.metrics.moved)
 	c.feeder.offer, c.feeder.prepare = c.offer, c.prepare
 	return c, nil

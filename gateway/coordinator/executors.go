@@ -18,6 +18,9 @@ func (c *Coordinator) hello(ctx context.Context, executor string, body []byte) (
 		c.log.Warn("registration refused", "executor", executor, "err", err)
 		return schemas.HelloReply{Refused: err.Error()}, nil
 	}
+	if err := c.awaitPools(ctx); err != nil {
+		return nil, err
+	}
 	data, err := json.Marshal(facts)
 	if err != nil {
 		return nil, fmt.Errorf("encode facts of %s: %w", executor, err)
@@ -53,6 +56,11 @@ func (c *Coordinator) lost(ctx context.Context, l loss) {
 // fleetChanged gives every pool its depth, and every executor its pools.
 func (c *Coordinator) fleetChanged() {
 	c.feeder.retarget(c.depth)
+	select {
+	case <-c.pools:
+	default:
+		return // not all are known yet
+	}
 	for executor, pools := range c.fleet.assign(c.feeder.existing()) {
 		// It may not get there: the answer to the next heartbeat says it again.
 		if err := c.queue.Command(context.Background(), executor, schemas.CommandPools, schemas.Pools{Pools: pools}, nil); err != nil {

@@ -1,7 +1,9 @@
 package coordinator_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -176,4 +178,38 @@ func TestPoolsAreCappedForAWhile(t *testing.T) {
 	w.submit(late, site("a")) // still its own
 	later.Store(int64(2 * time.Hour))
 	w.submit(g, site("c"))
+}
+
+// TestStartingGatewayTellsAllPools: one that has not read them all must not make
+// executors drop those that they serve.
+func TestStartingGatewayTellsAllPools(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "e1")
+	g := w.gateway(nil)
+	e := w.executor("e1", 1, nil)
+	for i := range 20 {
+		s := spec()
+		s.Requires.Kernel = fmt.Sprint(i)
+		e.facts.Offers = append(e.facts.Offers, schemas.Offering{Arch: "amd64", Isolation: schemas.IsolationVM, Kernel: fmt.Sprint(i)})
+		e.hello()
+		w.wait(g, w.submit(g, s), schemas.StateSucceeded)
+	}
+	g.stop()
+	first := make(chan int)
+	go func() {
+		for {
+			var reply schemas.HelloReply
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			err := e.queue.Ask(ctx, schemas.VerbHello, e.facts, &reply)
+			cancel()
+			if err == nil {
+				first <- len(reply.Pools)
+				return
+			}
+		}
+	}()
+	w.gateway(nil)
+	if n := <-first; n != 20 {
+		t.Errorf("the first answer lists %d pools, want 20", n)
+	}
 }

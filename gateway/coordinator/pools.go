@@ -79,7 +79,20 @@ func (c *Coordinator) watchPools(ctx context.Context) error {
 			c.fleetChanged()
 		}
 	}
-	return c.queue.Pools.Watch(ctx, each, nil)
+	return c.queue.Pools.Watch(ctx, each, func() {
+		c.pooled()
+		c.fleetChanged()
+	})
+}
+
+// awaitPools waits, after the start, until all pools are known.
+func (c *Coordinator) awaitPools(ctx context.Context) error {
+	select {
+	case <-c.pools:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("pools are still being read from the queue: %w", ctx.Err())
+	}
 }
 
 func decodePool(name string, data []byte) (needs schemas.Requires, err error) {
