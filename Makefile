@@ -27,9 +27,10 @@ demo: build ## Install what is needed, run a real job in a virtual machine, show
 	@deploy/demo/run.sh
 
 .PHONY: up
-up: build ## Serve on 127.0.0.1:7300, in the foreground, with machines of three architectures
+up: build ## Serve on 127.0.0.1:7300, in the foreground, with all that this machine can run
 	@deploy/setup.sh --for up
-	@bin/ped up --guest-dir '$(PE_CACHE)/guest' --catalog '$(PE_CACHE)/catalog.yaml'
+	@bin/ped up --guest-dir '$(PE_CACHE)/guest' --catalog '$(PE_CACHE)/catalog.yaml' \
+		--isolation vm,gvisor,container --runsc '$(PE_CACHE)/bin/runsc' --container-image busybox,gcc,python
 
 .PHONY: test
 test: build ## Install what is needed and run every test, virtual machines included

@@ -4,7 +4,8 @@
 #
 #   run    serve jobs in virtual machines: QEMU, a guest kernel, the guest
 #   demo   and build the example images from Debian packages
-#   up     and have machines and images of three architectures, and a choice of kernels
+#   up     and have machines and images of three architectures, a choice of kernels,
+#          gVisor and a runtime for containers
 #   test   and run every test: an S3 server, a browser, linters
 #   bench  and what `make bench` compares with and measures on: containers, filesystems
 #
@@ -52,7 +53,7 @@ packages() {
 		test  erofs-utils                 fsck.erofs                          checks the images that imagesync writes
 		test  chromium,chromium-browser   chromium,chromium-browser,google-chrome  proves that a job's HTML output cannot run script
 		test  shellcheck                  shellcheck                          checks the shell scripts
-		test  runc                        runc                                runs jobs in containers
+		up    runc                        runc                                runs jobs in containers
 		bench podman                      podman                              is measured beside
 		bench erofs-utils                 mkfs.erofs                          is measured beside
 		bench gcc                         gcc                                 is measured beside
@@ -279,10 +280,12 @@ kernels
 if wanted test; then
 	go_tool versitygw "github.com/versity/versitygw/cmd/versitygw@$versitygw_version"
 	go_tool staticcheck "honnef.co/go/tools/cmd/staticcheck@$staticcheck_version"
+	sources
+fi
+if wanted up; then
 	case $(go env GOARCH) in
 	amd64 | arm64) go_tool runsc "gvisor.dev/gvisor/runsc@$runsc_version" ;; # gVisor knows no others
 	esac
-	sources
 fi
 program
 guests

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/program-explorer/pe/internal/doctor"
+	"github.com/program-explorer/pe/internal/roles"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -16,6 +17,7 @@ func (a *app) doctor() *cobra.Command {
 	var (
 		data   dataFlags
 		guest  guestFlags
+		ways   waysFlags
 		at     listenFlags
 		asJSON bool
 		quick  bool
@@ -24,8 +26,8 @@ func (a *app) doctor() *cobra.Command {
 		Use:   "doctor",
 		Short: "Look whether this machine is fit to run jobs, and say what to fix",
 		Long: `Look whether this machine is fit to run jobs: QEMU and its accelerator (by booting
-a kernel, because /dev/kvm alone proves nothing), guests, disk, memory, address,
-user and cgroups. Prints ok, warn or fail for each, and what to do.
+a kernel, because /dev/kvm alone proves nothing), guests, gVisor and containers (by
+breaking each limit in one), disk, memory, address, user and cgroups. Prints ok, warn or fail for each, and what to do.
 
 Exit code 1 means that something failed: jobs cannot run. A warning concerns a
 part of them, or their speed.`,
@@ -35,16 +37,17 @@ part of them, or their speed.`,
 			c := doctor.Config{
 				DataDir: data.dir, GuestDir: guest.in(data.dir), Listen: at.listen,
 				Archs: ownFirst(schemas.Archs), Prove: doctor.Boot,
+				Try: roles.Trial(roles.ExecutorConfig{Dir: data.dir, GuestDir: guest.in(data.dir), Ways: ways.ways}),
 			}
 			if quick {
-				c.Prove = nil
+				c.Prove, c.Try = nil, nil
 			}
 			return a.printChecks(doctor.Run(cmd.Context(), c), asJSON)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&quick, "quick", false, "boot nothing")
-	return a.configured(cmd, data.bind(a.getenv), guest.bind(), at.bind())
+	return a.configured(cmd, data.bind(a.getenv), guest.bind(), ways.bind(), at.bind())
 }
 
 // ownFirst puts the host's architecture first: it is the one that must work.

@@ -46,6 +46,9 @@ type Config struct {
 	// Prove boots a kernel for arch and returns which accelerator works and why.
 	// Nil skips the trial. [Boot] is the real one.
 	Prove func(ctx context.Context, arch, kernel string) (accel, reason string, err error)
+	// Try runs something in gVisor, or in a container, breaks each limit in it, and says
+	// whether all held, and if not what to change. Nil skips the trials.
+	Try func(ctx context.Context, isolation string) (works bool, reason string, err error)
 }
 
 // Run makes all checks.
@@ -58,7 +61,7 @@ func Run(ctx context.Context, c Config) []Check {
 		}
 		checks = append(checks, c.machine(ctx, arch, bad)...)
 	}
-	return append(checks, c.user(), c.cgroups(), c.imageTools())
+	return append(append(checks, c.contained(ctx)...), c.user(), c.cgroups(), c.imageTools())
 }
 
 // Fit reports whether nothing failed.

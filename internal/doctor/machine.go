@@ -10,6 +10,7 @@ import (
 
 	"github.com/program-explorer/pe/executor/qemu"
 	"github.com/program-explorer/pe/executor/vm"
+	"github.com/program-explorer/pe/schemas"
 )
 
 // versionTimeout bounds asking QEMU for its version.
@@ -80,4 +81,24 @@ func (c Config) accelerator(ctx context.Context, arch, kernel string, bad Status
 		check.Status, check.Fix = Warn, "jobs run all the same, emulated, at about 13 times the CPU; a host with usable KVM is faster"
 	}
 	return check
+}
+
+// contained tries the ways to run jobs that are not virtual machines. Jobs need neither.
+func (c Config) contained(ctx context.Context) (checks []Check) {
+	if c.Try == nil {
+		return nil
+	}
+	for _, isolation := range []string{schemas.IsolationGVisor, schemas.IsolationContainer} {
+		check := Check{Name: isolation, Status: OK}
+		works, reason, err := c.Try(ctx, isolation)
+		if check.Detail = reason; err != nil {
+			check.Detail = err.Error()
+		}
+		if err != nil || !works {
+			check.Status = Warn
+			check.Fix = "not offered until that is mended; deploy/setup.sh --for up installs runsc and runc"
+		}
+		checks = append(checks, check)
+	}
+	return checks
 }

@@ -45,7 +45,7 @@ func containedOf(ctx context.Context, c ExecutorConfig, kind string) (*oci.Runne
 	if err != nil {
 		return nil, err
 	}
-	verdict, err := TryContained(ctx, c, kind)
+	verdict, err := oci.Probe(ctx, oci.ProbeConfig{Runner: config, CacheDir: filepath.Join(c.Dir, "accel")})
 	if err != nil {
 		return nil, err
 	}
@@ -56,13 +56,16 @@ func containedOf(ctx context.Context, c ExecutorConfig, kind string) (*oci.Runne
 	return oci.New(config)
 }
 
-// TryContained tries whether contained machines of a kind keep all limits here.
-func TryContained(ctx context.Context, c ExecutorConfig, kind string) (oci.Verdict, error) {
-	config, err := c.contained(kind)
-	if err != nil {
-		return oci.Verdict{}, err
+// Trial tries, each time anew, whether contained machines of a kind keep all limits here.
+func Trial(c ExecutorConfig) func(ctx context.Context, isolation string) (works bool, reason string, err error) {
+	return func(ctx context.Context, isolation string) (bool, string, error) {
+		config, err := c.contained(isolation)
+		if err != nil {
+			return false, "", err
+		}
+		v, err := oci.Probe(ctx, oci.ProbeConfig{Runner: config})
+		return v.Works, v.Reason, err
 	}
-	return oci.Probe(ctx, oci.ProbeConfig{Runner: config, CacheDir: filepath.Join(c.Dir, "accel")})
 }
 
 func (c ExecutorConfig) contained(kind string) (oci.Config, error) {
