@@ -28,7 +28,7 @@ func Enforcements() map[string][]Enforcement {
 			{guestproto.LimitOutput, "guestrd while it packs; the size of the output disk", "guestrd, by the archive's size"},
 		},
 		schemas.IsolationGVisor: {
-			{guestproto.LimitWall, "guestrd; 5 s later the host", "guestrd's clock"},
+			{guestproto.LimitWall, "guestrd; 0.25 s later the host", "guestrd's clock, or the host's"},
 			{guestproto.LimitCPU, "the host, every 20 ms", "CPU time of the sandbox's cgroup, gVisor's kernel included"},
 			{guestproto.LimitMemory, "the host's kernel: cgroup of the sandbox, which ends as a whole, without outputs", "OOM kills counted by the cgroup"},
 			{guestproto.LimitPIDs, "gVisor's kernel: its pids cgroup, set by guestrd; the host's cgroup as a last bound on threads", "guestrd looks every 20 ms whether there are as many as allowed"},
@@ -36,7 +36,7 @@ func Enforcements() map[string][]Enforcement {
 			{guestproto.LimitOutput, "guestrd while it packs; the host while it receives", "guestrd, by the archive's size"},
 		},
 		schemas.IsolationContainer: {
-			{guestproto.LimitWall, "guestrd; 5 s later the host", "guestrd's clock"},
+			{guestproto.LimitWall, "guestrd; 0.25 s later the host", "guestrd's clock, or the host's"},
 			{guestproto.LimitCPU, "the host, every 20 ms", "CPU time of the container's cgroup"},
 			{guestproto.LimitMemory, "the host's kernel: cgroup of the container; then the host ends the job", "OOM kills counted by the cgroup"},
 			{guestproto.LimitPIDs, "the host's kernel: pids cgroup of the container", "`pids.events` of the cgroup"},

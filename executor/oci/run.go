@@ -27,6 +27,10 @@ const (
 	processCost = 256 << 10
 	// gvisorThreads bounds them, besides those at the start.
 	gvisorThreads = 2048
+	// wallGrace is how long after the job's time the host's clock stops it, and endGrace how long process 1
+	// may take to end a job. In a fork bomb of gVisor's it gets no time for either.
+	wallGrace = 250 * time.Millisecond
+	endGrace  = 2 * time.Second
 	// lastMemory is given to a container whose job had all of its memory, so that its process 1 can
 	// end it and pack what it left.
 	lastMemory = 32 << 20
@@ -41,11 +45,16 @@ type run struct {
 	// allowed is the machine's memory limit now.
 	allowed int64
 
-	mu    sync.Mutex
-	seen  []string
-	ended string // the limit for which the host ended it
-	quit  chan struct{}
-	gone  chan struct{}
+	started time.Time
+	last    ocirun.Usage // at its end
+	over    sync.Once
+
+	mu      sync.Mutex
+	seen    []string
+	ended   string // the limit for which the host ended it
+	endedAt time.Time
+	quit    chan struct{}
+	gone    chan struct{}
 }
 
 // Run takes a job through the machine: as session.Run, with the host's limits. An error is the platform's failure.
@@ -54,15 +63,23 @@ func (g *guest) Run(ctx context.Context, q session.Request) (session.Outcome, er
 	if err := r.prepare(); err != nil {
 		return session.Outcome{}, err
 	}
-	if q.Go == nil {
-		start := make(chan struct{})
-		staged := q.Staged
-		q.Go, q.Staged = start, func(at time.Time) {
-			if staged != nil {
-				staged(at)
-			}
-			r.begin()
-			close(start)
+	if q.Go != nil {
+		return session.Outcome{}, errors.New("a job in a contained machine can't be held back")
+	}
+	start, staged := make(chan struct{}), q.Staged
+	q.Go, q.Staged = start, func(at time.Time) {
+		if staged != nil {
+			staged(at)
+		}
+		r.begin()
+		close(start)
+	}
+	// What comes after the program's end is not the job's: no limit is for it.
+	exited := q.Exited
+	q.Exited = func(at time.Time) {
+		r.stop()
+		if exited != nil {
+			exited(at)
 		}
 	}
 	out, err := g.session.Run(ctx, q)
@@ -100,7 +117,7 @@ func (r *run) begin() {
 		r.g.runner.cfg.Log.Error("a job's limits could not be set", "err", err)
 		_ = r.g.machine.Kill() // the session will tell of its death
 	}
-	r.begun = true
+	r.begun, r.started = true, time.Now()
 	go r.watch()
 }
 
@@ -115,90 +132,10 @@ func (r *run) guestCountsPIDs() bool {
 	return slices.Contains(r.g.ready.Enforces, guestproto.LimitPIDs)
 }
 
-func (r *run) watch() {
-	defer close(r.gone)
-	ticker := time.NewTicker(look)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-r.quit:
-			return
-		case <-ticker.C:
-			r.look(r.g.machine.Usage())
-		}
-	}
-}
-
-// look notes limits that were hit, and ends the job for those that end one.
-func (r *run) look(u ocirun.Usage) {
-	if u.ScratchFull {
-		r.note(guestproto.LimitScratch)
-	}
-	if u.PIDsHit > r.base.PIDsHit {
-		r.note(guestproto.LimitPIDs)
-	}
-	if r.limits.CPUMS > 0 && u.CPU-r.base.CPU >= time.Duration(r.limits.CPUMS)*time.Millisecond {
-		r.end(guestproto.LimitCPU)
-	}
-	if u.OOMKills > r.base.OOMKills {
-		r.end(guestproto.LimitMemory)
-	}
-	if r.limits.Memory > 0 && r.guestCountsPIDs() {
-		r.allowProcesses(u)
-	}
-}
-
-// allowProcesses gives gVisor the memory for the threads that it has by now.
-func (r *run) allowProcesses(u ocirun.Usage) {
-	want := r.base.Held + r.limits.Memory + r.slack() + (u.PIDs-r.base.PIDs)*processCost
-	if want <= r.allowed || r.g.machine.Limit(ocirun.Limits{MemoryBytes: want}) != nil {
-		return
-	}
-	r.allowed = want
-}
-
-// end ends the job once, for the first limit.
-func (r *run) end(limit string) {
-	r.note(limit)
-	r.mu.Lock()
-	first := r.ended == ""
-	if first {
-		r.ended = limit
-	}
-	r.mu.Unlock()
-	if !first {
-		return
-	}
-	if limit == guestproto.LimitMemory {
-		if r.g.runner.cfg.Kind == schemas.IsolationGVisor {
-			_ = r.g.machine.Kill() // one of its processes is dead, and the rest hangs
-			return
-		}
-		_ = r.g.machine.Limit(ocirun.Limits{MemoryBytes: r.base.Held + r.limits.Memory + r.slack() + lastMemory})
-	}
-	go r.g.session.Kill("", limit)
-}
-
-func (r *run) note(limit string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if at, found := slices.BinarySearch(r.seen, limit); !found {
-		r.seen = slices.Insert(r.seen, at, limit)
-	}
-}
-
-func (r *run) stop() {
-	if !r.begun {
-		return
-	}
-	close(r.quit)
-	<-r.gone
-}
-
 // verdict adds to the guest's word what the host has seen. A machine that the kernel killed for its
 // memory has ended as its job did: by the limit.
 func (r *run) verdict(out session.Outcome, err error) (session.Outcome, error) {
-	u := r.g.machine.Usage()
+	u := r.last
 	if u.ScratchFull {
 		r.note(guestproto.LimitScratch)
 	}
@@ -212,14 +149,23 @@ func (r *run) verdict(out session.Outcome, err error) (session.Outcome, error) {
 	if err != nil {
 		var guest *session.GuestError
 		threads := r.guestCountsPIDs() && u.PIDsHit > r.base.PIDsHit
-		if !oom && !threads || out.StartedAt.IsZero() || !errors.As(err, &guest) || guest.Kind == session.Lied {
+		if !oom && !threads && !r.overdue() || !r.begun || !errors.As(err, &guest) || guest.Kind == session.Lied {
 			return out, err
 		}
 		now := time.Now()
+		if out.StartedAt.IsZero() {
+			out.StartedAt = r.started // its word of that was not heard
+		}
 		out.Exit = guestproto.Exit{Signal: 9, WallUS: now.Sub(out.StartedAt).Microseconds()}
-		if !oom {
+		switch {
+		case r.ended != "":
+			out.Exit.Limit = r.ended
+		case oom:
+			out.Exit.Limit = guestproto.LimitMemory
+		default:
 			out.Exit.Limit = guestproto.LimitPIDs // gVisor's kernel ended when it could have no more threads
 		}
+		r.note(out.Exit.Limit)
 		out.Collected = guestproto.Collected{}
 		out.ExitAt, out.CollectedAt = now, now
 	}
