@@ -63,18 +63,20 @@ func (e *Executor) ask(ctx context.Context, verb string, request, reply any) err
 func (e *Executor) beatUntil(ctx context.Context, interval time.Duration) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
-	ending := e.ending
-	for {
-		e.beat(ctx, interval)
+	e.beat(ctx, interval)
+	for ending := e.ending; ; {
 		select {
 		case <-ctx.Done():
-			if ending != nil { // it had nothing to wait for
+			if ending != nil {
 				e.beat(context.WithoutCancel(ctx), farewell)
 			}
 			return nil
 		case <-ending:
 			ending = nil
+			// ctx may have ended, too, if there was nothing to wait for.
+			e.beat(context.WithoutCancel(ctx), farewell)
 		case <-tick.C:
+			e.beat(ctx, interval)
 		}
 	}
 }

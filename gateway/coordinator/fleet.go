@@ -89,6 +89,9 @@ func (f *fleet) heard(executor string, beat schemas.Beat) (known, news bool) {
 	if m == nil || m.facts.Instance != beat.Instance {
 		return false, false
 	}
+	// Heartbeats may be handled in another order than they were sent, and nobody
+	// takes jobs again before its next start.
+	beat.Draining = beat.Draining || m.beat.Draining
 	news = m.lost || m.beat.Draining != beat.Draining
 	m.beat, m.lost = beat, false
 	m.seen, m.seenUS = f.now(), f.now().UnixMicro()
