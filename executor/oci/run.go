@@ -182,10 +182,20 @@ func (r *run) verdict(out session.Outcome, err error) (session.Outcome, error) {
 	}
 	e.LimitsHit = merged(e.LimitsHit, r.seen)
 	if !out.StartedAt.IsZero() {
-		e.Rusage.UserUS, e.Rusage.SysUS = (u.User - r.base.User).Microseconds(), (u.System - r.base.System).Microseconds()
+		e.Rusage.UserUS, e.Rusage.SysUS = shared(u.CPU-r.base.CPU, u.User-r.base.User, u.System-r.base.System)
 		e.Rusage.MemoryPeak = max(0, u.Peak-r.base.Held)
 	}
 	return out, nil
+}
+
+// shared splits processor time, which is counted exactly, as samples of both modes say: those are coarse.
+// The results are in microseconds.
+func shared(all, user, system time.Duration) (userUS, systemUS int64) {
+	if user+system <= 0 {
+		return all.Microseconds(), 0
+	}
+	ofUser := time.Duration(float64(all) * float64(user) / float64(user+system))
+	return ofUser.Microseconds(), (all - ofUser).Microseconds()
 }
 
 // merged is the union of two sorted sets.

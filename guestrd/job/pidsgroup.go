@@ -54,10 +54,18 @@ func (g *PIDsGroup) leave() {
 	}
 }
 
-// full says whether the job has all the processes that it may have.
+// manyPIDs is from which limit on one process less counts as having hit it.
+const manyPIDs = 8
+
+// full says whether the job has all the processes that it may have. The one whose fork failed may be gone
+// by now, as a shell's is, and that is no large part of many.
 func (g *PIDsGroup) full() bool {
 	if g.limit <= 0 {
 		return false
+	}
+	enough := g.limit
+	if enough >= manyPIDs {
+		enough--
 	}
 	fd, err := unix.Openat(g.job, "pids.current", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -66,7 +74,7 @@ func (g *PIDsGroup) full() bool {
 	defer unix.Close(fd)
 	var b [32]byte
 	n, err := unix.Read(fd, b[:])
-	return err == nil && valueOf(string(b[:n]), "") >= g.limit
+	return err == nil && valueOf(string(b[:n]), "") >= enough
 }
 
 func writeAt(dir int, file string, value int64) error {
