@@ -35,21 +35,21 @@ func (c *clock) run(wall time.Duration) {
 	for {
 		select {
 		case <-c.quit:
-			c.look()
+			c.look(1) // the program itself
 			return
 		case <-over.C:
 			c.note(guestproto.LimitWall)
 			c.end = guestproto.LimitWall // read after gone
 			killOthers()
 		case <-ticker.C:
-			c.look()
+			c.look(0)
 		}
 	}
 }
 
 // look notes whether the processes are as many as allowed.
-func (c *clock) look() {
-	if c.pids != nil && c.pids.full() {
+func (c *clock) look(ended int64) {
+	if c.pids != nil && c.pids.full(ended) {
 		c.note(guestproto.LimitPIDs)
 	}
 }

@@ -58,8 +58,8 @@ func (g *PIDsGroup) leave() {
 const manyPIDs = 8
 
 // full says whether the job has all the processes that it may have. The one whose fork failed may be gone
-// by now, as a shell's is, and that is no large part of many.
-func (g *PIDsGroup) full() bool {
+// by now, as a shell's is, and that is no large part of many. Those that have only just ended are given.
+func (g *PIDsGroup) full(ended int64) bool {
 	if g.limit <= 0 {
 		return false
 	}
@@ -74,7 +74,7 @@ func (g *PIDsGroup) full() bool {
 	defer unix.Close(fd)
 	var b [32]byte
 	n, err := unix.Read(fd, b[:])
-	return err == nil && valueOf(string(b[:n]), "") >= enough
+	return err == nil && valueOf(string(b[:n]), "")+ended >= enough
 }
 
 func writeAt(dir int, file string, value int64) error {
