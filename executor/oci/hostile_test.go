@@ -95,7 +95,10 @@ func TestUsersOfContainers(t *testing.T) {
 }
 
 // sweepMe in the environment makes the test a process that is killed while its machine runs.
-const sweepMe = "PE_TEST_SWEEP_DIR"
+const (
+	sweepMe   = "PE_TEST_SWEEP_DIR"
+	sweepWork = "PE_TEST_SWEEP_WORK" // the folder of the process that kills it
+)
 
 // A killed executor's machines are ended by the next one: processes, cgroups, mounts, folders.
 func TestSweep(t *testing.T) {
@@ -106,7 +109,7 @@ func TestSweep(t *testing.T) {
 	forKinds(t, func(t *testing.T, kind string) {
 		dir := folder(t)
 		cmd := exec.Command(os.Args[0], "-test.run=^TestSweep$", "-test.v")
-		cmd.Env = append(os.Environ(), sweepMe+"="+dir, "PE_TEST_SWEEP_KIND="+kind)
+		cmd.Env = append(os.Environ(), sweepMe+"="+dir, sweepWork+"="+workDir, "PE_TEST_SWEEP_KIND="+kind)
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)

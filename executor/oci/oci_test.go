@@ -24,6 +24,10 @@ var guestrd string
 func TestMain(m *testing.M) { os.Exit(withWorkDir(m)) }
 
 func withWorkDir(m *testing.M) int {
+	if workDir = os.Getenv(sweepWork); workDir != "" { // a process of TestSweep's, which is killed
+		guestrd = filepath.Join(workDir, "guestrd")
+		return m.Run()
+	}
 	var err error
 	if workDir, err = os.MkdirTemp("", "pe-oci-test-"); err != nil {
 		panic(err)
