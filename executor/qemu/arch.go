@@ -45,10 +45,6 @@ var archs = [...]archSpec{
 	{
 		arch: "riscv64", binary: "qemu-system-riscv64", machine: "virt",
 		tcgCPU: "rv64", bus: "pci", console: "ttyS0", early: "earlycon=sbi",
-		// QEMU 7.2 does not restore a timer that was set: a guest whose next timer was due soon when it
-		// was baked waits for it for ever, and for all later ones. Without high-resolution timers
-		// the kernel sets its one timer anew whenever it wakes up.
-		append: "highres=off",
 	},
 }
 
