@@ -57,11 +57,11 @@ func TestForeign(t *testing.T) {
 			}
 			check("baked", runForeign(t, r, withName(shape, "first"), schemas.StartRestored))
 			deadline := time.Now().Add(2 * time.Minute)
-			for got := (inForeign{}); got.Start != schemas.StartPooled; {
+			for n, got := 0, (inForeign{}); got.Start != schemas.StartPooled; n++ {
 				if time.Now().After(deadline) {
 					t.Fatal("no machine ever waits")
 				}
-				got = runForeign(t, r, withName(shape, "later"), "")
+				got = runForeign(t, r, withName(shape, fmt.Sprint("later-", n)), "")
 				check(got.Start, got)
 			}
 			noFallback(t, registry)

@@ -132,6 +132,7 @@ func (r *Runner) bake(shape executor.Shape, id string) snapshot.Bake {
 		if err != nil {
 			return nil, err
 		}
+		g.rest(ctx)
 		if err := g.qemu.Bake(ctx, d.State); err != nil {
 			return nil, g.explain(err)
 		}
