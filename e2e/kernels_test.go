@@ -25,7 +25,8 @@ func kernels(t *testing.T, arch string) []string {
 	return all
 }
 
-// A job gets the kernel that it names, and one that names none gets the newest.
+// A job gets the kernel that it names, and one that names none gets the newest without
+// a known fault.
 func TestKernels(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
@@ -35,11 +36,11 @@ func TestKernels(t *testing.T) {
 			missing(t, "no kernel %s among %q: run deploy/setup.sh --for test", debian, have)
 		}
 	}
-	newest := ""
+	byDefault := ""
 	for _, release := range have {
 		wish := strings.Join(strings.SplitN(release, ".", 3)[:2], ".")
-		if strings.HasPrefix(release, "6.12.") {
-			newest = release
+		if strings.HasPrefix(release, "6.1.") {
+			byDefault = release
 		}
 		s.pe(t, "run", "--no-output", "--image", "busybox", "--kernel", wish, "--", "uname", "-r").want(t, 0).says(t, release)
 		job := s.busybox(t, "uname -r", "--kernel", release)
@@ -48,7 +49,7 @@ func TestKernels(t *testing.T) {
 		}
 	}
 	job := s.busybox(t, "uname -r")
-	if job.Result == nil || job.Result.RanOn.Kernel != newest || strings.TrimSpace(job.Result.Stdout.Text) != newest {
+	if job.Result == nil || job.Result.RanOn.Kernel != byDefault || strings.TrimSpace(job.Result.Stdout.Text) != byDefault {
 		t.Errorf("a job for any: %+v", job.Result)
 	}
 }

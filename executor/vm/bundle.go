@@ -46,8 +46,8 @@ func LoadBundle(dir, arch string) (*Bundle, error) {
 	return all[0], all[0].Check()
 }
 
-// ListBundles returns the bundles for arch below dir, the newest kernel first,
-// as their manifests have them: see Check. There is at least one, or an error; an
+// ListBundles returns the bundles for arch below dir, the newest kernel first and those
+// with a known fault last, as their manifests have them: see Check. There is at least one, or an error; an
 // error beside bundles is of others.
 func ListBundles(dir, arch string) ([]*Bundle, error) {
 	dir = filepath.Join(dir, arch)
@@ -77,7 +77,7 @@ func ListBundles(dir, arch string) ([]*Bundle, error) {
 	if len(all)+len(errs) == 0 {
 		return nil, fmt.Errorf("load guest bundle for %s: none in %s (add a kernel with: ped kernel add --arch %s)", arch, dir, arch)
 	}
-	slices.SortFunc(all, func(a, b *Bundle) int { return compareReleases(b.KernelRelease, a.KernelRelease) })
+	slices.SortFunc(all, func(a, b *Bundle) int { return preferReleases(a.KernelRelease, b.KernelRelease) })
 	return all, errors.Join(errs...)
 }
 

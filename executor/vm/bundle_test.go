@@ -64,10 +64,11 @@ func TestLoadBundle(t *testing.T) {
 	}
 }
 
+// The newest comes first, and one with a known fault after all others.
 func TestNewestBundleIsFirst(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
-	for _, release := range []string{"6.1.0-9-cloud-amd64", "6.12.57+deb13-cloud-amd64", "6.1.0-56-cloud-amd64", ".6.99-half-made"} {
+	for _, release := range []string{"6.1.0-9-cloud-amd64", "6.12.57+deb13-cloud-amd64", "6.1.0-56-cloud-amd64", "6.19.2-cloud-amd64", ".6.99-half-made"} {
 		writeBundle(t, root, release, nil)
 	}
 	if err := os.Mkdir(filepath.Join(root, "amd64", "7.0"), 0o700); err != nil { // without a manifest
@@ -81,7 +82,7 @@ func TestNewestBundleIsFirst(t *testing.T) {
 	for _, b := range all {
 		got = append(got, b.KernelRelease)
 	}
-	if want := []string{"6.12.57+deb13-cloud-amd64", "6.1.0-56-cloud-amd64", "6.1.0-9-cloud-amd64"}; !slices.Equal(got, want) {
+	if want := []string{"6.19.2-cloud-amd64", "6.1.0-56-cloud-amd64", "6.1.0-9-cloud-amd64", "6.12.57+deb13-cloud-amd64"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if b, err := LoadBundle(root, "amd64"); err != nil || b.KernelRelease != got[0] {
