@@ -7,14 +7,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/program-explorer/pe/executor"
 	"github.com/program-explorer/pe/executor/session"
-	"github.com/program-explorer/pe/schemas/guestproto"
 )
 
 // What an image's warm-up may take.
@@ -82,58 +79,14 @@ func (r *Runner) warm(ctx context.Context, dir string, n int, w executor.WarmupR
 	return freeze(g.machine.Upper(), filepath.Join(dir, strconv.Itoa(n)), base)
 }
 
-// lastWords is how much of what a failed warm-up said is told, in bytes.
-const lastWords = 400
-
 // warm runs one command. An error of the command's own is a *executor.WarmupError.
 func (g *guest) warm(ctx context.Context, w executor.WarmupRun) error {
-	job := w.Job
-	job.Limits.Scratch, job.Limits.Memory, job.Limits.PIDs = warmupRoom, warmupMemory, warmupPIDs
-	request := session.Request{Job: &job}
-	if w.Files != nil {
-		files, err := w.Files.Open()
+	w.Job.Limits.Scratch, w.Job.Limits.Memory, w.Job.Limits.PIDs = warmupRoom, warmupMemory, warmupPIDs
+	return w.Run(ctx, func(ctx context.Context, request session.Request) (session.Outcome, error) {
+		out, err := g.Run(ctx, request)
 		if err != nil {
-			return &executor.WarmupError{Argv: job.Argv, Reason: err.Error()}
+			err = g.explain(err)
 		}
-		defer files.Close()
-		job.Input.Via = guestproto.ViaChannel
-		request.Input = files
-	}
-	var said []byte
-	say := func(p []byte) {
-		said = append(said, p...)
-		said = said[max(0, len(said)-lastWords):]
-	}
-	request.Stdout, request.Stderr = say, say
-	out, err := g.Run(ctx, request)
-	if err != nil {
-		return fmt.Errorf("warm-up %q: %w", job.Argv, g.explain(err))
-	}
-	quoted := ""
-	if text := strings.TrimSpace(string(said)); text != "" {
-		quoted = fmt.Sprintf("; it said last: %q", text)
-	}
-	if out.Exit.Limit == guestproto.LimitWall {
-		// On another day, or another host, it may be in time.
-		return fmt.Errorf("warm-up %q took longer than %d ms%s", job.Argv, job.Limits.WallMS, quoted)
-	}
-	if reason := unsuccessful(out.Exit); reason != "" {
-		return &executor.WarmupError{Argv: job.Argv, Reason: reason + quoted}
-	}
-	return nil
-}
-
-// unsuccessful is how a command failed; empty if it did not.
-func unsuccessful(exit guestproto.Exit) string {
-	switch {
-	case exit.Limit != "":
-		return "it hit the limit " + exit.Limit
-	case exit.NotStarted:
-		return "it could not be started: " + exit.Message
-	case exit.Signal != 0:
-		return fmt.Sprintf("signal %d", exit.Signal)
-	case exit.Code != 0:
-		return fmt.Sprintf("exit code %d", exit.Code)
-	}
-	return ""
+		return out, err
+	})
 }

@@ -3,7 +3,6 @@ package vm
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/program-explorer/pe/executor"
 	"github.com/program-explorer/pe/executor/session"
@@ -73,76 +72,15 @@ func (g *guest) rehearse(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("rehearsal: %w", err)
 	}
-	if reason := unsuccessful(out.Exit); reason != "" {
+	if reason := executor.Unsuccessful(out.Exit); reason != "" {
 		return fmt.Errorf("rehearsal: %s", reason)
 	}
 	return nil
 }
 
-// lastWords is how much of what a failed warm-up said is told, in bytes.
-const lastWords = 400
-
 // warm runs one command, which may write as much as there is room for, in bytes. An
 // error of the command's own is a *executor.WarmupError.
 func (g *guest) warm(ctx context.Context, w executor.WarmupRun, room int64) error {
-	job := w.Job
-	job.Limits.Scratch = room
-	request := session.Request{Job: &job}
-	if w.Files != nil {
-		files, err := w.Files.Open()
-		if err != nil {
-			return &executor.WarmupError{Argv: job.Argv, Reason: err.Error()}
-		}
-		defer files.Close()
-		// The size is for the session's deadline: they may be much more than a job's inputs.
-		job.Input.Via, job.Input.Size = guestproto.ViaChannel, w.Files.Size
-		request.Input = files
-	}
-	var said tail
-	request.Stdout, request.Stderr = said.write, said.write
-	out, err := g.session.Run(ctx, request)
-	if err != nil {
-		return fmt.Errorf("warm-up %q: %w", job.Argv, err)
-	}
-	if out.Exit.Limit == guestproto.LimitWall {
-		// On another day, or another host, it may be in time.
-		return fmt.Errorf("warm-up %q took longer than %d ms%s", job.Argv, job.Limits.WallMS, said.quote())
-	}
-	if reason := unsuccessful(out.Exit); reason != "" {
-		return &executor.WarmupError{Argv: job.Argv, Reason: reason + said.quote()}
-	}
-	return nil
-}
-
-// unsuccessful is how a command failed; empty if it did not.
-func unsuccessful(exit guestproto.Exit) string {
-	switch {
-	case exit.Limit != "":
-		return "it hit the limit " + exit.Limit
-	case exit.NotStarted:
-		return "it could not be started: " + exit.Message
-	case exit.Signal != 0:
-		return fmt.Sprintf("signal %d", exit.Signal)
-	case exit.Code != 0:
-		return fmt.Sprintf("exit code %d", exit.Code)
-	}
-	return ""
-}
-
-// tail keeps the end of what a command writes.
-type tail struct{ kept []byte }
-
-func (t *tail) write(p []byte) {
-	t.kept = append(t.kept, p...)
-	if extra := len(t.kept) - lastWords; extra > 0 {
-		t.kept = append(t.kept[:0], t.kept[extra:]...)
-	}
-}
-
-func (t *tail) quote() string {
-	text := strings.TrimSpace(string(t.kept))
-	if text == "" {
-		return ""
-	}
-	return fmt.Sprintf("; it said last: %q", text)
+	w.Job.Limits.Scratch = room
+	return w.Run(ctx, g.session.Run)
 }
