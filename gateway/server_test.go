@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/program-explorer/pe/gateway/access"
 	"github.com/program-explorer/pe/gateway/api"
 	"github.com/program-explorer/pe/internal/objstore/dir"
 	"github.com/program-explorer/pe/schemas"
@@ -72,11 +73,11 @@ func TestOpenAddressesNeedAToken(t *testing.T) {
 		if !errors.As(err, &refused) || !strings.Contains(err.Error(), "access token") {
 			t.Errorf("%s: %v", addr, err)
 		}
-		token, err := api.NewToken("0123456789abcdef", "")
+		token, err := access.NewToken("0123456789abcdef", "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.API.Tokens = []api.Token{token}
+		c.API.Tokens = []access.Token{token}
 		s, err := New(c)
 		if err != nil {
 			t.Fatalf("%s with a token: %v", addr, err)

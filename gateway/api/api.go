@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/program-explorer/pe/gateway/access"
 	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
 )
@@ -30,7 +31,7 @@ type Config struct {
 	Images func(context.Context) (schemas.ImageList, error)
 	// Tokens may use the API. Without any, every request from this machine's
 	// own programs may, and foreign pages in its browsers are kept out.
-	Tokens []Token
+	Tokens []access.Token
 	// Objects serves the store's signed URLs; nil if the store does so itself. It
 	// is given all requests below /v1/objects/, with their path as it is.
 	Objects http.Handler
@@ -61,7 +62,7 @@ type API struct {
 	Config
 	jobs     Coordinator
 	store    objstore.Store
-	tokens   []Token
+	tokens   []access.Token
 	maxBlob  int64
 	log      *slog.Logger
 	gatherer prometheus.Gatherer

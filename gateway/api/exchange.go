@@ -94,9 +94,11 @@ func (a *API) guarded(rt route, w *answer, r *http.Request) (err error) {
 	}
 	tenant := ""
 	if !rt.public {
-		if tenant, err = tenantOf(r, a.tokens); err != nil {
+		caller, err := a.authorize(rt, r)
+		if err != nil {
 			return err
 		}
+		tenant, r = caller.Tenant, r.WithContext(context.WithValue(r.Context(), callerKey{}, caller))
 	}
 	if err := checkBody(rt, w, r); err != nil {
 		return err

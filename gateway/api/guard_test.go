@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/program-explorer/pe/gateway/access"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -71,7 +72,7 @@ func TestTokens(t *testing.T) {
 	const alice, bob = "alice-0123456789abcdef", "bob-0123456789abcdef"
 	h := start(t, func(c *Config) {
 		for secret, tenant := range map[string]string{alice: "alice", bob: "bob"} {
-			token, err := NewToken(secret, tenant)
+			token, err := access.NewToken(secret, tenant)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -105,7 +106,7 @@ func TestTokens(t *testing.T) {
 func TestTokensMustBeGood(t *testing.T) {
 	t.Parallel()
 	for _, c := range [][2]string{{"short", "a"}, {strings.Repeat("x", 20) + " ", "a"}, {strings.Repeat("ü", 20), "a"}, {strings.Repeat("x", 20), "Not A Tenant"}} {
-		if _, err := NewToken(c[0], c[1]); err == nil || strings.Contains(err.Error(), c[0]) {
+		if _, err := access.NewToken(c[0], c[1]); err == nil || strings.Contains(err.Error(), c[0]) {
 			t.Errorf("%q for %q: %v", c[0], c[1], err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/program-explorer/pe/gateway/access"
 	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
 )
@@ -280,11 +281,11 @@ func TestBlobs(t *testing.T) {
 func TestSignedObjectsNeedNoToken(t *testing.T) {
 	t.Parallel()
 	h := start(t, func(c *Config) {
-		token, err := NewToken("0123456789abcdef", "")
+		token, err := access.NewToken("0123456789abcdef", "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.Tokens = []Token{token}
+		c.Tokens = []access.Token{token}
 	})
 	if _, err := h.store.Put(t.Context(), "local/in/x", strings.NewReader("signed"), objstore.PutOptions{Size: 6}); err != nil {
 		t.Fatal(err)

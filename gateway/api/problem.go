@@ -25,6 +25,7 @@ var (
 	kindMalformed      = kind{"malformed", "The request is malformed", http.StatusBadRequest}
 	kindUnauthorized   = kind{"unauthorized", "An access token is needed", http.StatusUnauthorized}
 	kindForbidden      = kind{"forbidden", "The request comes from a place that may not use this API", http.StatusForbidden}
+	kindScope          = kind{"missing-scope", "The access token does not allow this", http.StatusForbidden}
 	kindNotFound       = kind{"not-found", "There is no such thing here", http.StatusNotFound}
 	kindMethod         = kind{"method-not-allowed", "This method is not allowed here", http.StatusMethodNotAllowed}
 	kindNotEnded       = kind{"not-ended", "The job has not ended", http.StatusConflict}

@@ -17,6 +17,9 @@ type route struct {
 	method  string
 	pattern string
 	serve   handler
+	// scope is what a caller's token must allow. A route has one, or is public:
+	// without either nobody may use it.
+	scope schemas.Scope
 	// public routes need no token: they tell nothing of anybody's jobs.
 	public bool
 	// json says that the body must be declared as application/json.
@@ -27,21 +30,22 @@ type route struct {
 
 func (a *API) routes() []route {
 	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
+	const submit, read = schemas.ScopeSubmit, schemas.ScopeRead
 	return []route{
-		{method: post, pattern: "/v1/jobs", serve: a.submit, json: true, body: schemas.MaxSpecBytes},
-		{method: get, pattern: "/v1/jobs", serve: a.listJobs},
-		{method: get, pattern: "/v1/jobs/{id}", serve: a.getJob},
-		{method: del, pattern: "/v1/jobs/{id}", serve: a.cancelJob},
-		{method: get, pattern: "/v1/jobs/{id}/logs", serve: a.logs},
-		{method: get, pattern: "/v1/jobs/{id}/outputs", serve: a.outputs},
-		{method: get, pattern: "/v1/jobs/{id}/outputs/{path...}", serve: a.outputFile},
-		{method: put, pattern: "/v1/blobs/{sha256}", serve: a.putBlob, body: a.maxBlob},
-		{method: post, pattern: "/v1/blobs/missing", serve: a.missingBlobs, json: true, body: maxMissingBody},
-		{method: get, pattern: "/v1/executors", serve: a.executors},
-		{method: get, pattern: "/v1/images", serve: a.images},
+		{method: post, pattern: "/v1/jobs", serve: a.submit, scope: submit, json: true, body: schemas.MaxSpecBytes},
+		{method: get, pattern: "/v1/jobs", serve: a.listJobs, scope: read},
+		{method: get, pattern: "/v1/jobs/{id}", serve: a.getJob, scope: read},
+		{method: del, pattern: "/v1/jobs/{id}", serve: a.cancelJob, scope: submit},
+		{method: get, pattern: "/v1/jobs/{id}/logs", serve: a.logs, scope: read},
+		{method: get, pattern: "/v1/jobs/{id}/outputs", serve: a.outputs, scope: read},
+		{method: get, pattern: "/v1/jobs/{id}/outputs/{path...}", serve: a.outputFile, scope: read},
+		{method: put, pattern: "/v1/blobs/{sha256}", serve: a.putBlob, scope: submit, body: a.maxBlob},
+		{method: post, pattern: "/v1/blobs/missing", serve: a.missingBlobs, scope: submit, json: true, body: maxMissingBody},
+		{method: get, pattern: "/v1/executors", serve: a.executors, scope: read},
+		{method: get, pattern: "/v1/images", serve: a.images, scope: read},
 		{method: get, pattern: "/livez", serve: a.live, public: true},
 		{method: get, pattern: "/readyz", serve: a.ready, public: true},
-		{method: get, pattern: "/metrics", serve: a.metricsPage},
+		{method: get, pattern: "/metrics", serve: a.metricsPage, scope: read},
 		{method: get, pattern: "/openapi.json", serve: a.openAPI, public: true},
 		{method: get, pattern: "/{$}", serve: a.index, public: true},
 	}

@@ -37,9 +37,12 @@ func (a *API) submit(w http.ResponseWriter, r *http.Request, tenant string) erro
 	if record, err = a.waitFor(w, r, record, wait); err != nil {
 		return err
 	}
-	job, err := a.join(r.Context(), record, spec)
-	if err != nil {
-		return err
+	job := a.outline(record)
+	// With a known idempotency key the job may be somebody else's of the tenant.
+	if callerOf(r.Context()).May(schemas.ScopeRead) {
+		if job, err = a.join(r.Context(), record, spec); err != nil {
+			return err
+		}
 	}
 	w.Header().Set("Location", "/v1/jobs/"+record.ID)
 	return writeJSON(w, statusOf(record), job)

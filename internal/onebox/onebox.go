@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/program-explorer/pe/gateway/api"
+	"github.com/program-explorer/pe/gateway/access"
 	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/internal/objstore/s3"
@@ -27,7 +27,7 @@ type Config struct {
 	// Listen is the API's address, port 0 allowed. Default 127.0.0.1:7300.
 	Listen string
 	// Tokens may use the API; required unless Listen is of the loopback interface.
-	Tokens []api.Token
+	Tokens []access.Token
 	// GuestDir holds guest bundles. Required.
 	GuestDir string
 	// ExecutorID names its executor. Default "local".

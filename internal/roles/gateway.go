@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/program-explorer/pe/gateway"
+	"github.com/program-explorer/pe/gateway/access"
 	"github.com/program-explorer/pe/gateway/api"
 	"github.com/program-explorer/pe/gateway/coordinator"
 	"github.com/program-explorer/pe/imagesync"
@@ -22,7 +23,7 @@ type GatewayConfig struct {
 	// Listen is its address, port 0 allowed. Default 127.0.0.1:7300.
 	Listen string
 	// Tokens may use the API; required unless Listen is of the loopback interface.
-	Tokens []api.Token
+	Tokens []access.Token
 	// Queue is a gateway's connection. Required.
 	Queue *jobqueue.Queue
 	// Store keeps objects. Required.

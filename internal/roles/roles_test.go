@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/program-explorer/pe/gateway/access"
 	"github.com/program-explorer/pe/gateway/api"
 	"github.com/program-explorer/pe/imagesync"
 )
@@ -43,7 +44,7 @@ func pid() string {
 
 func TestTokens(t *testing.T) {
 	t.Parallel()
-	load := func(text string) ([]api.Token, error) {
+	load := func(text string) ([]access.Token, error) {
 		path := filepath.Join(t.TempDir(), "tokens")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -7,13 +7,13 @@ import (
 	"os"
 	"strings"
 
-	"github.com/program-explorer/pe/gateway/api"
+	"github.com/program-explorer/pe/gateway/access"
 )
 
 // LoadTokens reads a file of access tokens, a line each: the token, and after a
 // blank the tenant whose it is (default: the single one). Empty lines and those
 // that begin with # are passed over. Errors name the line and not the token.
-func LoadTokens(path string) ([]api.Token, error) {
+func LoadTokens(path string) ([]access.Token, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -23,7 +23,7 @@ func LoadTokens(path string) ([]api.Token, error) {
 	}
 	defer file.Close()
 	var (
-		tokens []api.Token
+		tokens []access.Token
 		errs   []error
 	)
 	lines := bufio.NewScanner(file)
@@ -48,14 +48,14 @@ func LoadTokens(path string) ([]api.Token, error) {
 	return tokens, nil
 }
 
-func parseToken(fields []string) (api.Token, error) {
+func parseToken(fields []string) (access.Token, error) {
 	tenant := ""
 	switch len(fields) {
 	case 1:
 	case 2:
 		tenant = fields[1]
 	default:
-		return api.Token{}, errors.New("want: TOKEN [TENANT]")
+		return access.Token{}, errors.New("want: TOKEN [TENANT]")
 	}
-	return api.NewToken(fields[0], tenant)
+	return access.NewToken(fields[0], tenant)
 }
