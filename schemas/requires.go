@@ -20,6 +20,10 @@ const (
 	IsolationContainer = "container"
 )
 
+// KernelNoop is the kernel of executors that run nothing and pretend to: a job
+// gets there only if it asks for it.
+const KernelNoop = "noop"
+
 // Architectures and accelerators, as Go and QEMU name them.
 var (
 	Archs      = []string{"amd64", "arm64", "riscv64"}

@@ -39,7 +39,7 @@ var (
 	labelPattern   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$`)
 	featurePattern = regexp.MustCompile(`^[a-z0-9_.-]{1,32}$`)
 	modelPattern   = regexp.MustCompile(`^[ -~]*[A-Za-z0-9][ -~]*$`)
-	kernelPattern  = regexp.MustCompile(`^[0-9][A-Za-z0-9._+~-]{0,63}$`)
+	kernelPattern  = regexp.MustCompile(`^([0-9][A-Za-z0-9._+~-]{0,63}|` + KernelNoop + `)$`)
 	modePattern    = regexp.MustCompile(`^0?[0-7]{3}$`)
 )
 

@@ -19,6 +19,7 @@ type executorCommand struct {
 	guest  guestFlags
 	ready  readyFlags
 	ways   waysFlags
+	noop   noopFlags
 	work   workFlags
 	queue  queueFlags
 	images imageFlags
@@ -63,7 +64,7 @@ A first SIGINT or SIGTERM takes no more jobs and lets those that run end within
 	f.StringSliceVar(&e.labels, "label", nil, "NAME=VALUE that jobs may ask for; repeat for more")
 	f.StringVar(&e.owner, "owner", "", "tenant whose machine it is: who alone may require it by its name")
 	f.StringSliceVar(&e.namers, "named-by", nil, "TENANT that may require it by its name, too, or * for all; repeat for more (default everybody, without --owner)")
-	return a.configured(cmd, f, e.data.bind(a.getenv), e.guest.bind(), e.ready.bind(), e.ways.bind(), e.work.bind(defaultSlots()), e.queue.bind(" (required)"), e.images.bind(), e.log.bind())
+	return a.configured(cmd, f, e.data.bind(a.getenv), e.guest.bind(), e.ready.bind(), e.ways.bind(), e.noop.bind(), e.work.bind(defaultSlots()), e.queue.bind(" (required)"), e.images.bind(), e.log.bind())
 }
 
 func (a *app) runExecutor(ctx context.Context, e executorCommand) error {
@@ -75,7 +76,7 @@ func (a *app) runExecutor(ctx context.Context, e executorCommand) error {
 		return usageError{fmt.Errorf("an executor needs --nats-url; ped up needs none")}
 	}
 	c := roles.ExecutorConfig{
-		ID: e.id, Dir: e.data.dir, GuestDir: e.guest.in(e.data.dir), Ready: e.ready.config(), Ways: e.ways.ways, Slots: e.work.slots, StageAhead: e.work.ahead, Grace: e.work.grace,
+		ID: e.id, Dir: e.data.dir, GuestDir: e.guest.in(e.data.dir), Ready: e.ready.config(), Ways: e.noop.in(e.ways.ways), Slots: e.work.slots, StageAhead: e.work.ahead, Grace: e.work.grace,
 		ImageBytes: int64(e.images.cacheSize), Owner: e.owner, NamedBy: e.namers, Version: version, Log: log,
 	}
 	if c.Labels, err = pairs("label", e.labels); err != nil {

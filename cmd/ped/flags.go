@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/program-explorer/pe/executor/noop"
 	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/internal/roles"
 	"github.com/program-explorer/pe/internal/settings"
@@ -197,6 +198,29 @@ func (w *waysFlags) bind() *pflag.FlagSet {
 	f.StringVar(&w.ways.OCIRuntime, "oci-runtime", "runc", "the runtime of containers, runc or crun: a path, or a name in PATH")
 	f.StringSliceVar(&w.ways.ContainerImages, "container-image", nil, "image that may run in containers, which share this machine's kernel: a name of the catalog, a reference or a digest; repeat for more")
 	return f
+}
+
+// noopFlags say how jobs pretend to run, where they do.
+type noopFlags struct {
+	noop   noop.Config
+	stdout string
+}
+
+func (n *noopFlags) bind() *pflag.FlagSet {
+	f := newGroup()
+	f.DurationVar(&n.noop.Start, "noop-start", 0, "with --isolation noop, which runs nothing and is for measuring and for trying failure: how long a machine pretends to start")
+	f.DurationVar(&n.noop.Run, "noop-run", 0, "with --isolation noop: how long a job pretends to run, unless its variable "+noop.EnvRun+" says")
+	f.StringVar(&n.stdout, "noop-stdout", "", "with --isolation noop: what a job writes, unless its variable "+noop.EnvStdout+" says")
+	f.IntVar(&n.noop.ExitCode, "noop-exit-code", 0, "with --isolation noop: what a job ends with, unless its variable "+noop.EnvExit+" says")
+	f.BoolVar(&n.noop.Echo, "noop-echo", false, "with --isolation noop: a job's outputs are its inputs")
+	return f
+}
+
+// in are the ways with it among them.
+func (n *noopFlags) in(ways roles.WaysConfig) roles.WaysConfig {
+	n.noop.Stdout = []byte(n.stdout)
+	ways.Noop = n.noop
+	return ways
 }
 
 func newGroup() *pflag.FlagSet { return pflag.NewFlagSet("", pflag.ContinueOnError) }

@@ -18,6 +18,7 @@ type upCommand struct {
 	guest  guestFlags
 	ready  readyFlags
 	ways   waysFlags
+	noop   noopFlags
 	work   workFlags
 	queue  queueFlags
 	store  storeFlags
@@ -48,7 +49,7 @@ A first SIGINT or SIGTERM takes no more jobs and lets those that run end within
 	f := newGroup()
 	f.StringVar(&u.id, "executor-id", "local", "its executor's name: 1 to 40 of a-z, 0-9 and -")
 	f.StringSliceVar(&u.labels, "label", nil, "NAME=VALUE that jobs may ask for; repeat for more")
-	return a.configured(cmd, f, u.data.bind(a.getenv), u.at.bind(), u.serve.bind(), u.guest.bind(), u.ready.bind(), u.ways.bind(), u.work.bind(defaultSlots()),
+	return a.configured(cmd, f, u.data.bind(a.getenv), u.at.bind(), u.serve.bind(), u.guest.bind(), u.ready.bind(), u.ways.bind(), u.noop.bind(), u.work.bind(defaultSlots()),
 		u.queue.bind(" (default: embedded)"), u.store.bind(" (default: a folder in DATA-DIR)"), u.images.bind(), u.log.bind())
 }
 
@@ -73,7 +74,7 @@ func (a *app) runUp(ctx context.Context, u upCommand) error {
 func (a *app) boxConfig(u upCommand) (onebox.Config, error) {
 	c := onebox.Config{
 		DataDir: u.data.dir, Listen: u.at.listen, GuestDir: u.guest.in(u.data.dir),
-		Ready: u.ready.config(), Ways: u.ways.ways, ExecutorID: u.id, Slots: u.work.slots, StageAhead: u.work.ahead, Grace: u.work.grace,
+		Ready: u.ready.config(), Ways: u.noop.in(u.ways.ways), ExecutorID: u.id, Slots: u.work.slots, StageAhead: u.work.ahead, Grace: u.work.grace,
 		ImageBytes: int64(u.images.cacheSize), Version: version,
 	}
 	var err error

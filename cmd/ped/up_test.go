@@ -6,13 +6,18 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/program-explorer/pe/executor/vm"
+	"github.com/program-explorer/pe/imagesync/imagetest"
 	"github.com/program-explorer/pe/internal/roles"
 	"github.com/program-explorer/pe/producer"
+	"github.com/program-explorer/pe/schemas"
 )
 
 // refused runs ped up, which must fail, and returns what it says.
@@ -57,6 +62,8 @@ func TestUpSaysWhatIsInTheWay(t *testing.T) {
 		"a catalog that is not there": {[]string{"--catalog", "/nowhere.yaml"}, []string{"load catalog", "/nowhere.yaml"}},
 		"a label that is none":        {[]string{"--label", "cellar"}, []string{`--label "cellar": want name=value`}},
 		"an unknown level":            {[]string{"--log-level", "loud"}, []string{"debug, info, warn or error"}},
+		"pretended containers":        {[]string{"--isolation", "container,noop", "--container-image", "x"}, []string{"container and noop exclude each other"}},
+		"an exit code that is none":   {[]string{"--isolation", "noop", "--noop-exit-code", "256"}, []string{"exit code 256: want 0 to 255"}},
 		"two secrets":                 {[]string{"--s3-endpoint", "http://127.0.0.1:1", "--s3-secret-key", "a", "--s3-secret-key-file", weak}, []string{"both given"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -115,6 +122,45 @@ func TestUpServesUntilItIsStopped(t *testing.T) {
 	}
 	if want := "Program Explorer is ready at " + client.Server(); strings.TrimSpace(stdout.String()) != want {
 		t.Errorf("printed %q, want %q", &stdout, want)
+	}
+}
+
+// TestUpRunsNothing: measuring needs no guest, no QEMU and no image's bytes.
+func TestUpRunsNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ready := filepath.Join(dir, "ready")
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	ended := make(chan int, 1)
+	var stdout, stderr bytes.Buffer
+	go func() {
+		ended <- run(ctx, []string{"up", "--listen", "127.0.0.1:0", "--data-dir", filepath.Join(dir, "data"), "--ready-file", ready,
+			"--allow-image-paths", "--isolation", "noop", "--noop-stdout", "as told", "--noop-echo"}, nil, &stdout, &stderr)
+	}()
+	client, err := producer.New(producer.Config{Server: awaitFile(t, ready, ended)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := filepath.Join(dir, "image")
+	imagetest.Layout(t, image, imagetest.Index(t, imagetest.Image(t, runtime.GOARCH, v1.Config{Cmd: []string{"x"}})))
+	content := "the same again"
+	job, err := client.Run(ctx, schemas.JobSpec{
+		Image: "oci:" + image, Files: map[string]schemas.File{"in": {Text: &content}}, Env: map[string]string{"NOOP_EXIT": "3"},
+		Requires: schemas.Requires{Isolation: schemas.IsolationContainer, Kernel: "noop"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := job.Result; job.State != schemas.StateFailed || *r.Outcome.ExitCode != 3 || r.Stdout.Text != "as told" || len(r.Outputs) != 1 || r.Outputs[0].Path != "in" {
+		t.Errorf("the job is %s with %+v", job.State, r)
+	}
+	stop()
+	if code := <-ended; code != exitOK {
+		t.Errorf("exit code %d: %s", code, &stderr)
+	}
+	if !strings.Contains(stderr.String(), "run nothing") {
+		t.Errorf("nobody is warned: %s", &stderr)
 	}
 }
 

@@ -1,13 +1,16 @@
 // Package noop "runs" jobs by starting nothing: a job takes no time, or a given
 // one, writes nothing or a given text, and ends with a given exit code. All else
 // of its life is real: offer, claim, staging, objects, report. It is for
-// measuring the control plane alone, and for tests of what surrounds a machine.
+// measuring the control plane alone, and for trying what surrounds a machine,
+// failure above all.
 //
 // No job gets here by accident: it is offered as a container, which no default
 // job accepts, with a kernel of the name "noop". A job that is meant for it
 // asks for both:
 //
 //	"requires": {"isolation": "container", "kernel": "noop"}
+//
+// It may say by its environment how it pretends to run, see [EnvRun].
 //
 // An executor that has this runner must have no other one of its kind. It must
 // not know the queue or the object store.
@@ -30,7 +33,7 @@ import (
 )
 
 // Kernel is the kernel's release as a job may require it.
-const Kernel = "noop"
+const Kernel = schemas.KernelNoop
 
 // Config of a runner that runs nothing.
 type Config struct {
@@ -42,6 +45,8 @@ type Config struct {
 	Stdout []byte
 	// ExitCode of every job, 0 to 255.
 	ExitCode int
+	// Echo makes a job's inputs its outputs: the same names, the same bytes.
+	Echo bool
 }
 
 // Runner is an executor.Runner.
@@ -112,11 +117,37 @@ func (m *machine) Run(ctx context.Context, work executor.Work) (executor.Ended, 
 	if <-m.ready; m.err != nil {
 		return executor.Ended{}, &executor.StartError{Err: m.err}
 	}
+	acts, err := m.cfg.of(work.Job)
+	if err != nil {
+		return m.ended(guestproto.Exit{Code: guestproto.CodeNotFound, NotStarted: true, Message: err.Error()}), nil
+	}
 	begin := time.Now()
 	work.Stage(schemas.SpanRunning)
-	if len(m.cfg.Stdout) > 0 {
-		work.Stdout(m.cfg.Stdout)
+	if len(acts.stdout) > 0 {
+		work.Stdout(acts.stdout)
 	}
+	if err := m.pass(ctx, acts.run); err != nil {
+		return executor.Ended{}, err
+	}
+	ended := m.ended(acts.exit, m.booted, since(schemas.SpanRunning, begin))
+	if m.cfg.Echo && work.InputBytes > 0 {
+		ended.Outputs = io.NewSectionReader(m.input, 0, work.InputBytes)
+		ended.Collected.Bytes = work.InputBytes
+	}
+	return ended, nil
+}
+
+func (m *machine) ended(exit guestproto.Exit, spans ...schemas.Span) executor.Ended {
+	return executor.Ended{
+		Exit:  exit,
+		Guest: guestproto.Ready{Kernel: Kernel, CPUModel: Kernel},
+		Spans: spans,
+		Start: schemas.StartBooted,
+	}
+}
+
+// pass lets time pass until the attempt or the machine ends.
+func (m *machine) pass(ctx context.Context, d time.Duration) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {
@@ -126,15 +157,7 @@ func (m *machine) Run(ctx context.Context, work executor.Work) (executor.Ended, 
 		case <-ctx.Done():
 		}
 	}()
-	if err := pass(ctx, m.cfg.Run); err != nil {
-		return executor.Ended{}, err
-	}
-	return executor.Ended{
-		Exit:  guestproto.Exit{Code: m.cfg.ExitCode},
-		Guest: guestproto.Ready{Kernel: Kernel, CPUModel: Kernel},
-		Spans: []schemas.Span{m.booted, since(schemas.SpanRunning, begin)},
-		Start: schemas.StartBooted,
-	}, nil
+	return pass(ctx, d)
 }
 
 // Close implements executor.Machine.

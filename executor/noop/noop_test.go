@@ -3,6 +3,8 @@ package noop_test
 import (
 	"context"
 	"errors"
+	"io"
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/program-explorer/pe/executor"
 	"github.com/program-explorer/pe/executor/noop"
 	"github.com/program-explorer/pe/schemas"
+	"github.com/program-explorer/pe/schemas/guestproto"
 )
 
 func newRunner(t *testing.T, c noop.Config) *noop.Runner {
@@ -88,4 +91,59 @@ func TestEndsWithItsAttempt(t *testing.T) {
 			t.Error("a closed machine runs on")
 		}
 	})
+}
+
+func TestAJobSaysWhatItPretends(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRunner(t, noop.Config{Run: time.Hour, Stdout: []byte("configured"), ExitCode: 1})
+		for _, c := range []struct {
+			env  []string
+			wall time.Duration
+			want guestproto.Exit
+			took time.Duration
+			said string
+		}{
+			{nil, 0, guestproto.Exit{Code: 1}, time.Hour, "configured"},
+			{[]string{"NOOP_RUN=2s", "NOOP_EXIT=7", "NOOP_STDOUT=its own"}, 0, guestproto.Exit{Code: 7}, 2 * time.Second, "its own"},
+			{[]string{"NOOP_RUN=2s"}, time.Second, guestproto.Exit{Signal: 9, Limit: "wall", LimitsHit: []string{"wall"}}, time.Second, "configured"},
+			{[]string{"NOOP_RUN=soon"}, 0, guestproto.Exit{Code: 127, NotStarted: true, Message: `NOOP_RUN="soon": time: invalid duration "soon"`}, 0, ""},
+			{[]string{"NOOP_EXIT=256"}, 0, guestproto.Exit{Code: 127, NotStarted: true, Message: `NOOP_EXIT="256": strconv.ParseUint: parsing "256": value out of range`}, 0, ""},
+		} {
+			m, err := r.Start(t.Context(), executor.Shape{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			begin, said := time.Now(), ""
+			ended, err := m.Run(t.Context(), executor.Work{
+				Job:   guestproto.Job{Env: c.env, Limits: guestproto.Limits{WallMS: c.wall.Milliseconds()}},
+				Stage: func(string) {}, Stdout: func(p []byte) { said += string(p) },
+			})
+			if took := time.Since(begin); err != nil || !reflect.DeepEqual(ended.Exit, c.want) || took != c.took || said != c.said {
+				t.Errorf("%q: %+v after %s said %q, %v; want %+v after %s, %q", c.env, ended.Exit, took, said, err, c.want, c.took, c.said)
+			}
+			if err := m.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func TestEchoesItsInputs(t *testing.T) {
+	t.Parallel()
+	m, err := newRunner(t, noop.Config{Echo: true}).Start(t.Context(), executor.Shape{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if _, err := m.Input().WriteAt([]byte("a tar, then what pads the disk"), 0); err != nil {
+		t.Fatal(err)
+	}
+	ended, err := m.Run(t.Context(), executor.Work{InputBytes: 5, Stage: func(string) {}})
+	if err != nil || ended.Collected.Bytes != 5 {
+		t.Fatalf("%+v, %v", ended.Collected, err)
+	}
+	if got, err := io.ReadAll(ended.Outputs); err != nil || string(got) != "a tar" {
+		t.Errorf("outputs %q, %v", got, err)
+	}
 }

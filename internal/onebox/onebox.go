@@ -28,7 +28,7 @@ type Config struct {
 	Listen string
 	// Tokens may use the API; required unless Listen is of the loopback interface.
 	Tokens []access.Token
-	// GuestDir holds guest bundles. Required.
+	// GuestDir holds guest bundles. Required, unless jobs run nothing.
 	GuestDir string
 	// ExecutorID names its executor. Default "local".
 	ExecutorID string

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/program-explorer/pe/executor"
+	"github.com/program-explorer/pe/executor/noop"
 	"github.com/program-explorer/pe/executor/vm"
 	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/internal/jobqueue"
@@ -23,7 +24,8 @@ type ExecutorConfig struct {
 	ID string
 	// Dir holds all its state: images, machines, running jobs. Required.
 	Dir string
-	// GuestDir holds guest bundles; there must be one for at least one architecture. Required.
+	// GuestDir holds guest bundles; there must be one for at least one architecture.
+	// Required, unless WayNoop is the only way to run jobs.
 	GuestDir string
 	// Slots is how many jobs run at once. Default 1.
 	Slots int
@@ -93,7 +95,7 @@ func NewExecutor(ctx context.Context, c ExecutorConfig) (*Executor, error) {
 	e.Executor, err = executor.New(executor.Config{
 		ID: c.ID, Dir: filepath.Join(c.Dir, "executor"), Slots: c.Slots, StageAhead: c.StageAhead, Labels: c.Labels, Version: c.Version,
 		Owner: c.Owner, Tenants: c.NamedBy,
-		Queue: c.Queue, Images: images, Runners: runners, Grace: c.Grace, Metrics: c.Metrics, Log: c.Log,
+		Queue: c.Queue, Images: c.Ways.images(images), Runners: runners, Grace: c.Grace, Metrics: c.Metrics, Log: c.Log,
 	})
 	if err != nil {
 		return nil, errors.Join(err, e.Close())
@@ -121,6 +123,14 @@ func (e *Executor) makeRunners(ctx context.Context, c ExecutorConfig) (runners [
 	for _, r := range e.machines {
 		r.Recall()
 		runners = append(runners, r)
+	}
+	if c.Ways.has(WayNoop) {
+		idle, err := noop.New(c.Ways.Noop)
+		if err != nil {
+			return nil, err
+		}
+		c.Log.Warn("jobs of kernel noop run nothing here: this is for measuring and for trying failure")
+		runners = append(runners, idle)
 	}
 	if len(runners) == 0 {
 		return nil, errors.New("no way to run jobs that was asked for works here: ped doctor says why")

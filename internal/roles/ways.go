@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/program-explorer/pe/executor"
+	"github.com/program-explorer/pe/executor/noop"
 	"github.com/program-explorer/pe/executor/qemu"
 	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/schemas"
@@ -16,7 +17,7 @@ import (
 // WaysConfig says in which ways an executor runs jobs.
 type WaysConfig struct {
 	// Isolations are schemas.IsolationVM, IsolationGVisor and IsolationContainer, in
-	// any order. Default: virtual machines alone.
+	// any order, and WayNoop. Default: virtual machines alone.
 	Isolations []string
 	// Runsc is gVisor's runtime: a path, or a name in PATH. Default runsc.
 	Runsc string
@@ -25,13 +26,23 @@ type WaysConfig struct {
 	// ContainerImages may run in containers, which share the host's kernel: names of
 	// the catalog, references or digests. Others may not.
 	ContainerImages []string
+	// Noop is how jobs pretend to run, with WayNoop.
+	Noop noop.Config
 }
+
+// WayNoop runs nothing: it is for measuring and for trying failure, and never part
+// of a default. Jobs see it as a container of kernel "noop", so it can't be
+// offered beside containers.
+const WayNoop = noop.Kernel
 
 func (w WaysConfig) check() error {
 	for _, isolation := range w.Isolations {
-		if !slices.Contains([]string{schemas.IsolationVM, schemas.IsolationGVisor, schemas.IsolationContainer}, isolation) {
+		if !slices.Contains([]string{schemas.IsolationVM, schemas.IsolationGVisor, schemas.IsolationContainer, WayNoop}, isolation) {
 			return fmt.Errorf("no way to run jobs is called %q: want vm, gvisor or container", isolation)
 		}
+	}
+	if w.has(schemas.IsolationContainer) && w.has(WayNoop) {
+		return fmt.Errorf("an executor that runs containers can't also pretend to: container and noop exclude each other")
 	}
 	if w.has(schemas.IsolationContainer) && len(w.ContainerImages) == 0 {
 		return fmt.Errorf("containers run only images that are allowed to, and none is: name them with --container-image")
@@ -45,6 +56,19 @@ func (w WaysConfig) has(isolation string) bool {
 		return isolation == schemas.IsolationVM
 	}
 	return slices.Contains(w.Isolations, isolation)
+}
+
+// pretends says that jobs run in no other way than not at all.
+func (w WaysConfig) pretends() bool {
+	return w.has(WayNoop) && !slices.ContainsFunc(w.Isolations, func(i string) bool { return i != WayNoop })
+}
+
+// images are the cache, or no bytes at all where nothing looks into them.
+func (w WaysConfig) images(cache *imagesync.Cache) executor.Images {
+	if w.pretends() {
+		return noop.Images{}
+	}
+	return cache
 }
 
 // runtime is the program for contained machines of a kind.
