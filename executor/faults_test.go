@@ -15,7 +15,6 @@ import (
 	"github.com/program-explorer/pe/executor"
 	"github.com/program-explorer/pe/executor/session"
 	"github.com/program-explorer/pe/internal/jobqueue"
-	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -98,7 +97,7 @@ func TestUploadThatIsRefusedIsAFailure(t *testing.T) {
 		}
 		return 0
 	})
-	w.executor("one", &stub{}, nil)
+	w.executor("one", &stub{run: verbose}, nil)
 	rec := w.wait(w.submit(spec()), schemas.StateSucceeded)
 	f := rec.Attempts[0].Failure
 	if len(rec.Attempts) != 2 || f == nil || f.Code != schemas.FailUpload || strings.Contains(f.Message, "?") || strings.Contains(f.Message, "http") {
@@ -119,11 +118,17 @@ func TestStoreThatIsAwayForAMoment(t *testing.T) {
 		}
 		return 0
 	})
-	w.executor("one", &stub{}, nil)
+	w.executor("one", &stub{run: verbose}, nil)
 	rec := w.wait(w.submit(spec()), schemas.StateSucceeded)
-	if len(rec.Attempts) != 1 {
-		t.Errorf("attempts %+v", rec.Attempts)
+	if len(rec.Attempts) != 1 || denied.Load() < 3 {
+		t.Errorf("%d requests, attempts %+v", denied.Load(), rec.Attempts)
 	}
+}
+
+// verbose jobs write more than a report holds.
+func verbose(_ context.Context, _ *stubMachine, work executor.Work) (executor.Ended, error) {
+	work.Stdout(bytes.Repeat([]byte("long\n"), schemas.MaxInline))
+	return executor.Ended{Exit: exit(0)}, nil
 }
 
 // A job that runs for longer than a lease stays its executor's.
@@ -193,30 +198,19 @@ func (g *scripted) beat(context.Context, string, []byte) (any, error) {
 	return schemas.BeatReply{Pools: map[string]int{g.pool: 0}}, nil
 }
 
-func (g *scripted) sign(ctx context.Context, _ string, body []byte) (any, error) {
-	ask, err := schemas.DecodeControl[schemas.Sign](body)
-	if err != nil {
-		return nil, err
-	}
-	var reply schemas.SignReply
-	for _, o := range ask.Put {
-		sum, err := schemas.ParseDigest(o.SHA256)
-		if err != nil {
-			return nil, err
-		}
-		s, err := g.w.store.SignPut(ctx, schemas.AttemptKey(ask.Tenant, ask.Job, ask.Attempt, o.Name), objstore.SignPutOptions{Size: o.Size, SHA256: sum, IfAbsent: true})
-		if err != nil {
-			return nil, err
-		}
-		reply.Put = append(reply.Put, schemas.SignedRequest{Method: s.Method, URL: s.URL, Header: s.Header})
-	}
-	return reply, nil
-}
-
 // TestLostClaimReply: the nonce of every try is the same, so one attempt comes of
 // them; and a gateway whose clock is ahead by an hour spoils no result.
 func TestLostClaimReply(t *testing.T) {
 	t.Parallel()
+	for name, verdict := range map[string]schemas.Verdict{"nobody takes the report": "", "nobody can tell of the report": schemas.VerdictAgain} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lostClaimReply(t, verdict)
+		})
+	}
+}
+
+func lostClaimReply(t *testing.T, verdict schemas.Verdict) {
 	w := emptyWorld(t, "one")
 	g := &scripted{w: w, spec: spec(), nonce: map[string]int{}}
 	g.pool = g.spec.Requires.Pool()
@@ -224,7 +218,11 @@ func TestLostClaimReply(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
 	t.Cleanup(func() { cancel(); serving.Wait() })
-	for verb, h := range map[string]jobqueue.Handler{schemas.VerbHello: g.hello, schemas.VerbBeat: g.beat, schemas.VerbClaim: g.claim, schemas.VerbSign: g.sign} {
+	serve := map[string]jobqueue.Handler{schemas.VerbHello: g.hello, schemas.VerbBeat: g.beat, schemas.VerbClaim: g.claim}
+	if verdict != "" {
+		serve[schemas.VerbReport] = func(context.Context, string, []byte) (any, error) { return schemas.ReportReply{Verdict: verdict}, nil }
+	}
+	for verb, h := range serve {
 		serving.Go(func() {
 			if err := w.queue.Serve(ctx, verb, true, h); err != nil {
 				t.Error(err)
@@ -243,8 +241,13 @@ func TestLostClaimReply(t *testing.T) {
 	if _, err := w.queue.PublishOffer(t.Context(), place, job+".1"); err != nil {
 		t.Fatal(err)
 	}
-	rec := schemas.Record{Tenant: schemas.SingleTenant, ID: job, Attempts: []schemas.Attempt{{N: 1}}, Result: &schemas.Object{}}
-	w.eventually("the attempt is reported", func() bool { return w.reported("one", rec, 1) })
+	// Its report is left on the stream.
+	rec := schemas.Record{Tenant: schemas.SingleTenant, ID: job, Attempts: []schemas.Attempt{{N: 1}}}
+	w.eventually("the attempt is reported", func() bool {
+		_, event, err := w.queue.FindEvent(t.Context(), "one", job, 1)
+		rec.ResultInline = event.ResultInline
+		return err == nil
+	})
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.nonce) != 1 {

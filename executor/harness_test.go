@@ -324,10 +324,14 @@ func (w *world) wait(rec schemas.Record, state schemas.State) schemas.Record {
 // result reads the accepted result, as strictly as a gateway does.
 func (w *world) result(rec schemas.Record) schemas.Result {
 	w.Helper()
-	if rec.Result == nil {
+	if !rec.HasResult() {
 		w.Fatalf("no result: %+v", rec)
 	}
-	r, err := schemas.DecodeResult(bytes.NewReader(w.object(rec, schemas.ObjectResult)))
+	data := []byte(rec.ResultInline)
+	if data == nil {
+		data = w.object(rec, schemas.ObjectResult)
+	}
+	r, err := schemas.DecodeResult(bytes.NewReader(data))
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -364,16 +368,6 @@ func (w *world) blob(content []byte) schemas.File {
 		w.Fatal(err)
 	}
 	return schemas.File{SHA256: digest, Size: int64(len(content))}
-}
-
-// reported is the event of an attempt, if it was reported.
-func (w *world) reported(executor string, rec schemas.Record, attempt int) bool {
-	w.Helper()
-	_, _, err := w.queue.FindEvent(w.Context(), executor, rec.ID, attempt)
-	if err != nil && !errors.Is(err, jobqueue.ErrNotFound) {
-		w.Fatal(err)
-	}
-	return err == nil
 }
 
 func heldOf(rec schemas.Record, attempt int) schemas.Held {

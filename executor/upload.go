@@ -13,7 +13,8 @@ import (
 	"github.com/program-explorer/pe/schemas"
 )
 
-// upload stores the attempt's objects, the result last, and returns the event that reports it.
+// upload stores the attempt's objects, and returns the event that reports it. A
+// small result needs no object: it travels in the event.
 func (e *Executor) upload(ctx context.Context, a *attempt, c *collected) (schemas.Event, error) {
 	end := a.timeline.begin(schemas.SpanUploaded)
 	if err := e.store(ctx, a, c.objects...); err != nil {
@@ -26,22 +27,28 @@ func (e *Executor) upload(ctx context.Context, a *attempt, c *collected) (schema
 	if err != nil {
 		return schemas.Event{}, fail(schemas.FailInternal, err)
 	}
-	result, err := a.write(schemas.ObjectResult, func(w io.Writer) error { _, err := w.Write(text); return err })
-	if err != nil {
-		return schemas.Event{}, fail(schemas.FailUpload, err)
-	}
-	if err := e.store(ctx, a, result); err != nil {
-		return schemas.Event{}, fail(schemas.FailUpload, err)
-	}
-	return schemas.Event{
+	event := schemas.Event{
 		Tenant:  a.held.Tenant,
 		Nonce:   a.nonce,
 		Outcome: &c.result.Outcome,
-		Result:  &result.Object,
 		Archive: c.result.Archive,
 		Index:   c.result.Index,
-		AtUS:    time.Now().UnixMicro(),
-	}, nil
+	}
+	if len(text) <= schemas.MaxInline {
+		event.ResultInline = text
+	} else if event.Result, err = e.storeResult(ctx, a, text); err != nil {
+		return schemas.Event{}, fail(schemas.FailUpload, err)
+	}
+	event.AtUS = time.Now().UnixMicro()
+	return event, nil
+}
+
+func (e *Executor) storeResult(ctx context.Context, a *attempt, text []byte) (*schemas.Object, error) {
+	result, err := a.write(schemas.ObjectResult, func(w io.Writer) error { _, err := w.Write(text); return err })
+	if err == nil {
+		err = e.store(ctx, a, result)
+	}
+	return &result.Object, err
 }
 
 // store has the gateway sign a request for each object and sends them.

@@ -143,14 +143,29 @@ func (e *Event) check(ps *problems) {
 	ps.require("", (e.Outcome == nil) != (e.Failure == nil), "either an outcome or a failure")
 	if e.Outcome != nil {
 		e.Outcome.check(ps, "/outcome")
-		ps.require("/result", e.Result != nil, "the result's object beside an outcome")
+		ps.require("/result", (e.Result != nil) != (e.ResultInline != nil), "the result or its object, one of the two, beside an outcome")
 	}
 	if e.Failure != nil {
 		e.Failure.check(ps, "/failure")
 	}
+	ps.require("/result_inline", e.ResultInline == nil || e.Outcome != nil && len(e.ResultInline) <= MaxInline, "at most 2 KiB, beside an outcome")
 	checkObject(ps, "/result", e.Result, ObjectResult)
 	checkObject(ps, "/archive", e.Archive, ObjectArchive)
 	checkObject(ps, "/index", e.Index, ObjectIndex)
+}
+
+func (r *Report) check(ps *problems) {
+	ps.require("/job", ValidJobID(r.Job), "a job's id")
+	ps.atLeast("/attempt", 1, int64(r.Attempt))
+	r.Event.check(ps)
+}
+
+// Kind is what the event reports.
+func (e *Event) Kind() EventKind {
+	if e.Outcome != nil {
+		return EventResult
+	}
+	return EventFailed
 }
 
 func (f *Failure) check(ps *problems, at pointer) {
@@ -165,6 +180,8 @@ func (r *Record) check(ps *problems) {
 	ps.require("/state", r.State.Valid(), "a known state")
 	ps.require("/lane", validLane(r.Lane), "a known lane")
 	ps.require("/pool", ValidToken(r.Pool), "a pool's name")
+	ps.require("/spec", (r.Spec.Name == "") == (r.SpecInline != nil), "the specification or its object, one of the two")
+	ps.require("/result", r.Result == nil || r.ResultInline == nil, "the result or its object, not both")
 	for i, a := range r.Attempts {
 		ps.require(pointer("/attempts").item(i), a.N >= 1 && ValidToken(a.Executor), "a number from 1 and an executor's id")
 	}

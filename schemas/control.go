@@ -1,6 +1,9 @@
 package schemas
 
-import "net/http"
+import (
+	"encoding/json"
+	"net/http"
+)
 
 // MaxControlBytes bounds every control message and its answer, in JSON.
 const MaxControlBytes = 512 * kib
@@ -46,7 +49,7 @@ type Grant struct {
 	Spec    *JobSpec       `json:"spec,omitempty"`
 	SpecURL *SignedRequest `json:"spec_url,omitempty"`
 	// SpecObject tells size and digest of what SpecURL gives.
-	SpecObject Object `json:"spec_object"`
+	SpecObject Object `json:"spec_object,omitzero"`
 	CreatedUS  int64  `json:"created_us"`
 	QueuedUS   int64  `json:"queued_us"`
 }
@@ -183,9 +186,36 @@ type Event struct {
 	Tenant  string   `json:"tenant"`
 	Nonce   string   `json:"nonce"`
 	Outcome *Outcome `json:"outcome,omitempty"`
-	Result  *Object  `json:"result,omitempty"`
-	Archive *Object  `json:"archive,omitempty"`
-	Index   *Object  `json:"index,omitempty"`
-	Failure *Failure `json:"failure,omitempty"`
-	AtUS    int64    `json:"at_us"`
+	// ResultInline is the [Result] itself, of at most [MaxInline] bytes; Result is the
+	// object of a larger one. Beside an outcome there is one of the two.
+	ResultInline json.RawMessage `json:"result_inline,omitempty"`
+	Result       *Object         `json:"result,omitempty"`
+	Archive      *Object         `json:"archive,omitempty"`
+	Index        *Object         `json:"index,omitempty"`
+	Failure      *Failure        `json:"failure,omitempty"`
+	AtUS         int64           `json:"at_us"`
+}
+
+// Report is an event that a gateway is asked to take at once.
+type Report struct {
+	Job     string `json:"job"`
+	Attempt int    `json:"attempt"`
+	Event
+}
+
+// Verdict is what became of the report of an attempt's end.
+type Verdict string
+
+// The verdicts.
+const (
+	VerdictAccepted Verdict = "accepted" // the job took its step
+	VerdictRepeated Verdict = "repeated" // it had taken it before
+	VerdictRefused  Verdict = "refused"  // the attempt does not hold the job
+	VerdictAgain    Verdict = "again"    // it cannot be told now
+)
+
+// ReportReply answers a report. After [VerdictAgain] the executor leaves the
+// event on the stream, where it waits for a gateway that can tell.
+type ReportReply struct {
+	Verdict Verdict `json:"verdict"`
 }

@@ -147,6 +147,9 @@ func note(seen map[*shape]map[string]bool, sh *shape, v any) {
 				note(seen, sh.elem, inner)
 				continue
 			}
+			if sh.kind == shapeDocument {
+				return
+			}
 			seen[sh][name] = true
 			note(seen, sh.fields[name], inner)
 		}

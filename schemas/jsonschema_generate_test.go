@@ -124,6 +124,9 @@ func (g *generator) fields(n *node, t reflect.Type) {
 }
 
 func (g *generator) value(t reflect.Type) *node {
+	if t == reflect.TypeFor[json.RawMessage]() {
+		return &node{} // a rule says which document it is
+	}
 	switch t.Kind() {
 	case reflect.Pointer:
 		return g.value(t.Elem())

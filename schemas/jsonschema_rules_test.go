@@ -111,6 +111,7 @@ var fieldRules = map[string]rule{
 		n.PropertyNames = &node{MinLength: 1, MaxLength: MaxPathBytes, Pattern: noNUL}
 		n.Additional = &node{AnyOf: []*node{{Type: "string"}, {Ref: "file.json"}}}
 	},
+
 	"File.base64":  func(n *node) { n.Encoding, n.Pattern = "base64", base64Pattern },
 	"File.mode":    withDefault(pattern(modePattern.String()), DefaultMode),
 	"Stdin.base64": func(n *node) { n.Encoding, n.Pattern = "base64", base64Pattern },
@@ -136,16 +137,19 @@ var fieldRules = map[string]rule{
 	"Executor.tenants":         items(maxTenants, pattern(`^(?:\*|[a-z0-9-]{1,40})$`)),
 	"Requires.features":        items(MaxFeatures, pattern(featurePattern.String())),
 
-	"Outcome.exit_code":  func(n *node) { n.Maximum = 255 },
-	"Outcome.signal":     pattern(signalPattern.String()),
-	"Outcome.limits_hit": items(len(LimitNames), enum(LimitNames...)),
-	"Span.name":          enum(SpanNames...),
-	"Stage.name":         enum(SpanNames...),
-	"Output.type":        enum(OutputTypes...),
-	"Output.mode":        pattern(outputModePattern.String()),
-	"Result.version":     func(n *node) { n.Minimum, n.Const = nil, ResultVersion },
-	"Result.outputs":     func(n *node) { n.MaxItems = MaxListedOutputs },
-	"Record.v":           func(n *node) { n.Minimum, n.Const = nil, RecordVersion },
+	"Outcome.exit_code":    func(n *node) { n.Maximum = 255 },
+	"Outcome.signal":       pattern(signalPattern.String()),
+	"Outcome.limits_hit":   items(len(LimitNames), enum(LimitNames...)),
+	"Span.name":            enum(SpanNames...),
+	"Stage.name":           enum(SpanNames...),
+	"Output.type":          enum(OutputTypes...),
+	"Output.mode":          pattern(outputModePattern.String()),
+	"Result.version":       func(n *node) { n.Minimum, n.Const = nil, ResultVersion },
+	"Result.outputs":       func(n *node) { n.MaxItems = MaxListedOutputs },
+	"Record.spec_inline":   func(n *node) { n.Ref = "job-spec.json" },
+	"Record.result_inline": func(n *node) { n.Ref = "result.json" },
+	"Event.result_inline":  func(n *node) { n.Ref = "result.json" },
+	"Record.v":             func(n *node) { n.Minimum, n.Const = nil, RecordVersion },
 
 	"Failure.code":             enum(failureCodes()...),
 	"Failure.message":          maxLength(MaxFailureMessage),

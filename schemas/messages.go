@@ -9,7 +9,8 @@ import (
 // ControlMessage is what passes between gateway and executor.
 type ControlMessage interface {
 	Offer | Claim | ClaimReply | Sign | SignReply | Facts | HelloReply | Beat | BeatReply |
-		Stop | StopReply | Pools | LogsRequest | LogsReply | LogChunk | Stage | Event
+		Stop | StopReply | Pools | LogsRequest | LogsReply | LogChunk | Stage | Event |
+		Report | ReportReply
 }
 
 // A document has rules that its shape does not tell.
@@ -20,7 +21,8 @@ var (
 	recordShape   = shapeOf[Record]()
 	controlShapes = shapesOf(
 		Offer{}, Claim{}, ClaimReply{}, Sign{}, SignReply{}, Facts{}, HelloReply{}, Beat{}, BeatReply{},
-		Stop{}, StopReply{}, Pools{}, LogsRequest{}, LogsReply{}, LogChunk{}, Stage{}, Event{})
+		Stop{}, StopReply{}, Pools{}, LogsRequest{}, LogsReply{}, LogChunk{}, Stage{}, Event{},
+		Report{}, ReportReply{})
 )
 
 func shapesOf(documents ...any) map[reflect.Type]*shape {

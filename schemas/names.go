@@ -9,7 +9,7 @@ import (
 // Streams and buckets.
 const (
 	StreamJobs   = "JOBS"
-	StreamEvents = "EVENTS"
+	StreamEvents = "REPORTS"
 	BucketJobs   = "jobs"
 	BucketPools  = "pools"
 	BucketExecs  = "executors"
@@ -41,10 +41,11 @@ func validLane(s string) bool { return s == LaneInteractive || s == LaneBatch }
 
 // Requests from executor to gateway: ctl.<verb>.<executor>.
 const (
-	VerbHello = "hello"
-	VerbBeat  = "beat"
-	VerbClaim = "claim"
-	VerbSign  = "sign"
+	VerbHello  = "hello"
+	VerbBeat   = "beat"
+	VerbClaim  = "claim"
+	VerbSign   = "sign"
+	VerbReport = "report"
 )
 
 // ControlSubject is where an executor asks a gateway; "*" for any executor.
@@ -153,9 +154,9 @@ func InputKey(tenant, sum string) string { return tenant + "/in/" + sum }
 // SpecKey is the object key of a job's specification.
 func SpecKey(tenant, job string) string { return tenant + "/jobs/" + job + "/spec.json" }
 
-// SpecKey is the object key of the record's specification. Of two submissions
-// under one idempotency key each writes an object of its own, so the name is
-// not always spec.json.
+// SpecKey is the object key of the record's specification, if that is an object.
+// Of two submissions under one idempotency key each writes an object of its own,
+// so the name is not always spec.json.
 func (r *Record) SpecKey() string { return r.Tenant + "/jobs/" + r.ID + "/" + r.Spec.Name }
 
 // AttemptKey is the object key of one object of an attempt.

@@ -1,5 +1,7 @@
 package schemas
 
+import "encoding/json"
+
 // Record is a job's entry in the key-value bucket: the one thing that says
 // what state the job is in. Only gateways write it, always by compare-and-set.
 // What may be large is an object in the store.
@@ -12,8 +14,10 @@ type Record struct {
 	Pool    string   `json:"pool"`
 	Needs   Requires `json:"needs"`
 	Image   ImageRef `json:"image"`
-	// Spec is the specification's object: <tenant>/jobs/<job>/spec.json.
-	Spec           Object            `json:"spec"`
+	// SpecInline is the specification itself, if it has at most [MaxInline] bytes and
+	// there is room; else Spec is its object: <tenant>/jobs/<job>/spec.json.
+	SpecInline     json.RawMessage   `json:"spec_inline,omitempty"`
+	Spec           Object            `json:"spec,omitzero"`
 	Labels         map[string]string `json:"labels,omitempty"`
 	IdempotencyKey string            `json:"idem,omitempty"`
 	// IdempotencyDigest is of the request that came with the key: another request under it is refused.
@@ -32,12 +36,22 @@ type Record struct {
 	Cancel bool `json:"cancel,omitempty"`
 	// Attempts are all of them, the newest last; its N is the fence token.
 	Attempts []Attempt `json:"attempts,omitempty"`
-	// Outcome and Result are set by the accepted attempt; Failure in the states dead and expired.
-	Outcome *Outcome `json:"outcome,omitempty"`
-	Result  *Object  `json:"result,omitempty"`
-	Archive *Object  `json:"archive,omitempty"`
-	Failure *Failure `json:"failure,omitempty"`
+	// Outcome is set by the accepted attempt, and with it what it produced: ResultInline
+	// is the [Result] itself, as in [Event]; else Result is its object. Failure is set
+	// in the states dead and expired.
+	Outcome      *Outcome        `json:"outcome,omitempty"`
+	ResultInline json.RawMessage `json:"result_inline,omitempty"`
+	Result       *Object         `json:"result,omitempty"`
+	Archive      *Object         `json:"archive,omitempty"`
+	Failure      *Failure        `json:"failure,omitempty"`
 }
+
+// MaxInline bounds a specification and a result, each, that stand in a record
+// instead of being objects, in bytes of JSON.
+const MaxInline = 2 * kib
+
+// HasResult reports whether an attempt's result was accepted, wherever it is kept.
+func (r *Record) HasResult() bool { return r.Result != nil || r.ResultInline != nil }
 
 // RecordVersion is the version this package writes.
 const RecordVersion = 1

@@ -62,6 +62,8 @@ func (s *scan) value(sh *shape) {
 		s.object(sh)
 	case c == '[' && sh != nil && sh.kind == shapeList:
 		s.list(sh.elem)
+	case c == '{' && sh != nil && sh.kind == shapeDocument:
+		s.object(nil)
 	case c == '{':
 		s.mismatch(sh, "an object")
 		s.object(nil)

@@ -31,6 +31,7 @@ const (
 	shapeList
 	shapeMap
 	shapeStruct
+	shapeDocument // a whole document, which has a decoder of its own
 )
 
 // shapeOf panics on a type that no document has: that is a defect found by any test.
@@ -45,6 +46,10 @@ func newShape(t reflect.Type, made map[reflect.Type]*shape) *shape {
 	}
 	s := &shape{}
 	made[t] = s
+	if t == reflect.TypeFor[json.RawMessage]() {
+		s.kind, s.name = shapeDocument, "an object"
+		return s
+	}
 	switch t.Kind() {
 	case reflect.String:
 		s.kind, s.name = shapeString, "a string"

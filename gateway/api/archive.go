@@ -22,7 +22,7 @@ func (a *API) archive(ctx context.Context, r schemas.Record) (*outputArchive, er
 		return nil, kindNotEnded.problem("job "+r.ID+" is "+string(r.State)+"; its outputs are there once it has ended",
 			"GET /v1/jobs/"+r.ID+"?wait=30s waits for its end")
 	}
-	if r.Result == nil {
+	if !r.HasResult() {
 		return nil, kindNotFound.problem("job "+r.ID+" is "+string(r.State)+" and has no outputs", "")
 	}
 	result, err := a.result(ctx, r)

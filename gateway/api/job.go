@@ -80,7 +80,7 @@ func (a *API) join(ctx context.Context, r schemas.Record, spec *schemas.JobSpec)
 		}
 	}
 	job.Spec = spec
-	if r.Result != nil {
+	if r.HasResult() {
 		job.Result, err = a.result(ctx, r)
 	}
 	return job, err
@@ -88,12 +88,16 @@ func (a *API) join(ctx context.Context, r schemas.Record, spec *schemas.JobSpec)
 
 // spec reads the specification as the gateway stored it, defaults and all.
 func (a *API) spec(ctx context.Context, r schemas.Record) (*schemas.JobSpec, error) {
-	data, err := a.objects.read(ctx, r.SpecKey(), r.Spec, maxStoredSpec)
-	if errors.Is(err, objstore.ErrNotFound) {
-		return nil, nil // expired before its record
-	}
-	if err != nil {
-		return nil, err
+	data := []byte(r.SpecInline)
+	if data == nil {
+		var err error
+		data, err = a.objects.read(ctx, r.SpecKey(), r.Spec, maxStoredSpec)
+		if errors.Is(err, objstore.ErrNotFound) {
+			return nil, nil // expired before its record
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	var spec schemas.JobSpec
 	if err := json.Unmarshal(data, &spec); err != nil {
@@ -108,13 +112,17 @@ const maxStoredSpec = 2 * schemas.MaxSpecBytes
 // result reads what the accepted attempt produced. An executor wrote it, so it
 // is decoded strictly.
 func (a *API) result(ctx context.Context, r schemas.Record) (*schemas.Result, error) {
-	key := schemas.AttemptKey(r.Tenant, r.ID, accepted(r), schemas.ObjectResult)
-	data, err := a.objects.read(ctx, key, *r.Result, schemas.MaxResultBytes)
-	if errors.Is(err, objstore.ErrNotFound) {
-		return nil, nil // expired before its record
-	}
-	if err != nil {
-		return nil, err
+	data := []byte(r.ResultInline)
+	if data == nil {
+		var err error
+		key := schemas.AttemptKey(r.Tenant, r.ID, accepted(r), schemas.ObjectResult)
+		data, err = a.objects.read(ctx, key, *r.Result, schemas.MaxResultBytes)
+		if errors.Is(err, objstore.ErrNotFound) {
+			return nil, nil // expired before its record
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	result, err := schemas.DecodeResult(bytes.NewReader(data))
 	if err != nil {

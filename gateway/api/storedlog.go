@@ -26,7 +26,7 @@ func (s *storedLog) Close() { s.close() }
 // the object with all that was kept if the head is not everything.
 func (a *API) openLog(ctx context.Context, r schemas.Record, stream string) (*storedLog, error) {
 	nothing := &storedLog{Reader: strings.NewReader(""), close: func() {}}
-	if r.Result == nil {
+	if !r.HasResult() {
 		return nothing, nil // ended without having run, or its executor was lost with its log
 	}
 	result, err := a.result(ctx, r)

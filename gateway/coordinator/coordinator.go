@@ -79,6 +79,7 @@ func (c *Coordinator) Run(ctx context.Context) error {
 	keep("serve beat", c.serve(schemas.VerbBeat, false, c.beat))
 	keep("serve claim", c.serve(schemas.VerbClaim, true, c.claim))
 	keep("serve sign", c.serve(schemas.VerbSign, true, c.sign))
+	keep("serve report", c.serve(schemas.VerbReport, true, c.report))
 	keep("consume events", func(ctx context.Context) error { return c.queue.ConsumeEvents(ctx, c.event) })
 	keep("watch leases", c.watchLeases)
 	keep("promote", c.promote)

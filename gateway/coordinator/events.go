@@ -3,23 +3,11 @@ package coordinator
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/program-explorer/pe/internal/jobqueue"
-	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
-)
-
-// verdict is what became of an event.
-type verdict string
-
-const (
-	verdictAccepted verdict = "accepted" // the job took its step
-	verdictRepeated verdict = "repeated" // it had taken it before
-	verdictRefused  verdict = "refused"  // the attempt does not hold the job
-	verdictAgain    verdict = "again"    // it cannot be told now
 )
 
 // againPause is before an event that could not be judged is delivered again.
@@ -27,12 +15,28 @@ const againPause = 2 * time.Second
 
 // event judges the report of an attempt's end.
 func (c *Coordinator) event(ctx context.Context, name jobqueue.EventName, e schemas.Event) jobqueue.Verdict {
-	v := c.settle(ctx, name, e)
-	c.metrics.events.WithLabelValues(string(v)).Inc()
-	if v == verdictAgain {
+	if c.judge(ctx, name, e) == schemas.VerdictAgain {
 		return jobqueue.Verdict{Retry: againPause}
 	}
 	return jobqueue.Verdict{}
+}
+
+// report judges the same when an executor asks, which saves the event's way
+// through the stream: a synced write, and a delivery.
+func (c *Coordinator) report(ctx context.Context, executor string, body []byte) (any, error) {
+	r, err := schemas.DecodeControl[schemas.Report](body)
+	if err != nil {
+		c.log.Warn("report refused", "executor", executor, "err", err)
+		return schemas.ReportReply{Verdict: schemas.VerdictRefused}, nil
+	}
+	name := jobqueue.EventName{Executor: executor, Job: r.Job, Attempt: r.Attempt, Kind: r.Kind()}
+	return schemas.ReportReply{Verdict: c.judge(ctx, name, r.Event)}, nil
+}
+
+func (c *Coordinator) judge(ctx context.Context, name jobqueue.EventName, e schemas.Event) schemas.Verdict {
+	v := c.settle(ctx, name, e)
+	c.metrics.events.WithLabelValues(string(v)).Inc()
+	return v
 }
 
 // errRepeated: this event was accepted before.
@@ -40,7 +44,7 @@ var errRepeated = errors.New("accepted already")
 
 // settle accepts or refuses an event. Accepted is only what comes from the
 // attempt that holds the job; the compare-and-set decides, not the order of arrival.
-func (c *Coordinator) settle(ctx context.Context, name jobqueue.EventName, e schemas.Event) verdict {
+func (c *Coordinator) settle(ctx context.Context, name jobqueue.EventName, e schemas.Event) schemas.Verdict {
 	log := c.log.With("job", name.Job, "attempt", name.Attempt, "executor", name.Executor, "kind", string(name.Kind))
 	checked := false
 	rec, err := c.change(ctx, e.Tenant, name.Job, func(rec *schemas.Record) error {
@@ -58,22 +62,22 @@ func (c *Coordinator) settle(ctx context.Context, name jobqueue.EventName, e sch
 		} else {
 			c.rules.accept(rec, c.cfg.Now(), e)
 		}
-		return nil
+		return c.makeRoom(ctx, rec)
 	})
 	switch {
 	case err == nil:
 		log.Info("attempt ended", "state", string(rec.State))
 		c.ended(rec)
-		return verdictAccepted
+		return schemas.VerdictAccepted
 	case errors.Is(err, errRepeated):
-		return verdictRepeated
+		return schemas.VerdictRepeated
 	case errors.Is(err, errNotHeld) || isNotFound(err):
 		log.Warn("report refused", "err", err)
 		c.sweepLate(rec, name, e)
-		return verdictRefused
+		return schemas.VerdictRefused
 	default:
 		log.Error("report not judged yet", "err", err)
-		return verdictAgain
+		return schemas.VerdictAgain
 	}
 }
 
@@ -97,45 +101,4 @@ func bounded(f *schemas.Failure) *schemas.Failure {
 		code = schemas.FailInternal
 	}
 	return schemas.NewFailure(code, f.Message)
-}
-
-// checkObjects makes sure that what a result names is in the store as it says.
-// If it is not, the event becomes a failure. An error means that the store could not tell.
-func (c *Coordinator) checkObjects(ctx context.Context, rec *schemas.Record, name jobqueue.EventName, e *schemas.Event) error {
-	var err error
-	for _, want := range []struct {
-		object *schemas.Object
-		name   string
-	}{{e.Result, schemas.ObjectResult}, {e.Archive, schemas.ObjectArchive}, {e.Index, schemas.ObjectIndex}} {
-		if err == nil && want.object != nil {
-			key := schemas.AttemptKey(rec.Tenant, rec.ID, name.Attempt, want.name)
-			err = c.checkObject(ctx, key, *want.object)
-		}
-	}
-	var bad badReport
-	if !errors.As(err, &bad) {
-		return err
-	}
-	e.Outcome, e.Result, e.Archive, e.Index = nil, nil, nil, nil
-	e.Failure = schemas.NewFailure(schemas.FailUpload, string(bad))
-	return nil
-}
-
-// badReport says what is wrong with a result.
-type badReport string
-
-func (b badReport) Error() string { return string(b) }
-
-func (c *Coordinator) checkObject(ctx context.Context, key string, o schemas.Object) error {
-	info, err := c.store.Stat(ctx, key)
-	if errors.Is(err, objstore.ErrNotFound) {
-		return badReport(o.Name + " is not in the object store")
-	}
-	if err != nil {
-		return fmt.Errorf("stat %s: %w", key, err)
-	}
-	if info.Size != o.Size || info.SHA256 != "" && schemas.DigestPrefix+info.SHA256 != o.SHA256 {
-		return badReport(fmt.Sprintf("%s in the object store is not what was reported", o.Name))
-	}
-	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -29,7 +30,10 @@ type fakeExecutor struct {
 	stopped []schemas.Stop
 	logs    map[schemas.Held][]byte
 	silent  bool // sends no heartbeats, answers no commands
-	stop    func()
+	// prompt executors have a gateway take their small results at once; others store
+	// them, and leave events on the stream.
+	prompt bool
+	stop   func()
 }
 
 type attempt struct {
@@ -239,7 +243,11 @@ func (e *fakeExecutor) take(ctx context.Context, offer *jobqueue.Offer) {
 	e.held[held] = cancel
 	e.mu.Unlock()
 	kind, event := e.work(actx, attempt{Held: held, nonce: nonce, grant: *reply.Grant})
-	if kind != "" && context.Cause(actx) != errKilled {
+	switch {
+	case kind == "" || context.Cause(actx) == errKilled:
+	case e.prompt:
+		e.mustReport(attempt{Held: held}, event, schemas.VerdictAccepted)
+	default:
 		e.report(held, kind, event)
 	}
 	e.mu.Lock()
@@ -251,6 +259,15 @@ func (e *fakeExecutor) report(held schemas.Held, kind schemas.EventKind, event s
 	name := jobqueue.EventName{Executor: e.id, Job: held.Job, Attempt: held.Attempt, Kind: kind}
 	if err := e.queue.PublishEvent(context.Background(), name, event); err != nil {
 		e.w.Error(err)
+	}
+}
+
+// mustReport asks a gateway to take the report.
+func (e *fakeExecutor) mustReport(a attempt, event schemas.Event, want schemas.Verdict) {
+	var reply schemas.ReportReply
+	ask := schemas.Report{Job: a.Job, Attempt: a.Attempt, Event: event}
+	if err := e.queue.Ask(context.Background(), schemas.VerbReport, ask, &reply); err != nil || reply.Verdict != want {
+		e.w.Errorf("report answered %q, %v; want %s", reply.Verdict, err, want)
 	}
 }
 
@@ -272,8 +289,29 @@ func (e *fakeExecutor) result(a attempt, code int) schemas.Event {
 		r.Stdout.Text, r.Stdout.Truncated = string(log[:schemas.StdioHead]), true
 		e.w.putBytes(a.Held, schemas.ObjectStdout, zstdOf(log))
 	}
+	event := schemas.Event{Tenant: a.Tenant, Nonce: a.nonce, Outcome: &outcome, AtUS: time.Now().UnixMicro()}
+	if e.prompt {
+		event.ResultInline = encoded(e.w, r)
+		return event
+	}
 	object := e.w.put(a.Held, schemas.ObjectResult, r)
-	return schemas.Event{Tenant: a.Tenant, Nonce: a.nonce, Outcome: &outcome, Result: &object, AtUS: time.Now().UnixMicro()}
+	event.Result = &object
+	return event
+}
+
+func (e *fakeExecutor) inlineResult(a attempt) schemas.Event {
+	was := e.prompt
+	defer func() { e.prompt = was }()
+	e.prompt = true
+	return e.result(a, 0)
+}
+
+func encoded(t testing.TB, r schemas.Result) []byte {
+	data, err := json.Marshal(r)
+	if err != nil {
+		t.Error(err)
+	}
+	return data
 }
 
 func zstdOf(data []byte) []byte {

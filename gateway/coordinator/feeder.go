@@ -3,6 +3,7 @@ package coordinator
 import (
 	"container/heap"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -225,11 +226,12 @@ func (f *feeder) made(name string) {
 	}
 }
 
-// count is how many pools there are, and whether this is one.
-func (f *feeder) count(name string) (n int, exists bool) {
+// count is how many pools there are; those among fresh are taken out of it.
+func (f *feeder) count(fresh map[string]bool) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.pools), f.pools[name] != nil
+	maps.DeleteFunc(fresh, func(pool string, _ bool) bool { return f.pools[pool] != nil })
+	return len(f.pools)
 }
 
 // overdue returns up to most jobs whose wait is over. Those that are still queued

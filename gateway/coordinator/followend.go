@@ -16,7 +16,7 @@ import (
 // finish tells the rest of the output of a job that has ended, from the store.
 // An attempt without a result has none there.
 func (f *follower) finish(ctx context.Context, rec schemas.Record) {
-	if rec.Outcome == nil || rec.Result == nil || len(rec.Attempts) == 0 {
+	if rec.Outcome == nil || !rec.HasResult() || len(rec.Attempts) == 0 {
 		return
 	}
 	if n := rec.Attempts[len(rec.Attempts)-1].N; n != f.at.Attempt {
@@ -36,6 +36,9 @@ func (f *follower) finish(ctx context.Context, rec schemas.Record) {
 
 // result reads the result of a job that has one.
 func (c *Coordinator) result(ctx context.Context, rec schemas.Record) (r schemas.Result, err error) {
+	if rec.ResultInline != nil {
+		return schemas.DecodeResult(bytes.NewReader(rec.ResultInline))
+	}
 	a := rec.Attempts[len(rec.Attempts)-1]
 	body, _, err := c.store.Get(ctx, schemas.AttemptKey(rec.Tenant, rec.ID, a.N, schemas.ObjectResult), objstore.Range{})
 	if err != nil {

@@ -172,9 +172,8 @@ func (s *state) live(key string) (schemas.Record, uint64, bool) {
 }
 
 // usage is how many jobs of a tenant are queued, and how many pools its jobs use
-// that have not ended, or did less than idle ago; uses says whether the pool is
-// one of these.
-func (s *state) usage(tenant, pool string, idle time.Duration) (queued int, uses bool, pools int) {
+// that have not ended, or did less than idle ago; these are taken out of fresh.
+func (s *state) usage(tenant string, fresh map[string]bool, idle time.Duration) (queued, pools int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tenant(tenant)
@@ -188,7 +187,8 @@ func (s *state) usage(tenant, pool string, idle time.Duration) (queued int, uses
 			pools++
 		}
 	}
-	return t.queued, t.pools[pool] > 0 || t.lately[pool] != 0, pools
+	maps.DeleteFunc(fresh, func(pool string, _ bool) bool { return t.pools[pool] > 0 || t.lately[pool] != 0 })
+	return t.queued, pools
 }
 
 // hear begins to hear a job's records, from the one on that is returned: nil of

@@ -72,7 +72,7 @@ func (c *Coordinator) lose(ctx context.Context, executor string, held schemas.He
 	log := c.log.With("job", held.Job, "attempt", held.Attempt, "executor", executor, "reason", reason)
 	name, event, err := c.queue.FindEvent(ctx, executor, held.Job, held.Attempt)
 	if err == nil {
-		if c.settle(ctx, name, event) != verdictRefused {
+		if c.settle(ctx, name, event) != schemas.VerdictRefused {
 			return
 		}
 	} else if !errors.Is(err, jobqueue.ErrNotFound) {

@@ -37,7 +37,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		events:    counters("events_total", "Events by what became of them.", "verdict"),
 		lost:      counters("attempts_lost_total", "Attempts that were taken from their executor.", "reason"),
 		conflicts: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "pe", Name: "record_conflicts_total", Help: "Writes of records that somebody else won."}),
-		submit:    histogram("submit_seconds", "Submission: specification stored and record created."),
+		submit:    histogram("submit_seconds", "Submission: record created, and a large specification stored before."),
 		wait:      histogram("job_wait_seconds", "From queued to claimed."),
 		total:     histogram("job_seconds", "From submission to the end."),
 	}

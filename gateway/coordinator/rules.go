@@ -35,7 +35,7 @@ func (rules) accept(rec *schemas.Record, now time.Time, e schemas.Event) {
 		return
 	}
 	rec.State = e.Outcome.State()
-	rec.Outcome, rec.Result, rec.Archive = e.Outcome, e.Result, e.Archive
+	rec.Outcome, rec.ResultInline, rec.Result, rec.Archive = e.Outcome, e.ResultInline, e.Result, e.Archive
 }
 
 // fail ends a running job's current attempt: it is tried again, at once if it

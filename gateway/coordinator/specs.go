@@ -25,8 +25,8 @@ const (
 	specName      = "spec.json"
 )
 
-// specCache keeps the specifications last submitted or read, so that a claim
-// need not wait for the object store.
+// specCache keeps the specifications last stored or read, so that a claim need
+// not wait for the object store. Small ones stand in the records.
 type specCache struct {
 	limit int64
 	mu    sync.Mutex
@@ -72,7 +72,10 @@ func (c *Coordinator) Spec(ctx context.Context, rec schemas.Record) (schemas.Job
 }
 
 func (c *Coordinator) spec(ctx context.Context, rec *schemas.Record) (*schemas.JobSpec, error) {
-	data := c.specs.get(rec.Spec.SHA256)
+	data := []byte(rec.SpecInline)
+	if data == nil {
+		data = c.specs.get(rec.Spec.SHA256)
+	}
 	if data == nil {
 		var err error
 		if data, err = c.fetchSpec(ctx, rec); err != nil {
@@ -106,19 +109,33 @@ func (c *Coordinator) fetchSpec(ctx context.Context, rec *schemas.Record) ([]byt
 	return data, nil
 }
 
-// storeSpec writes a specification under its name for the job.
-func (c *Coordinator) storeSpec(ctx context.Context, rec *schemas.Record, data []byte) error {
-	sum, err := schemas.ParseDigest(rec.Spec.SHA256)
+// specObject names a specification that is not in its record. Of a job with an
+// idempotency key each request's has a name of its own: who comes second must not
+// overwrite the first one's.
+func specObject(rec *schemas.Record, spec []byte) schemas.Object {
+	o := schemas.Object{Name: specName, Size: int64(len(spec)), SHA256: digestOf(spec)}
+	if rec.IdempotencyKey != "" {
+		o.Name = "spec-" + o.SHA256[len(schemas.DigestPrefix):] + ".json"
+	}
+	return o
+}
+
+// storeSpec writes the specification of a job whose record does not hold it.
+func (c *Coordinator) storeSpec(ctx context.Context, d draft) error {
+	if d.spec == nil {
+		return nil
+	}
+	sum, err := schemas.ParseDigest(d.rec.Spec.SHA256)
 	if err != nil {
 		return fmt.Errorf("store specification: %w", err)
 	}
-	_, err = c.store.Put(ctx, rec.SpecKey(), bytes.NewReader(data), objstore.PutOptions{
-		Size: int64(len(data)), SHA256: sum, ContentType: "application/json",
+	_, err = c.store.Put(ctx, d.rec.SpecKey(), bytes.NewReader(d.spec), objstore.PutOptions{
+		Size: int64(len(d.spec)), SHA256: sum, ContentType: "application/json",
 	})
 	if err != nil {
-		return fmt.Errorf("store specification of job %s: %w", rec.ID, err)
+		return fmt.Errorf("store specification of job %s: %w", d.rec.ID, err)
 	}
-	c.specs.put(rec.Spec.SHA256, data)
+	c.specs.put(d.rec.Spec.SHA256, d.spec)
 	return nil
 }
 

@@ -35,28 +35,28 @@ var (
 	ErrTooMany = errors.New("too many jobs are queued")
 )
 
-// Submit writes the specification and creates the record: one synced write of
-// each store. created is false if the idempotency key came before with the same
-// request: then the first job is returned.
+// Submit creates the record: one synced write, and one more in the object store
+// if the specification is large. created is false if the idempotency key came
+// before with the same request: then the first job is returned.
 func (c *Coordinator) Submit(ctx context.Context, s Submission) (rec schemas.Record, created bool, err error) {
 	begin := c.cfg.Now()
-	rec, data, err := newRecord(begin, s)
+	d, err := newDraft(begin, s)
 	if err != nil {
-		return rec, false, err
+		return d.rec, false, err
 	}
-	if rec.IdempotencyKey != "" {
-		first, err := c.Get(ctx, rec.Tenant, rec.ID)
+	if d.rec.IdempotencyKey != "" {
+		first, err := c.Get(ctx, d.rec.Tenant, d.rec.ID)
 		if err == nil || !isNotFound(err) {
-			return c.repeated(first, rec, err)
+			return repeated(first, d.rec, err)
 		}
 	}
-	if err := c.admit(&rec); err != nil {
-		return rec, false, err
+	if err := c.admit(d.rec); err != nil {
+		return d.rec, false, err
 	}
-	if err := c.storeSpec(ctx, &rec, data); err != nil {
-		return rec, false, err
+	if err := c.storeSpec(ctx, d); err != nil {
+		return d.rec, false, err
 	}
-	rec, created, err = c.create(ctx, rec)
+	rec, created, err = c.create(ctx, d)
 	if created {
 		c.metrics.submitted.Inc()
 		c.metrics.submit.Observe(c.cfg.Now().Sub(begin).Seconds())
@@ -64,15 +64,25 @@ func (c *Coordinator) Submit(ctx context.Context, s Submission) (rec schemas.Rec
 	return rec, created, err
 }
 
-func newRecord(now time.Time, s Submission) (rec schemas.Record, spec []byte, err error) {
+// draft is a job that is not submitted yet.
+type draft struct {
+	rec schemas.Record
+	// data is the record as it will be written.
+	data []byte
+	// spec is the specification as it will be stored; nil if the record holds it.
+	spec []byte
+}
+
+func newDraft(now time.Time, s Submission) (d draft, err error) {
 	if !schemas.ValidToken(s.Tenant) {
-		return rec, nil, fmt.Errorf("submit: tenant %.80q", s.Tenant)
+		return d, fmt.Errorf("submit: tenant %.80q", s.Tenant)
 	}
-	if spec, err = json.Marshal(s.Spec); err != nil {
-		return rec, nil, fmt.Errorf("encode specification: %w", err)
+	spec, err := json.Marshal(s.Spec)
+	if err != nil {
+		return d, fmt.Errorf("encode specification: %w", err)
 	}
 	needs := s.Spec.Requires.Canonical()
-	rec = schemas.Record{
+	d.rec = schemas.Record{
 		Version:        schemas.RecordVersion,
 		Tenant:         s.Tenant,
 		State:          schemas.StateQueued,
@@ -80,7 +90,6 @@ func newRecord(now time.Time, s Submission) (rec schemas.Record, spec []byte, er
 		Pool:           needs.Pool(),
 		Needs:          needs,
 		Image:          s.Image,
-		Spec:           schemas.Object{Name: specName, Size: int64(len(spec)), SHA256: digestOf(spec)},
 		Labels:         s.Spec.Labels,
 		IdempotencyKey: s.Spec.IdempotencyKey,
 		CreatedUS:      now.UnixMicro(),
@@ -88,26 +97,43 @@ func newRecord(now time.Time, s Submission) (rec schemas.Record, spec []byte, er
 		WallMS:         s.Spec.Limits.WallMS,
 		QueueTimeoutMS: s.Spec.QueueTimeoutMS,
 	}
-	if rec.IdempotencyKey == "" {
-		rec.ID, err = schemas.NewJobID(now, rand.Reader)
-		return rec, spec, err
+	if err := identify(&d.rec, now, s.Request, spec); err != nil {
+		return d, err
 	}
-	return rec, spec, identify(&rec, s)
+	return d, d.fit(spec)
 }
 
-// identify derives the job's id from tenant and key. So two gateways that get
-// the same request at once create the same key, one of them first, and no
-// second record has to be written. Each request's specification gets a name of
-// its own: the loser must not overwrite the winner's.
-func identify(rec *schemas.Record, s Submission) (err error) {
-	sum := sha256.Sum256([]byte(s.Tenant + "\x00" + s.Spec.IdempotencyKey))
-	rec.ID, err = schemas.NewJobID(time.UnixMilli(0), &fixed{sum[:]})
-	if rec.IdempotencyDigest = s.Request; rec.IdempotencyDigest == "" {
-		rec.IdempotencyDigest = rec.Spec.SHA256
+// identify gives the job an id. With an idempotency key it is derived from that
+// and the tenant: two gateways that get the same request at once create the same
+// key, one of them first, and no second record has to be written.
+func identify(rec *schemas.Record, now time.Time, request string, spec []byte) (err error) {
+	if rec.IdempotencyKey == "" {
+		rec.ID, err = schemas.NewJobID(now, rand.Reader)
+		return err
 	}
-	digits, parseErr := schemas.ParseDigest(rec.Spec.SHA256)
-	rec.Spec.Name = "spec-" + digits + ".json"
-	return errors.Join(err, parseErr)
+	sum := sha256.Sum256([]byte(rec.Tenant + "\x00" + rec.IdempotencyKey))
+	rec.ID, err = schemas.NewJobID(time.UnixMilli(0), &fixed{sum[:]})
+	if rec.IdempotencyDigest = request; request == "" {
+		rec.IdempotencyDigest = digestOf(spec)
+	}
+	return err
+}
+
+// fit puts the specification into the record, or, if it is large, beside it. It
+// refuses a record without room for what comes later.
+func (d *draft) fit(spec []byte) (err error) {
+	if len(spec) <= schemas.MaxInline {
+		d.rec.SpecInline = spec
+		if d.data, err = encodeRecord(d.rec); err == nil && len(d.data) <= maxAdmitted {
+			return nil
+		}
+		d.rec.SpecInline = nil
+	}
+	d.spec, d.rec.Spec = spec, specObject(&d.rec, spec)
+	if d.data, err = encodeRecord(d.rec); err == nil && len(d.data) > maxAdmitted {
+		err = fmt.Errorf("%w: %d bytes, at most %d allowed", ErrRecordTooLarge, len(d.data), maxAdmitted)
+	}
+	return err
 }
 
 // fixed gives the same bytes in place of randomness.
@@ -126,49 +152,42 @@ func (f *fixed) Read(p []byte) (int, error) {
 // those that its executor serves.
 const maxAllPools = 4096
 
-// admit refuses what would let one tenant fill the queue, and records without
-// room for what comes later.
-func (c *Coordinator) admit(rec *schemas.Record) error {
-	data, err := encodeRecord(*rec)
-	if err == nil && len(data) > maxAdmitted {
-		err = fmt.Errorf("%w: %d bytes, at most %d allowed", ErrRecordTooLarge, len(data), maxAdmitted)
+// admit refuses what would let one tenant fill the queue: records of one tenant, all or none.
+func (c *Coordinator) admit(recs ...schemas.Record) error {
+	fresh := map[string]bool{}
+	for _, rec := range recs {
+		fresh[rec.Pool] = true
 	}
-	if err != nil {
-		return err
-	}
-	queued, uses, pools := c.state.usage(rec.Tenant, rec.Pool, c.cfg.PoolIdle)
-	if queued >= c.cfg.MaxQueued {
+	tenant := recs[0].Tenant
+	queued, pools := c.state.usage(tenant, fresh, c.cfg.PoolIdle)
+	if queued+len(recs) > c.cfg.MaxQueued {
 		return fmt.Errorf("%w: %d are, at most %d may be", ErrTooMany, queued, c.cfg.MaxQueued)
 	}
-	if !uses && pools >= c.cfg.MaxPools {
+	if len(fresh) > 0 && pools+len(fresh) > c.cfg.MaxPools {
 		return fmt.Errorf("%w: %d different requirements are in use, or were less than %s ago; at most %d may be",
 			ErrTooMany, pools, c.cfg.PoolIdle, c.cfg.MaxPools)
 	}
-	if n, exists := c.feeder.count(rec.Pool); !exists && n >= maxAllPools {
+	if n := c.feeder.count(fresh); len(fresh) > 0 && n+len(fresh) > maxAllPools {
 		return fmt.Errorf("%w: all tenants together use %d different requirements", ErrTooMany, n)
 	}
 	return nil
 }
 
-func (c *Coordinator) create(ctx context.Context, rec schemas.Record) (schemas.Record, bool, error) {
-	data, err := encodeRecord(rec)
-	if err != nil {
-		return rec, false, err
-	}
-	rev, err := c.queue.Jobs.Create(ctx, schemas.RecordKey(rec.Tenant, rec.ID), data)
+func (c *Coordinator) create(ctx context.Context, d draft) (schemas.Record, bool, error) {
+	rev, err := c.queue.Jobs.Create(ctx, schemas.RecordKey(d.rec.Tenant, d.rec.ID), d.data)
 	if err == nil {
-		c.learn(rec, rev)
-		return rec, true, nil
+		c.learn(d.rec, rev)
+		return d.rec, true, nil
 	}
 	if !errors.Is(err, jobqueue.ErrConflict) {
-		return rec, false, err
+		return d.rec, false, err
 	}
-	first, _, err := c.read(ctx, rec.Tenant, rec.ID)
-	return c.repeated(first, rec, err)
+	first, _, err := c.read(ctx, d.rec.Tenant, d.rec.ID)
+	return repeated(first, d.rec, err)
 }
 
 // repeated compares a submission with the job that its key made before.
-func (c *Coordinator) repeated(first, again schemas.Record, err error) (schemas.Record, bool, error) {
+func repeated(first, again schemas.Record, err error) (schemas.Record, bool, error) {
 	if err != nil {
 		return again, false, err
 	}

@@ -40,7 +40,7 @@ func (c *Coordinator) sweep(rec schemas.Record, attempt int) {
 
 // sweepLate deletes what an attempt stored that reported after the job's end.
 func (c *Coordinator) sweepLate(rec schemas.Record, name jobqueue.EventName, e schemas.Event) {
-	if !rec.State.Terminal() || won(rec, name.Attempt) || e.Result == nil {
+	if !rec.State.Terminal() || won(rec, name.Attempt) || e.Outcome == nil {
 		return
 	}
 	for _, a := range rec.Attempts {

@@ -113,6 +113,9 @@ func TestEvents(t *testing.T) {
 	if err := e.PublishEvent(t.Context(), jobqueue.EventName{Executor: "e1", Job: name.Job, Attempt: 2, Kind: schemas.EventResult}, event); err != nil {
 		t.Fatal(err) // a failure that says it is a result: to be refused
 	}
+	if n, found, err := q.FindEvent(t.Context(), "e1", name.Job, 1); err != nil || n != name || found.Nonce != "n" {
+		t.Errorf("FindEvent = %+v, %v", n, err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	got := make(chan jobqueue.EventName, 10)
 	var consuming sync.WaitGroup
@@ -139,8 +142,15 @@ func TestEvents(t *testing.T) {
 	if len(got) != 0 {
 		t.Errorf("got %+v, too", <-got)
 	}
-	if n, found, err := q.FindEvent(t.Context(), "e1", name.Job, 1); err != nil || n != name || found.Nonce != "n" {
-		t.Errorf("FindEvent = %+v, %v", n, err)
+	// What was handled is gone, as soon as the server has its acknowledgement.
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		_, _, err := q.FindEvent(t.Context(), "e1", name.Job, 1)
+		if errors.Is(err, jobqueue.ErrNotFound) {
+			return
+		}
+		if err != nil || time.Now().After(deadline) {
+			t.Fatalf("FindEvent of what was handled = %v", err)
+		}
 	}
 }
 

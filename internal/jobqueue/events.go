@@ -20,9 +20,9 @@ type EventName struct {
 	Kind     schemas.EventKind
 }
 
-// PublishEvent reports the end of an attempt; when it returns nil, the event is
-// on disk. It may be repeated: the server knows the same event for two minutes,
-// and the gateway for ever.
+// PublishEvent leaves the report of an attempt's end for a gateway; when it
+// returns nil, the event is on disk. It may be repeated: the server knows the same
+// event for two minutes, and the gateway for ever.
 func (q *Queue) PublishEvent(ctx context.Context, n EventName, e schemas.Event) error {
 	body, err := encode(e, MaxEventBytes)
 	if err != nil {
@@ -109,8 +109,8 @@ func (q *Queue) acked(err error) {
 	}
 }
 
-// FindEvent returns the event that reports the end of an attempt, if it has
-// arrived and not yet aged away, whether or not it was handled; else [ErrNotFound].
+// FindEvent returns the event that reports the end of an attempt, if it lies in the
+// stream and was not handled yet; else [ErrNotFound].
 func (q *Queue) FindEvent(ctx context.Context, executor, job string, attempt int) (EventName, schemas.Event, error) {
 	stream, err := q.js.Stream(ctx, schemas.StreamEvents)
 	if err != nil {

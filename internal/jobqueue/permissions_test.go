@@ -64,8 +64,8 @@ func TestExecutorIsConfined(t *testing.T) {
 		schemas.OfferSubject("a", schemas.LaneBatch, "local", job),
 		"$KV.jobs.local." + job, "$KV.pools.a", "$KV.executors.e2",
 		"$JS.API.STREAM.PURGE.JOBS", "$JS.API.STREAM.MSG.GET.KV_jobs", "$JS.API.STREAM.INFO.JOBS",
-		"$JS.API.CONSUMER.CREATE.JOBS.x", "$JS.API.CONSUMER.DELETE.JOBS.a_batch", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.gateways",
-		"$JS.ACK.EVENTS.gateways.1.1.1.1.1", "_INBOX.someone", "_EXECUTOR.e2.x",
+		"$JS.API.CONSUMER.CREATE.JOBS.x", "$JS.API.CONSUMER.DELETE.JOBS.a_batch", "$JS.API.CONSUMER.MSG.NEXT.REPORTS.gateways",
+		"$JS.ACK.REPORTS.gateways.1.1.1.1.1", "_INBOX.someone", "_EXECUTOR.e2.x",
 	}
 	for _, subject := range publish {
 		if err := nc.Publish(subject, []byte("{}")); err != nil {

@@ -53,8 +53,6 @@ type Config struct {
 	Replicas int
 	// EventBytes bounds the stream of events; default 1 GiB.
 	EventBytes int64
-	// EventAge is how long processed events are kept, for people to look at; default 24 h.
-	EventAge time.Duration
 	// Synced is set by who started the server with sync_interval always, and
 	// spares the warning that the server cannot be asked.
 	Synced bool
@@ -67,9 +65,6 @@ func (c Config) withDefaults() Config {
 	}
 	if c.EventBytes == 0 {
 		c.EventBytes = 1 << 30
-	}
-	if c.EventAge == 0 {
-		c.EventAge = 24 * time.Hour
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -24,13 +24,17 @@ const (
 // EnsureStreams makes or updates the streams and buckets; only gateways call
 // it. It also asks the server whether it syncs every write.
 func (q *Queue) EnsureStreams(ctx context.Context) error {
+	before, err := q.closeEventsBefore(ctx)
+	if err != nil {
+		return err
+	}
 	for _, c := range q.streams() {
 		if _, err := q.js.CreateOrUpdateStream(ctx, c); err != nil {
 			return fmt.Errorf("make stream %s: %w", c.Name, err)
 		}
 	}
 	q.checkSync(ctx)
-	return nil
+	return q.adoptEvents(ctx, before)
 }
 
 func (q *Queue) streams() []jetstream.StreamConfig {
@@ -55,12 +59,12 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 			Subjects:    []string{schemas.EventsAll},
 			Storage:     jetstream.FileStorage,
 			Replicas:    q.cfg.Replicas,
-			Retention:   jetstream.LimitsPolicy,
-			Discard:     jetstream.DiscardNew,
-			MaxBytes:    q.cfg.EventBytes,
-			MaxAge:      q.cfg.EventAge,
-			MaxMsgSize:  MaxEventBytes,
-			Duplicates:  min(2*time.Minute, q.cfg.EventAge),
+			// What a gateway has handled is gone: old news must not keep new ones out.
+			Retention:  jetstream.WorkQueuePolicy,
+			Discard:    jetstream.DiscardNew,
+			MaxBytes:   q.cfg.EventBytes,
+			MaxMsgSize: MaxEventBytes,
+			Duplicates: 2 * time.Minute,
 		},
 		q.bucketStream(bucketJobs),
 		q.bucketStream(bucketPools),
