@@ -18,6 +18,8 @@ func contestants(ctx context.Context, c config, work string) []contestant {
 	cold := &box{config: c, dir: in("cold"), starts: "booted", flags: []string{"--pool-memory=0", "--snapshot-disk=0"}}
 	baked := &box{config: c, dir: in("baked"), starts: "restored", flags: []string{"--pool-memory=0"}}
 	warm := &box{config: c, dir: in("warm"), starts: "pooled"}
+	ways := &box{config: c, dir: in("ways"), starts: "pooled", flags: allWays(c)}
+	foreigners := &box{config: c, dir: in("foreign"), starts: "pooled"}
 	gcc := rootfs{image: image("gcc"), dir: in("rootfs-gcc")}
 	busybox := rootfs{image: image("busybox"), dir: in("rootfs-busybox")}
 	unseen := source{archives: filepath.Join(c.cache, "sources", "zlib"), dir: in("zlib")}
@@ -29,6 +31,9 @@ func contestants(ctx context.Context, c config, work string) []contestant {
 		unseen.job(warm), unseen.podman(gcc), unseen.bare(),
 		flatten(c, image("gcc"), in("flatten")), tarMkfs(image("gcc"), in("tar")),
 	}
+	all = append(all, containedJobs(ways)...)
+	all = append(all, foreignJobs(foreigners)...)
+	all = append(all, works(ways, gcc, source{archives: filepath.Join(c.cache, "sources", "libzstd"), dir: in("zstd")})...)
 	return append(all, machines(ctx, c, work)...)
 }
 

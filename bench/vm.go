@@ -11,6 +11,9 @@ import (
 func machines(ctx context.Context, c config, work string) []contestant {
 	host := vmHost{config: c, data: filepath.Join(work, "vm")}
 	all := []contestant{restores(host), perSecondWith(host, 1), perSecondWith(host, 2), pss(host), soak(host)}
+	for _, arch := range foreign {
+		all = append(all, foreignRestores(vmHost{config: c, data: filepath.Join(work, "vm-"+arch)}, arch))
+	}
 	return append(all, storages(ctx, host, work)...)
 }
 
@@ -19,6 +22,9 @@ const (
 	vmTurns = 3
 	vmRuns  = 12
 )
+
+// eachTurn is how many of a turn's samples make up for there being few turns.
+func (v vmHost) eachTurn() int { return max(1, (v.runs+vmTurns-1)/vmTurns) }
 
 // prepared is a contestant for a data directory with a snapshot.
 func prepared(host vmHost, turns int, rows []string, once func(context.Context) (sample, error)) contestant {
@@ -31,9 +37,8 @@ func prepared(host vmHost, turns int, rows []string, once func(context.Context) 
 // restores are single restores and boots of the same machine in turn, each to the guest's first reply.
 func restores(host vmHost) contestant {
 	const restore, boot, boots, cpu, bootCPU = "vm.restore.amd64", "vm.boot.amd64", "vm.boots_per_s", "vm.restore.cpu", "vm.boot.cpu"
-	each := max(1, (host.runs+vmTurns-1)/vmTurns)
 	return prepared(host, vmTurns, []string{restore, boot, boots, cpu, bootCPU}, func(ctx context.Context) (sample, error) {
-		r, err := host.bench(ctx, "restore", runs(each))
+		r, err := host.bench(ctx, "restore", runs(host.eachTurn()))
 		s := sample{values: map[string][]float64{restore: r.SamplesMS, boot: r.BootMS, cpu: r.CPUMS, bootCPU: r.BootCPUMS}}
 		for _, ms := range r.BootMS {
 			s.values[boots] = append(s.values[boots], 1000/ms)

@@ -241,12 +241,17 @@ catalog() {
 	done
 }
 
-# sources are what the end-to-end tests build.
+# sources are what the end-to-end tests build, and what is compiled to be measured.
 sources() {
-	[ -d "$cache/sources/zlib" ] && return 0
-	[ -z "$dry_run" ] || { say "fetching the Debian source package of zlib"; return 0; }
+	absent=
+	for package in zlib $(if wanted bench; then echo libzstd; fi); do
+		[ -d "$cache/sources/$package" ] || absent="$absent $package"
+	done
+	[ -n "$absent" ] || return 0
+	[ -z "$dry_run" ] || { say "fetching the Debian source packages:$absent"; return 0; }
 	debian_mirror
-	PE_CACHE=$cache "$repo/deploy/sources.sh" zlib
+	# shellcheck disable=SC2086 # a list
+	PE_CACHE=$cache "$repo/deploy/sources.sh" $absent
 }
 
 guests() {
