@@ -25,6 +25,7 @@ func TestSchemaAndValidateAgree(t *testing.T) {
 		`{"image":"a","requires":{"arch":"x86"}}`, `{"image":"a","requires":{"isolation":"none"}}`, `{"image":"a","requires":{"accel":"x"}}`, `{"image":"a","requires":{"kernel":"x"}}`,
 		`{"image":"a","requires":{"features":["A"]}}`, `{"image":"a","requires":{"executor":"A"}}`, `{"image":"a","requires":{"labels":{"-":""}}}`,
 		`{"image":"a","lane":"fast"}`, `{"image":"a","labels":{"a":"` + long + `"}}`, `{"image":"a","labels":{"a":"\n"}}`, `{"image":"a","idempotency_key":"ä"}`,
+		`{"image":"a","callback":"https://a"}`, `{"image":"a","callback":{}}`, `{"image":"a","callback":{"url":"ftp://a"}}`, `{"image":"a","callback":{"url":"https://a#b"}}`, `{"image":"a","callback":{"url":"https://a/` + long + long + `"}}`, `{"image":"a","callback":{"url":"https://a","events":[]}}`,
 	} {
 		if _, found, err := DecodeJobSpec(strings.NewReader(bad)); err != nil || len(found) == 0 {
 			t.Errorf("%.100s: accepted by Validate (%v)", bad, err)
@@ -38,7 +39,7 @@ func TestSchemaAndValidateAgree(t *testing.T) {
 func FuzzDecodeJobSpec(f *testing.F) {
 	addSamples(f, "job-spec")
 	for _, seed := range []string{
-		`{"image":"gcc","files":{"a":"x"},"stdin":{"file":"a"}}`, `{"image":"\ud800","x":[{"y":null}]}`, `{"limits":{"cpus":1e3}}`, `[`, "\xff", `null`,
+		`{"image":"a","callback":{"url":"https://[::1]:99/x?y"}}`, `{"image":"gcc","files":{"a":"x"},"stdin":{"file":"a"}}`, `{"image":"\ud800","x":[{"y":null}]}`, `{"limits":{"cpus":1e3}}`, `[`, "\xff", `null`,
 		`{"image":"a","args":["\ud83d\ude00"],"env":{"a":"b","a":"c"},"limits":{"cpus":0.0505,"pids":1e2}}`,
 	} {
 		f.Add([]byte(seed))

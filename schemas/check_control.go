@@ -182,6 +182,9 @@ func (r *Record) check(ps *problems) {
 	ps.require("/pool", ValidToken(r.Pool), "a pool's name")
 	ps.require("/spec", (r.Spec.Name == "") == (r.SpecInline != nil), "the specification or its object, one of the two")
 	ps.require("/result", r.Result == nil || r.ResultInline == nil, "the result or its object, not both")
+	if r.Callback != "" {
+		validateURL(ps, "/callback", r.Callback)
+	}
 	for i, a := range r.Attempts {
 		ps.require(pointer("/attempts").item(i), a.N >= 1 && ValidToken(a.Executor), "a number from 1 and an executor's id")
 	}

@@ -67,3 +67,24 @@ func (r MissingReply) MarshalJSON() ([]byte, error) {
 	r.Missing = filled(r.Missing)
 	return json.Marshal(plain(r))
 }
+
+// MarshalJSON writes an empty list as [].
+func (l WebhookList) MarshalJSON() ([]byte, error) {
+	type plain WebhookList
+	l.Webhooks = filled(l.Webhooks)
+	return json.Marshal(plain(l))
+}
+
+// MarshalJSON writes an empty list as [].
+func (w Webhook) MarshalJSON() ([]byte, error) {
+	type plain Webhook
+	w.Events = filled(w.Events)
+	return json.Marshal(plain(w))
+}
+
+// MarshalJSON writes an empty list as [].
+func (l DeliveryList) MarshalJSON() ([]byte, error) {
+	type plain DeliveryList
+	l.Deliveries = filled(l.Deliveries)
+	return json.Marshal(plain(l))
+}

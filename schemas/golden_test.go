@@ -79,7 +79,7 @@ func checkSample(t *testing.T, sample string, typ reflect.Type) {
 	switch d := v.Interface().(type) {
 	case document:
 		d.check(found)
-	case *JobSpec:
+	case interface{ Validate() []Problem }:
 		found.list = append(found.list, d.Validate()...)
 	}
 	if len(found.list) > 0 {

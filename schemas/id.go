@@ -28,13 +28,24 @@ var (
 // NewJobID returns "j" and 25 characters that sort by time of creation.
 // Ids are used as subject tokens and parts of object keys, so they never hold
 // anything but [a-z0-9].
-func NewJobID(now time.Time, random io.Reader) (string, error) {
+func NewJobID(now time.Time, random io.Reader) (string, error) { return newID('j', now, random) }
+
+// NewWebhookID returns "w" and 25 characters, as [NewJobID] does.
+func NewWebhookID(now time.Time, random io.Reader) (string, error) { return newID('w', now, random) }
+
+// DeliveryID returns "msg_" and 26 characters that stand for 16 bytes.
+func DeliveryID(of [16]byte) string {
+	id := appendBase32([]byte("msg_"), binary.BigEndian.Uint64(of[:8]), 13)
+	return string(appendBase32(id, binary.BigEndian.Uint64(of[8:]), 13))
+}
+
+func newID(kind byte, now time.Time, random io.Reader) (string, error) {
 	var entropy [16]byte
 	if _, err := io.ReadFull(random, entropy[:]); err != nil {
-		return "", fmt.Errorf("read randomness for a job id: %w", err)
+		return "", fmt.Errorf("read randomness for an id: %w", err)
 	}
 	id := make([]byte, 0, 1+idTimeChars+idRandomChars)
-	id = append(id, 'j')
+	id = append(id, kind)
 	id = appendBase32(id, uint64(now.UnixMilli()), idTimeChars)
 	id = appendBase32(id, binary.BigEndian.Uint64(entropy[:8]), 8)
 	id = appendBase32(id, binary.BigEndian.Uint64(entropy[8:]), idRandomChars-8)

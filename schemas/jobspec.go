@@ -40,6 +40,8 @@ type JobSpec struct {
 	Labels map[string]string `json:"labels,omitempty"`
 	// IdempotencyKey makes a repeated submit return the first job; up to 128 bytes.
 	IdempotencyKey string `json:"idempotency_key,omitempty"`
+	// Callback is told when the job has ended; default nobody.
+	Callback *Callback `json:"callback,omitempty"`
 }
 
 // File is one input: exactly one of Text, Base64 and SHA256 is set. In JSON a

@@ -10,6 +10,8 @@ var documentTypes = []reflect.Type{
 	reflect.TypeFor[JobSpec](), reflect.TypeFor[Job](), reflect.TypeFor[JobList](), reflect.TypeFor[Result](), reflect.TypeFor[Record](),
 	reflect.TypeFor[Event](), reflect.TypeFor[Facts](), reflect.TypeFor[ExecutorList](), reflect.TypeFor[ImageList](),
 	reflect.TypeFor[MissingRequest](), reflect.TypeFor[MissingReply](), reflect.TypeFor[Blob](), reflect.TypeFor[OutputList](),
+	reflect.TypeFor[WebhookSpec](), reflect.TypeFor[WebhookPatch](), reflect.TypeFor[WebhookRotation](), reflect.TypeFor[Webhook](), reflect.TypeFor[WebhookList](),
+	reflect.TypeFor[CallbackSecret](), reflect.TypeFor[Delivery](), reflect.TypeFor[DeliveryList](), reflect.TypeFor[WebhookEvent](),
 	reflect.TypeFor[ProblemDocument](), reflect.TypeFor[StreamChange](), reflect.TypeFor[StreamText](), reflect.TypeFor[Stage](),
 }
 
@@ -17,7 +19,8 @@ var documentTypes = []reflect.Type{
 // of all others must let pass what a newer program adds.
 var closedDocuments = map[reflect.Type]bool{
 	reflect.TypeFor[JobSpec](): true, reflect.TypeFor[File](): true, reflect.TypeFor[Stdin](): true, reflect.TypeFor[Limits](): true,
-	reflect.TypeFor[Requires](): true, reflect.TypeFor[MissingRequest](): true,
+	reflect.TypeFor[Requires](): true, reflect.TypeFor[MissingRequest](): true, reflect.TypeFor[Callback](): true,
+	reflect.TypeFor[WebhookSpec](): true, reflect.TypeFor[WebhookPatch](): true, reflect.TypeFor[WebhookRotation](): true,
 }
 
 const (
@@ -51,6 +54,8 @@ func within(r Range) rule {
 		}
 	}
 }
+
+func address(n *node) { n.Pattern, n.MaxLength = urlPattern.String(), MaxURLBytes }
 
 func labelRule(n *node) {
 	n.MaxProperties = MaxLabels
@@ -150,6 +155,23 @@ var fieldRules = map[string]rule{
 	"Record.result_inline": func(n *node) { n.Ref = "result.json" },
 	"Event.result_inline":  func(n *node) { n.Ref = "result.json" },
 	"Record.v":             func(n *node) { n.Minimum, n.Const = nil, RecordVersion },
+
+	"Callback.url":               address,
+	"Record.callback":            address,
+	"WebhookSpec.url":            address,
+	"WebhookPatch.url":           address,
+	"WebhookSpec.events":         items(len(JobEvents), enum(JobEvents...)),
+	"WebhookPatch.events":        items(len(JobEvents), enum(JobEvents...)),
+	"WebhookSpec.secret":         pattern(secretPattern.String()),
+	"WebhookRotation.overlap_ms": within(OverlapRange),
+	"Webhook.id":                 pattern(webhookIDPattern.String()),
+	"WebhookList.webhooks":       func(n *node) { n.MaxItems = MaxWebhooks },
+	"Delivery.id":                pattern(deliveryPattern.String()),
+	"Delivery.webhook":           pattern(webhookIDPattern.String()),
+	"Delivery.state":             enum(DeliveryStates...),
+	"DeliveryAttempt.answer":     maxLength(MaxAnswerHead),
+	"WebhookLinks.job":           func(*node) {},
+	"WebhookData.id":             pattern(`^[jw][0-9a-hjkmnp-tv-z]{25}$`),
 
 	"Failure.code":             enum(failureCodes()...),
 	"Failure.message":          maxLength(MaxFailureMessage),

@@ -13,8 +13,11 @@ const (
 	BucketJobs   = "jobs"
 	BucketPools  = "pools"
 	BucketExecs  = "executors"
-	OffersAll    = "jobs.q.>"
-	EventsAll    = "evt.>"
+	// BucketWebhooks holds tenants' webhooks, BucketDeliveries what is sent to them.
+	BucketWebhooks   = "webhooks"
+	BucketDeliveries = "deliveries"
+	OffersAll        = "jobs.q.>"
+	EventsAll        = "evt.>"
 )
 
 // OfferSubject is where a job is offered.

@@ -32,6 +32,8 @@ type Record struct {
 	WallMS int64 `json:"wall_ms"`
 	// QueueTimeoutMS bounds the present wait, from QueuedUS; 0 in records of before there was one.
 	QueueTimeoutMS int64 `json:"queue_timeout_ms,omitempty"`
+	// Callback is the address that the job's end is told to; no specification that executors see has it.
+	Callback string `json:"callback,omitempty"`
 	// Cancel is set when the client asked to cancel a running job.
 	Cancel bool `json:"cancel,omitempty"`
 	// Attempts are all of them, the newest last; its N is the fence token.

@@ -69,6 +69,9 @@ func (s JobSpec) Validate() []Problem {
 	if s.IdempotencyKey != "" && !keyPattern.MatchString(s.IdempotencyKey) {
 		ps.add("/idempotency_key", "want 1 to %d printable ASCII characters", MaxKeyBytes)
 	}
+	if s.Callback != nil {
+		validateURL(&ps, "/callback/url", s.Callback.URL)
+	}
 	return ps.list
 }
 

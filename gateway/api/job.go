@@ -79,7 +79,11 @@ func (a *API) join(ctx context.Context, r schemas.Record, spec *schemas.JobSpec)
 			return job, err
 		}
 	}
-	job.Spec = spec
+	if job.Spec = spec; spec != nil && r.Callback != "" {
+		whole := *spec // what is stored is for executors
+		whole.Callback = &schemas.Callback{URL: r.Callback}
+		job.Spec = &whole
+	}
 	if r.HasResult() {
 		job.Result, err = a.result(ctx, r)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/internal/objstore"
+	"github.com/program-explorer/pe/schemas"
 )
 
 // Config of a coordinator.
@@ -35,7 +36,12 @@ type Config struct {
 	MaxQueued, MaxPools int
 	// PoolIdle is how long a pool stays that has no jobs, or no executors; default 10 min.
 	PoolIdle time.Duration
-	Log      *slog.Logger
+	// OnEnded is told of every record that is terminal: at once of those that
+	// this gateway wrote (here), and, soon after, of all that anybody wrote, at
+	// the start of all that there are. So it hears of most ends twice. It must
+	// not wait. Default: nobody is told.
+	OnEnded func(rec schemas.Record, here bool)
+	Log     *slog.Logger
 	// Metrics is where the coordinator registers its metrics; nil for nowhere.
 	Metrics prometheus.Registerer
 	// Now is the clock; default time.Now. Leases need its monotonic reading.
@@ -63,6 +69,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.OnEnded == nil {
+		c.OnEnded = func(schemas.Record, bool) {}
 	}
 	if c.Beat >= c.Lease {
 		return c, errors.New("coordinator: the heartbeat must be shorter than the lease")

@@ -159,6 +159,9 @@ func (c *Coordinator) watchJobs(ctx context.Context) error {
 			return
 		}
 		c.learn(rec, e.Revision)
+		if rec.State.Terminal() {
+			c.cfg.OnEnded(rec, false)
+		}
 	}
 	return c.queue.Jobs.Watch(ctx, each, c.state.sortAll)
 }

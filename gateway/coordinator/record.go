@@ -177,5 +177,8 @@ func (c *Coordinator) write(ctx context.Context, rec schemas.Record, rev uint64)
 		return err
 	}
 	c.learn(rec, rev)
+	if rec.State.Terminal() {
+		c.cfg.OnEnded(rec, true)
+	}
 	return nil
 }

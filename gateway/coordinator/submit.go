@@ -77,6 +77,11 @@ func newDraft(now time.Time, s Submission) (d draft, err error) {
 	if !schemas.ValidToken(s.Tenant) {
 		return d, fmt.Errorf("submit: tenant %.80q", s.Tenant)
 	}
+	callback := ""
+	if s.Spec.Callback != nil {
+		callback = s.Spec.Callback.URL
+		s.Spec.Callback = nil // an executor has no use for it, and it may hold a secret
+	}
 	spec, err := json.Marshal(s.Spec)
 	if err != nil {
 		return d, fmt.Errorf("encode specification: %w", err)
@@ -96,6 +101,7 @@ func newDraft(now time.Time, s Submission) (d draft, err error) {
 		QueuedUS:       now.UnixMicro(),
 		WallMS:         s.Spec.Limits.WallMS,
 		QueueTimeoutMS: s.Spec.QueueTimeoutMS,
+		Callback:       callback,
 	}
 	if err := identify(&d.rec, now, s.Request, spec); err != nil {
 		return d, err

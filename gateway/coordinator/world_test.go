@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -151,4 +152,19 @@ func (w *world) putBytes(held schemas.Held, name string, data []byte) schemas.Ob
 func (w *world) stored(held schemas.Held, name string) bool {
 	_, err := w.store.Stat(w.Context(), schemas.AttemptKey(held.Tenant, held.Job, held.Attempt, name))
 	return err == nil
+}
+
+// object reads an object.
+func (w *world) object(key string) string {
+	w.Helper()
+	body, _, err := w.store.Get(w.Context(), key, objstore.Range{})
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer body.Close()
+	data, err := io.ReadAll(body)
+	if err != nil {
+		w.Error(err)
+	}
+	return string(data)
 }

@@ -17,6 +17,9 @@ const (
 	bucketJobs  = schemas.BucketJobs
 	bucketPools = schemas.BucketPools
 	bucketExecs = schemas.BucketExecs
+
+	bucketWebhooks   = schemas.BucketWebhooks
+	bucketDeliveries = schemas.BucketDeliveries
 )
 
 // Bucket is a key-value bucket with one value per key. A revision is the

@@ -81,6 +81,9 @@ type Queue struct {
 	epoch atomic.Uint64
 	// Jobs, Pools and Execs are the buckets of job records, pools and executors.
 	Jobs, Pools, Execs *Bucket
+	// Webhooks and Deliveries are those of tenants' webhooks. An entry of
+	// Deliveries is gone [DeliveryAge] after it was last written.
+	Webhooks, Deliveries *Bucket
 }
 
 // requestTimeout bounds every request to the server that has no earlier deadline.
@@ -101,6 +104,7 @@ func Connect(ctx context.Context, cfg Config) (*Queue, error) {
 	}
 	q.js = js
 	q.Jobs, q.Pools, q.Execs = newBucket(q, bucketJobs), newBucket(q, bucketPools), newBucket(q, bucketExecs)
+	q.Webhooks, q.Deliveries = newBucket(q, bucketWebhooks), newBucket(q, bucketDeliveries)
 	return q, nil
 }
 

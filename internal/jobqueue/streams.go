@@ -19,6 +19,9 @@ const (
 	// OfferWindow is how long the server knows an offer's id: two gateways that
 	// feed the same job in it store one message, whatever became of it.
 	OfferWindow = 30 * time.Second
+	// DeliveryAge is how long a delivery is kept after its last write: nobody is
+	// told when it goes.
+	DeliveryAge = 8 * 24 * time.Hour
 )
 
 // EnsureStreams makes or updates the streams and buckets; only gateways call
@@ -69,6 +72,8 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 		q.bucketStream(bucketJobs),
 		q.bucketStream(bucketPools),
 		q.bucketStream(bucketExecs),
+		q.bucketStream(bucketWebhooks),
+		q.deliveryStream(),
 	}
 }
 
@@ -90,6 +95,12 @@ func (q *Queue) bucketStream(bucket string) jetstream.StreamConfig {
 		// A batch of submissions is one synced write.
 		AllowAtomicPublish: bucket == bucketJobs,
 	}
+}
+
+func (q *Queue) deliveryStream() jetstream.StreamConfig {
+	c := q.bucketStream(bucketDeliveries)
+	c.MaxAge = DeliveryAge
+	return c
 }
 
 func maxBucketValue(bucket string) int32 {

@@ -23,6 +23,7 @@ type jobFlags struct {
 	collect    []string
 	labels     []string
 	lane, key  string
+	callback   string
 	requires   schemas.Requires
 	on         []string
 
@@ -52,6 +53,7 @@ func (j *jobFlags) add(a *app, cmd *cobra.Command) {
 	f.StringVar(&j.lane, "lane", "", flagLane)
 	f.Var(&j.wait, "queue-timeout", flagQueueTimeout)
 	f.StringVar(&j.key, "idempotency-key", "", flagKey)
+	f.StringVar(&j.callback, "callback", "", flagCallback)
 	f.Lookup("queue-timeout").DefValue = "0"
 	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "timeout" {
@@ -108,6 +110,9 @@ func (j *jobFlags) build(a *app, set *pflag.FlagSet, args []string) (schemas.Job
 	override(&spec.User, j.user)
 	override(&spec.Lane, j.lane)
 	override(&spec.IdempotencyKey, j.key)
+	if j.callback != "" {
+		spec.Callback = &schemas.Callback{URL: j.callback}
+	}
 	if set.Changed("entrypoint") {
 		entrypoint := []string{}
 		if j.entrypoint != "" {

@@ -125,6 +125,7 @@ const (
 	flagLabel        = "your own label: `KEY=VALUE` (repeatable)"
 	flagLane         = "`LANE`: interactive or batch (default interactive)"
 	flagKey          = "the same `KEY` again returns the first job"
+	flagCallback     = "`URL` that is told when the job has ended"
 	flagKernel       = "beginning of the kernel's `RELEASE`, such as 6.1"
 	flagFeature      = "CPU `FEATURE` as the kernel names it, such as avx2 (repeatable)"
 	flagExecutor     = "`ID` of the one machine that may run it, from 'pe executors'"

@@ -130,6 +130,9 @@ func pickyEnd(arch string) schemas.Outcome {
 func dump(spec schemas.JobSpec) []string {
 	var lines []string
 	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format+"\n", args...)) }
+	if spec.Callback != nil {
+		say("callback %s", spec.Callback.URL)
+	}
 	if spec.Entrypoint != nil {
 		say("entrypoint %q", *spec.Entrypoint)
 	}
