@@ -6,6 +6,7 @@
 PE_CACHE     ?= $(CURDIR)/.cache
 FUZZTIME     ?= 60s
 BENCH_FILTER ?=
+CHAOS_FLAGS  ?=
 LEVEL        ?= test
 PKG          ?= ./...
 
@@ -85,6 +86,19 @@ bench: build ## Measure against podman and runc; BENCH_FILTER=regexp picks rows
 bench-soak: build ## Restore 10,000 machines in a row, and look for what is left behind
 	@deploy/setup.sh --for bench
 	go run ./bench -filter '^soak' -out bench/out/soak.json
+
+CHAOS := go test -count=1 -v -timeout 120m -run '^TestChaos$$' ./e2e/chaos
+
+.PHONY: chaos
+chaos: build ## Break everything in the middle of every step of 10,000 jobs: an hour (docs/chaos.md)
+	@deploy/setup.sh --for test
+	@rm -rf bench/out/chaos
+	PE_REQUIRE_ALL=1 $(CHAOS) -chaos.long -chaos.out '$(CURDIR)/bench/out/chaos' $(CHAOS_FLAGS)
+
+.PHONY: chaos-short
+chaos-short: build ## The same for two minutes, as make test has it, too
+	@deploy/setup.sh --for test
+	PE_REQUIRE_ALL=1 $(CHAOS) $(CHAOS_FLAGS)
 
 .PHONY: fuzz
 fuzz: ## Fuzz each decoder for FUZZTIME (60s)

@@ -1,0 +1,277 @@
+package chaos
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/program-explorer/pe/e2e/chaos/check"
+	"github.com/program-explorer/pe/internal/objstore/s3test"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// plan is how much of it there is.
+type plan struct {
+	setup
+	real []schemas.Requires
+	jobs int
+	// pause between two submissions, and between two strikes, at most.
+	pause, rest time.Duration
+	// strikes go on until there were so many kills and so many hits in every cell, or for so long.
+	kills, least int
+	length       time.Duration
+	// compareEvery: the outputs of one of so many jobs are compared.
+	compareEvery int
+}
+
+func short() plan {
+	return plan{
+		setup: setup{gateways: 2, noops: 3}, jobs: 300, pause: 500 * time.Millisecond, rest: 300 * time.Millisecond,
+		kills: 15, least: 1, length: 75 * time.Second, compareEvery: 3,
+	}
+}
+
+// TestChaos breaks everything while jobs run, and checks that nothing was lost
+// and nothing done twice. With -chaos.long it takes half an hour.
+func TestChaos(t *testing.T) {
+	t.Parallel()
+	if _, err := s3test.Find("versitygw"); err != nil {
+		missing(t, err.Error())
+	}
+	p := short()
+	if *long {
+		p = longPlan(t)
+	}
+	if *seed == 0 {
+		*seed = rand.Uint64()
+	}
+	t.Logf("repeat the choices of this run with -chaos.seed=%d", *seed)
+	r := &run{plan: p, dir: folder(t)}
+	if err := r.do(t.Context(), t.Output()); err != nil {
+		t.Fatalf("%v\nlogs are in %s", err, r.dir)
+	}
+	for _, v := range r.violations {
+		t.Error(v)
+	}
+	if thin := r.table.Thin(p.least, never); len(thin) > 0 && *long {
+		t.Errorf("not hit often enough: %q", thin)
+	}
+	if kills, _ := r.striker.figures(); kills < p.kills {
+		t.Errorf("%d kills, want %d", kills, p.kills)
+	}
+	if t.Failed() {
+		r.show(t)
+	}
+}
+
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("PE_REQUIRE_ALL") == "1" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}
+
+// folder is where the run's files go: they stay if -chaos.out says where.
+func folder(t *testing.T) string {
+	t.Helper()
+	writeConfig(t)
+	if *out == "" {
+		return t.TempDir()
+	}
+	dir, err := filepath.Abs(*out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatalf("the folder of a run must not be there yet: %v", err)
+	}
+	return dir
+}
+
+// run is one from its start to its verdict.
+type run struct {
+	plan
+	dir     string
+	log     *slog.Logger
+	history *history
+	records *records
+	striker *striker
+	system  *system
+	clients *clients
+
+	table      check.Table
+	violations []check.Violation
+}
+
+func (r *run) do(ctx context.Context, w io.Writer) (err error) {
+	logFile, err := os.Create(filepath.Join(r.dir, "chaos.log"))
+	if err != nil {
+		return err
+	}
+	defer logFile.Close()
+	r.log = slog.New(slog.NewJSONHandler(logFile, nil))
+	if r.history, err = newHistory(filepath.Join(r.dir, "history.jsonl")); err != nil {
+		return err
+	}
+	defer r.history.close()
+	r.records, r.striker = newRecords(r.history), newStriker(*seed, r.history, r.log)
+	if r.system, err = startSystem(ctx, r.dir, r.setup, r.striker.judges()); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.system.close()) }()
+	r.striker.system = r.system
+	if err := r.live(ctx, w); err != nil {
+		return err
+	}
+	if err := r.settle(ctx); err != nil {
+		return err
+	}
+	if err := r.system.close(); err != nil {
+		return err
+	}
+	r.leftovers()
+	return r.judge(w)
+}
+
+// live submits and strikes.
+func (r *run) live(ctx context.Context, w io.Writer) error {
+	queue, err := r.system.queue(ctx)
+	if err != nil {
+		return err
+	}
+	watching, stop := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { _ = r.records.watch(watching, queue) }) // it ends with watching
+	defer func() { stop(); watch.Wait(); queue.Close() }()
+
+	r.clients = &clients{seed: *seed, history: r.history, records: r.records, real: r.real, urls: r.system.urls}
+	begin := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, r.length)
+	defer cancel()
+	submitting := make(chan struct{})
+	go func() { defer close(submitting); r.clients.run(ctx, r.jobs, r.pause) }()
+	enough := func() bool {
+		select {
+		case <-submitting: // nothing more to strike
+			return true
+		default:
+			return false
+		}
+	}
+	err = r.striker.run(ctx, r.rest, enough)
+	<-submitting
+	kills, _ := r.striker.figures()
+	fmt.Fprintf(w, "%s: %d acknowledged, %d refused, %d without an answer, %d cancelled; %d kills\n",
+		time.Since(begin).Round(time.Second), r.clients.submitted.Load(), r.clients.refused.Load(), r.clients.unknown.Load(), r.clients.cancelled.Load(), kills)
+	if err != nil {
+		return err
+	}
+	return r.calm(context.WithoutCancel(ctx), w)
+}
+
+// calmWithin is how long the last jobs may take once nothing is struck any more:
+// leases that run out, and retries.
+const calmWithin = 6 * time.Minute
+
+// calm waits until every job has ended.
+func (r *run) calm(ctx context.Context, w io.Writer) error {
+	begin := time.Now()
+	for {
+		all, open := r.records.count()
+		if open == 0 {
+			fmt.Fprintf(w, "%d jobs ended within %s of the last strike: %v\n", all, time.Since(begin).Round(time.Second), r.records.byState())
+			return nil
+		}
+		if time.Since(begin) > calmWithin {
+			return fmt.Errorf("%d of %d jobs have not ended %s after the last strike: %v", open, all, calmWithin, r.records.some(5))
+		}
+		sleep(ctx, 100*time.Millisecond)
+	}
+}
+
+// settle looks at the quiet system.
+func (r *run) settle(ctx context.Context) error {
+	queue, err := r.system.queue(ctx)
+	if err != nil {
+		return err
+	}
+	defer queue.Close()
+	if err := r.clients.compareSome(ctx, r.compareEvery); err != nil {
+		r.clients.complain("%v", err)
+	}
+	if err := r.records.final(ctx, queue); err != nil {
+		return err
+	}
+	store, err := r.system.objects(ctx)
+	if err != nil {
+		return err
+	}
+	return listObjects(ctx, store, func(o check.Object) { r.history.add(check.Line{Object: &o}) })
+}
+
+// leftovers notes what should have gone with the system.
+func (r *run) leftovers() {
+	note := func(kind, detail string) {
+		r.history.add(check.Line{Leftover: &check.Leftover{Kind: kind, Detail: detail}})
+	}
+	for _, p := range descendants(os.Getpid()) {
+		note("process", fmt.Sprintf("%s (%d): %s", p.name, p.pid, command(p.pid)))
+		_ = syscall.Kill(p.pid, syscall.SIGKILL) // it may end right now
+	}
+	files, err := os.ReadDir(temporary())
+	if err != nil {
+		note("folder", err.Error())
+	}
+	for _, f := range files {
+		note("file", f.Name())
+	}
+	for _, m := range mountsBelow(r.dir) {
+		note("mount", m)
+	}
+}
+
+// judge has the history checked, and prints the table.
+func (r *run) judge(w io.Writer) error {
+	for _, err := range r.clients.wrong {
+		r.violations = append(r.violations, check.Violation{Rule: "client", Detail: err.Error()})
+	}
+	h, err := r.history.read()
+	if err != nil {
+		return err
+	}
+	r.violations = append(r.violations, check.Check(h)...)
+	r.table = check.Count(h.Strikes, components, steps)
+	fmt.Fprintf(w, "%d accepted, %d records, %d revisions seen, %d objects, outputs of %d jobs compared, %d strikes, %d violations\n%s",
+		len(h.Accepted), len(h.Final), len(h.Revisions), len(h.Objects), r.clients.compared.Load(), len(h.Strikes), len(r.violations), r.table)
+	text, err := json.MarshalIndent(r.table, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(r.dir, "table.json"), text, 0o644)
+}
+
+// show prints what the processes said last.
+func (r *run) show(t *testing.T) {
+	t.Helper()
+	if *out != "" {
+		t.Logf("logs and history are in %s", r.dir)
+		return
+	}
+	for _, p := range r.system.all() {
+		t.Logf("%s said:\n%s", p.name, p.tail(4<<10))
+	}
+}

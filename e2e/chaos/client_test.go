@@ -1,0 +1,265 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/program-explorer/pe/e2e/chaos/check"
+	"github.com/program-explorer/pe/producer"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// wish is a job as a client wants it: what is asked for, and what is done to it then.
+type wish struct {
+	tenant string
+	spec   schemas.JobSpec
+	// twice: it is sent to both gateways at once, under one key.
+	twice bool
+	// cancel, if not 0, is when it is cancelled after its acceptance.
+	cancel time.Duration
+	// blob is an input that is uploaded first.
+	blob string
+}
+
+// wishFor is the n-th job of a run: the same one for the same seed.
+func wishFor(seed uint64, n int, real []schemas.Requires) wish {
+	r := rand.New(rand.NewPCG(seed, uint64(n)+1000))
+	names := slices.Sorted(maps.Keys(tenants))
+	w := wish{tenant: names[r.IntN(len(names))]}
+	w.spec = schemas.JobSpec{
+		Image: "nothing", Lane: []string{schemas.LaneInteractive, schemas.LaneInteractive, schemas.LaneBatch}[r.IntN(3)],
+		Requires: schemas.Requires{Isolation: schemas.IsolationContainer, Kernel: "noop"},
+		Env:      map[string]string{"NOOP_RUN": strconv.Itoa(r.IntN(600)) + "ms", "NOOP_STDOUT": fmt.Sprintf("job %d\n", n)},
+		Labels:   map[string]string{"campaign": "chaos"},
+		Limits:   schemas.Limits{WallMS: 60_000},
+	}
+	if r.IntN(10) == 0 {
+		w.spec.Env["NOOP_EXIT"] = strconv.Itoa(1 + r.IntN(3))
+	}
+	if r.IntN(10) < 4 {
+		w.spec.Files = map[string]schemas.File{"in": text(fmt.Sprintf("%d: %s", n, strings.Repeat("x", r.IntN(500))))}
+	}
+	switch r.IntN(10) {
+	case 0: // too long for the record
+		w.spec.Files = map[string]schemas.File{"large": text(strings.Repeat(strconv.Itoa(n)+" ", 6000))}
+	case 1, 2:
+		w.blob = fmt.Sprintf("blob %d of seed %d, %s", n, seed, strings.Repeat("y", 20_000))
+	}
+	if len(real) > 0 && n%realEvery == 0 {
+		w.makeReal(real[r.IntN(len(real))], n)
+	}
+	if r.IntN(3) == 0 {
+		w.spec.IdempotencyKey = fmt.Sprintf("key-%d", n)
+		w.twice = r.IntN(3) == 0
+	}
+	if r.IntN(12) == 0 {
+		w.cancel = time.Duration(1+r.IntN(2000)) * time.Millisecond
+	}
+	return w
+}
+
+// realEvery: one of so many jobs is a real one.
+const realEvery = 16
+
+// makeReal has a job run in a machine, with outputs that take a moment to collect.
+func (w *wish) makeReal(needs schemas.Requires, n int) {
+	w.spec.Image, w.spec.Requires, w.spec.Env = "busybox", needs, nil
+	w.spec.Args = []string{"sh", "-c", fmt.Sprintf("cat * > /output/in 2>/dev/null; sleep 0.3; for i in $(seq 40); do seq $i 20000 > /output/$i; done; echo %d", n)}
+	w.spec.Files = map[string]schemas.File{"in": text(strconv.Itoa(n))}
+}
+
+func text(s string) schemas.File { return schemas.File{Text: &s} }
+
+// clients submit jobs and note what was acknowledged.
+type clients struct {
+	seed    uint64
+	history *history
+	records *records
+	real    []schemas.Requires
+	urls    []string
+
+	submitted, refused, unknown, cancelled, compared atomic.Int64
+	mu                                               sync.Mutex
+	wrong                                            []error
+}
+
+func (c *clients) complain(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.wrong) < 20 {
+		c.wrong = append(c.wrong, fmt.Errorf(format, args...))
+	}
+}
+
+// at is a client of one gateway.
+func (c *clients) at(gateway int, tenant string) *producer.Client {
+	client, err := producer.New(producer.Config{Server: c.urls[gateway%len(c.urls)], Token: tenants[tenant], Patience: 2 * time.Minute})
+	if err != nil {
+		panic(err) // the address is our own
+	}
+	return client
+}
+
+const (
+	workers = 12
+	// maxOpen bounds the jobs that have not ended: faults are to meet them all on their way.
+	maxOpen = 150
+)
+
+// run submits n jobs, or until ctx ends, with pauses of up to pause.
+func (c *clients) run(ctx context.Context, n int, pause time.Duration) {
+	numbers := make(chan int)
+	var all sync.WaitGroup
+	for range workers {
+		all.Go(func() {
+			for n := range numbers {
+				c.submit(ctx, n)
+			}
+		})
+	}
+	r := rand.New(rand.NewPCG(c.seed, 2))
+	for i := 0; i < n && ctx.Err() == nil; i++ {
+		for _, open := c.records.count(); open >= maxOpen && ctx.Err() == nil; _, open = c.records.count() {
+			sleep(ctx, 50*time.Millisecond)
+		}
+		select {
+		case numbers <- i:
+		case <-ctx.Done():
+		}
+		sleep(ctx, time.Duration(r.Int64N(int64(pause))))
+	}
+	close(numbers)
+	all.Wait()
+}
+
+// submit sends one job, until it is acknowledged or nobody knows.
+func (c *clients) submit(ctx context.Context, n int) {
+	w := wishFor(c.seed, n, c.real)
+	if w.blob != "" {
+		files, err := c.upload(ctx, n, w)
+		if err != nil {
+			c.refused.Add(1) // the store was away for too long: nothing was submitted
+			return
+		}
+		w.spec.Files = files
+	}
+	ids := make(chan string, 2)
+	var both sync.WaitGroup
+	both.Go(func() { ids <- c.send(ctx, n, w) })
+	if w.twice {
+		both.Go(func() { ids <- c.send(ctx, n+1, w) })
+	}
+	both.Wait()
+	close(ids)
+	id := <-ids
+	if second := <-ids; id == "" {
+		id = second
+	} else if second != "" && second != id {
+		c.complain("key %s made %s and %s", w.spec.IdempotencyKey, id, second)
+	}
+	if id != "" && w.cancel > 0 {
+		sleep(ctx, w.cancel)
+		if _, err := c.at(n, w.tenant).Cancel(ctx, id); err == nil {
+			c.cancelled.Add(1)
+		}
+	}
+}
+
+func (c *clients) upload(ctx context.Context, n int, w wish) (map[string]schemas.File, error) {
+	file, remove, err := producer.Spool("blob", strings.NewReader(w.blob))
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
+	var files map[string]schemas.File
+	for range 5 {
+		if files, err = c.at(n, w.tenant).Upload(ctx, []producer.LocalFile{file}, nil); err == nil {
+			return files, nil
+		}
+		sleep(ctx, time.Second)
+	}
+	return nil, err
+}
+
+// send returns the id of an acknowledged job, else nothing.
+func (c *clients) send(ctx context.Context, gateway int, w wish) string {
+	for range 10 {
+		job, err := c.at(gateway, w.tenant).Submit(ctx, w.spec)
+		if err == nil {
+			c.submitted.Add(1)
+			c.history.add(check.Line{Accepted: &check.Accepted{JobName: check.JobName{Tenant: w.tenant, Job: job.ID}, Key: w.spec.IdempotencyKey, AtUS: now()}})
+			return job.ID
+		}
+		var lost *producer.UnreachableError
+		if errors.As(err, &lost) && !lost.Refused() && w.spec.IdempotencyKey == "" {
+			c.unknown.Add(1) // it may have been accepted: nobody may send it again
+			return ""
+		}
+		gateway++
+		sleep(ctx, 500*time.Millisecond)
+	}
+	c.refused.Add(1)
+	return ""
+}
+
+// compare downloads the outputs of a job that pretended to run and compares them with its inputs.
+func (c *clients) compare(ctx context.Context, job schemas.Job) error {
+	if job.Spec == nil || job.Result == nil || job.Spec.Image != "nothing" {
+		return nil
+	}
+	client := c.at(0, job.Tenant)
+	for name, want := range job.Spec.Files {
+		if want.Text == nil {
+			continue // a blob: its digest is the output's, which the index says
+		}
+		body, err := client.OutputFile(ctx, job.ID, name)
+		if err != nil {
+			return fmt.Errorf("output %s of job %s: %w", name, job.ID, err)
+		}
+		got, err := io.ReadAll(body)
+		body.Close()
+		if err != nil || string(got) != *want.Text {
+			return fmt.Errorf("output %s of job %s has %d bytes, its input %d: %v", name, job.ID, len(got), len(*want.Text), err)
+		}
+	}
+	for _, o := range job.Result.Outputs {
+		if want := job.Spec.Files[o.Path]; want.SHA256 != "" && want.SHA256 != o.SHA256 {
+			return fmt.Errorf("output %s of job %s has digest %s, its input %s", o.Path, job.ID, o.SHA256, want.SHA256)
+		}
+	}
+	c.compared.Add(1)
+	return nil
+}
+
+// compareSome does so for one of every so many jobs of each tenant.
+func (c *clients) compareSome(ctx context.Context, every int) error {
+	for tenant := range tenants {
+		n := 0
+		for job, err := range c.at(0, tenant).List(ctx, producer.Filter{States: []schemas.State{schemas.StateSucceeded}}) {
+			if err != nil {
+				return err
+			}
+			if n++; n%every != 0 {
+				continue
+			}
+			whole, err := c.at(0, tenant).Job(ctx, job.ID)
+			if err == nil {
+				err = c.compare(ctx, whole)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,80 @@
+package chaos
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+var (
+	long = flag.Bool("chaos.long", false, "the long run, as `make chaos` does it")
+	jobs = flag.Int("chaos.jobs", 10_000, "how many jobs the long run submits")
+	last = flag.Duration("chaos.length", time.Hour, "how long the long run strikes at most")
+	seed = flag.Uint64("chaos.seed", 0, "repeat the choices of a run; 0: new ones")
+	out  = flag.String("chaos.out", "", "`folder` to leave history, table and logs in; default: the test's own")
+)
+
+// bin is the folder of the commands under test, built once.
+var bin string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code, err := buildAndRun(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func buildAndRun(m *testing.M) (code int, err error) {
+	// What a killed process leaves behind becomes our child, and so is found.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return 1, fmt.Errorf("become a subreaper: %w", err)
+	}
+	if bin, err = os.MkdirTemp("", "pe-chaos-"); err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(bin)) }()
+	// A machine's own user must be able to pass.
+	if err := errors.Join(os.Chmod(bin, 0o755), os.Mkdir(temporary(), 0o777)); err != nil {
+		return 1, err
+	}
+	cmd := exec.Command("go", "build", "-o", bin+"/", "../../cmd/ped", "github.com/nats-io/nats-server/v2")
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return 1, fmt.Errorf("build: %w", err)
+	}
+	return m.Run(), openSources("../..")
+}
+
+// openSources opens what the commands under test are built from. They are no
+// imports of ours, so `go test` would not know that its cached verdict is about others.
+func openSources(root string) error {
+	return filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != root && (d.Name()[0] == '.' || d.Name() == "bin"):
+			return filepath.SkipDir
+		case d.Type().IsRegular() && filepath.Ext(path) == ".go" && !strings.HasSuffix(path, "_test.go"):
+			f, err := os.Open(path)
+			if err != nil {
+				return err
+			}
+			return f.Close()
+		}
+		return nil
+	})
+}
+
+// temporary is the folder of the processes' temporary files, in which nothing may be left.
+func temporary() string { return filepath.Join(bin, "tmp") }

@@ -1,0 +1,155 @@
+package chaos
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// patience bounds waits for what must come.
+const patience = 2 * time.Minute
+
+// process is a program that is killed, paused and started again on the same data.
+type process struct {
+	name string
+	path string
+	args []string
+	env  []string
+	log  string // a file that all its lives append to
+
+	mu    sync.Mutex
+	cmd   *exec.Cmd
+	ended chan struct{}
+}
+
+// start begins the next life.
+func (p *process) start() error {
+	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(p.path, p.args...)
+	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.Dir = p.env, log, log, filepath.Dir(p.log)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", p.name, err)
+	}
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = cmd.Wait() }()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cmd, p.ended = cmd, ended
+	return nil
+}
+
+// pid of the present life.
+func (p *process) pid() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cmd.Process.Pid
+}
+
+// signal reaches one that lives, and nobody else.
+func (p *process) signal(s syscall.Signal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-p.ended:
+	default:
+		_ = p.cmd.Process.Signal(s) // it may end right now
+	}
+}
+
+// over is closed at the end of the present life.
+func (p *process) over() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ended
+}
+
+func (p *process) alive() bool {
+	select {
+	case <-p.over():
+		return false
+	default:
+		return true
+	}
+}
+
+// kill is a crash: nothing of it is left when it returns.
+func (p *process) kill() {
+	p.signal(syscall.SIGKILL)
+	<-p.over()
+}
+
+// stop asks it to end, and insists after a while.
+func (p *process) stop() error {
+	p.signal(syscall.SIGCONT)
+	p.signal(syscall.SIGTERM)
+	select {
+	case <-p.over():
+		return nil
+	case <-time.After(patience):
+		p.kill()
+		return fmt.Errorf("%s did not end within %s of SIGTERM", p.name, patience)
+	}
+}
+
+// tail is what it said last.
+func (p *process) tail(n int) string {
+	text, err := os.ReadFile(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text[max(0, len(text)-n):])
+}
+
+// proc is one as the kernel lists it.
+type proc struct {
+	pid, parent int
+	name, state string
+}
+
+// descendants lists the processes below one that have not ended.
+func descendants(root int) (found []proc) {
+	paths, _ := filepath.Glob("/proc/[0-9]*/stat")
+	below := map[int][]proc{}
+	for _, path := range paths {
+		if text, err := os.ReadFile(path); err == nil { // else it has ended meanwhile
+			p := parseStat(string(text))
+			below[p.parent] = append(below[p.parent], p)
+		}
+	}
+	for next := []int{root}; len(next) > 0; next = next[1:] {
+		for _, p := range below[next[0]] {
+			if p.state != "Z" && p.state != "X" {
+				found, next = append(found, p), append(next, p.pid)
+			}
+		}
+	}
+	return found
+}
+
+// parseStat reads /proc/PID/stat: PID (NAME) STATE PARENT …
+func parseStat(stat string) (p proc) {
+	from, to := strings.IndexByte(stat, '('), strings.LastIndexByte(stat, ')')
+	if from < 0 || to < from {
+		return p
+	}
+	p.name = stat[from+1 : to]
+	_, _ = fmt.Sscan(stat[:from], &p.pid)
+	_, _ = fmt.Sscan(stat[to+1:], &p.state, &p.parent)
+	return p
+}
+
+// command is the command line of a process, words separated by blanks.
+func command(pid int) string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // gone: none
+	return strings.ReplaceAll(string(text), "\x00", " ")
+}

@@ -1,0 +1,346 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/program-explorer/pe/e2e/chaos/check"
+	"github.com/program-explorer/pe/e2e/chaos/natstap"
+	"github.com/program-explorer/pe/e2e/chaos/s3tap"
+)
+
+// Actions of a strike.
+const (
+	actKill   = "kill"   // SIGKILL, and a start on the same data
+	actStop   = "stop"   // SIGTERM, and a start
+	actPause  = "pause"  // SIGSTOP for a moment
+	actHang   = "hang"   // SIGSTOP for longer than a lease, and then it reports late
+	actCut    = "cut"    // its connection ends, in front of the message or behind it
+	actLose   = "lose"   // this one message, request or answer
+	actDeaf   = "deaf"   // nothing reaches it for a while
+	actMute   = "mute"   // nothing that it sends arrives for a while
+	actRefuse = "refuse" // S3 answers 503 for a while
+	actSlow   = "slow"   // S3 takes its time for a while
+)
+
+// lease is the product's default: what is silent for so long is lost.
+const lease = 30 * time.Second
+
+// actions are what is done to a component, the usual ones more often.
+var actions = map[string][]string{
+	ofGateway:  {actKill, actKill, actKill, actKill, actStop, actPause, actCut, actLose, actDeaf, actMute},
+	ofExecutor: {actKill, actKill, actKill, actKill, actStop, actPause, actCut, actLose, actDeaf, actMute},
+	ofNATS:     {actKill, actKill, actKill, actPause, actStop},
+	ofS3:       {actKill, actKill, actPause, actRefuse, actSlow, actCut, actLose},
+	ofMachine:  {actKill},
+	ofGuest:    {actKill},
+}
+
+// strike is a fault that waits for its moment.
+type strike struct {
+	cell
+	action string
+	// before the message that gives the moment arrives, or after.
+	before bool
+	// lasts is how long it is until it is put right.
+	lasts time.Duration
+}
+
+// hit is a strike that met its moment.
+type hit struct {
+	strike
+	moment
+}
+
+// striker strikes the system, one fault at a time.
+type striker struct {
+	log     *slog.Logger
+	random  *rand.Rand
+	history *history
+	system  *system
+
+	mu    sync.Mutex
+	armed *strike
+	// dealing: the armed one has met its moment and is being dealt.
+	dealing bool
+	dealt   *sync.Cond
+	hits    chan hit
+	table   map[cell]int
+	kills   int
+	// store is what becomes of all requests to S3 for now.
+	store s3tap.Fate
+}
+
+func newStriker(seed uint64, h *history, log *slog.Logger) *striker {
+	s := &striker{log: log, random: rand.New(rand.NewPCG(seed, 1)), history: h, hits: make(chan hit, 1), table: map[cell]int{}}
+	s.dealt = sync.NewCond(&s.mu)
+	return s
+}
+
+// judges give the striker a look at everything that passes.
+func (s *striker) judges() judges {
+	return judges{
+		nats: func(process string, executor bool) natstap.Judge {
+			return func(m natstap.Message) natstap.Fate { return s.natsFate(process, executor, m) }
+		},
+		s3: s.s3Fate,
+	}
+}
+
+func (s *striker) natsFate(process string, executor bool, m natstap.Message) natstap.Fate {
+	sees := gatewaySees
+	if executor {
+		sees = executorSees
+	}
+	step, in, job := sees(m)
+	if step == "" {
+		return natstap.Pass
+	}
+	blow := s.meet(moment{step: step, at: process, in: in, job: job})
+	switch {
+	case blow == nil:
+		return natstap.Pass
+	case blow.action == actLose:
+		return natstap.Lose
+	case blow.action == actCut && !blow.before:
+		return natstap.CutAfter
+	case blow.action == actCut, blow.before:
+		return natstap.Cut
+	}
+	return natstap.Pass
+}
+
+func (s *striker) s3Fate(r s3tap.Request) s3tap.Fate {
+	if step, job := storeSees(r); step != "" {
+		if blow := s.meet(moment{step: step, in: []string{ofS3}, job: job}); blow != nil {
+			switch blow.action {
+			case actLose:
+				return s3tap.Fate{Lose: true}
+			case actCut:
+				return s3tap.Fate{Cut: true}
+			}
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.store
+}
+
+// meet strikes if this is the moment that was waited for.
+func (s *striker) meet(m moment) *strike {
+	s.mu.Lock()
+	blow := s.armed
+	if blow == nil || s.dealing || blow.step != m.step || !slices.Contains(m.in, blow.component) || s.unreal(blow.component, m.at) {
+		s.mu.Unlock()
+		return nil
+	}
+	s.dealing = true
+	s.mu.Unlock()
+	done := s.deal(*blow, m)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dealing = false
+	s.dealt.Broadcast()
+	if !done { // there was nothing to strike: it waits on
+		return nil
+	}
+	s.armed = nil
+	s.hits <- hit{*blow, m}
+	return blow
+}
+
+// unreal: what pretends to be a machine can't be struck.
+func (s *striker) unreal(component, at string) bool {
+	return (component == ofMachine || component == ofGuest) && s.system.real[at] != component
+}
+
+func (s *striker) arm(blow *strike) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.armed = blow
+}
+
+// target is the process that a strike is for.
+func (s *striker) target(blow strike, m moment) *process {
+	switch blow.component {
+	case ofNATS:
+		return s.system.nats
+	case ofS3:
+		return s.system.s3
+	}
+	return s.system.named(m.at)
+}
+
+// deal does what a strike does at its moment; false if there was nothing to do it to.
+func (s *striker) deal(blow strike, m moment) bool {
+	p := s.target(blow, m)
+	switch {
+	case blow.component == ofMachine:
+		return killAll(machines())
+	case blow.component == ofGuest:
+		return killAll(guests())
+	}
+	switch blow.action {
+	case actKill:
+		p.kill()
+	case actStop:
+		p.signal(syscall.SIGTERM)
+	case actPause, actHang:
+		p.signal(syscall.SIGSTOP)
+	case actDeaf:
+		s.system.taps[m.at].Silence(true, false)
+	case actMute:
+		s.system.taps[m.at].Silence(false, true)
+	case actRefuse:
+		s.setStore(s3tap.Fate{Status: 503})
+	case actSlow:
+		s.setStore(s3tap.Fate{Wait: 700 * time.Millisecond})
+	}
+	return true
+}
+
+func (s *striker) setStore(f s3tap.Fate) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.store = f
+}
+
+// mend undoes a strike.
+func (s *striker) mend(h hit) error {
+	if h.component == ofMachine || h.component == ofGuest {
+		return nil
+	}
+	p := s.target(h.strike, h.moment)
+	switch h.action {
+	case actKill:
+		return p.start()
+	case actStop:
+		<-p.over()
+		return p.start()
+	case actPause, actHang:
+		p.signal(syscall.SIGCONT)
+	case actDeaf, actMute:
+		s.system.taps[h.at].Silence(false, false)
+	case actRefuse, actSlow:
+		s.setStore(s3tap.Fate{})
+	}
+	return nil
+}
+
+// run strikes until ctx ends or done says that it was enough. What it did last is put right.
+func (s *striker) run(ctx context.Context, rest time.Duration, done func() bool) error {
+	for ctx.Err() == nil && !done() {
+		blow := s.choose()
+		s.arm(&blow)
+		select {
+		case h := <-s.hits:
+			if err := s.settle(h); err != nil {
+				return err
+			}
+		case <-time.After(maxWait):
+			if err := s.miss(blow); err != nil {
+				return err
+			}
+		}
+		sleep(ctx, time.Duration(s.random.Int64N(int64(rest))))
+	}
+	return nil
+}
+
+// maxWait is how long a strike waits for its moment.
+const maxWait = 8 * time.Second
+
+// miss gives a strike up, unless it hits right now.
+func (s *striker) miss(blow strike) error {
+	s.mu.Lock()
+	for s.dealing {
+		s.dealt.Wait()
+	}
+	missed := s.armed != nil
+	s.armed = nil
+	s.mu.Unlock()
+	if !missed {
+		return s.settle(<-s.hits)
+	}
+	s.log.Info("no moment", "component", blow.component, "step", blow.step)
+	return nil
+}
+
+// settle notes a hit, waits as long as it lasts, and puts it right.
+func (s *striker) settle(h hit) error {
+	s.mu.Lock()
+	s.table[h.cell]++
+	if h.action == actKill {
+		s.kills++
+	}
+	s.mu.Unlock()
+	s.log.Info("struck", "component", h.component, "step", h.step, "action", h.action, "before", h.before, "at", h.at, "job", h.job, "lasts", h.lasts)
+	s.history.add(check.Line{Strike: &check.Strike{Component: h.component, Step: h.step, Action: h.action, Hit: true, AtUS: now()}})
+	time.Sleep(h.lasts)
+	if err := s.mend(h); err != nil {
+		return fmt.Errorf("mend %s after %s: %w", h.at, h.action, err)
+	}
+	return nil
+}
+
+// choose takes one of the cells that were hit least.
+func (s *striker) choose() strike {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var least []cell
+	most := 0
+	for _, component := range components {
+		for _, step := range part[component] {
+			c := cell{component, step}
+			if s.skip(c) {
+				continue
+			}
+			switch n := s.table[c]; {
+			case len(least) == 0 || n < most:
+				least, most = []cell{c}, n
+			case n == most:
+				least = append(least, c)
+			}
+		}
+	}
+	c := least[s.random.IntN(len(least))]
+	of := actions[c.component]
+	blow := strike{cell: c, action: of[s.random.IntN(len(of))], before: s.random.IntN(2) == 0, lasts: time.Duration(s.random.Int64N(int64(2 * time.Second)))}
+	if blow.action == actPause && c.component == ofExecutor && s.random.IntN(3) == 0 {
+		blow.action, blow.lasts = actHang, lease+10*time.Second
+	}
+	return blow
+}
+
+// skip says of a cell that it can't be hit in this system.
+func (s *striker) skip(c cell) bool {
+	return (c.component == ofMachine || c.component == ofGuest) && len(s.system.real) == 0 || c.step == stepWebhook && !callbacks
+}
+
+// figures are the kills so far, and the hits of the cell that was hit least.
+func (s *striker) figures() (kills, least int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	least = 1 << 30
+	for _, component := range components {
+		for _, step := range part[component] {
+			if c := (cell{component, step}); !s.skip(c) {
+				least = min(least, s.table[c])
+			}
+		}
+	}
+	return s.kills, least
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
