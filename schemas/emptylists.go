@@ -41,6 +41,20 @@ func (l ExecutorList) MarshalJSON() ([]byte, error) {
 }
 
 // MarshalJSON writes an empty list as [].
+func (b JobBatch) MarshalJSON() ([]byte, error) {
+	type plain JobBatch
+	b.Jobs = filled(b.Jobs)
+	return json.Marshal(plain(b))
+}
+
+// MarshalJSON writes an empty list as [].
+func (b BatchReply) MarshalJSON() ([]byte, error) {
+	type plain BatchReply
+	b.Jobs = filled(b.Jobs)
+	return json.Marshal(plain(b))
+}
+
+// MarshalJSON writes an empty list as [].
 func (l ImageList) MarshalJSON() ([]byte, error) {
 	type plain ImageList
 	l.Images = filled(l.Images)

@@ -7,7 +7,7 @@ import "reflect"
 
 // documentTypes are the documents that have a JSON Schema; what they hold comes along.
 var documentTypes = []reflect.Type{
-	reflect.TypeFor[JobSpec](), reflect.TypeFor[Job](), reflect.TypeFor[JobList](), reflect.TypeFor[Result](), reflect.TypeFor[Record](),
+	reflect.TypeFor[JobSpec](), reflect.TypeFor[JobBatch](), reflect.TypeFor[BatchReply](), reflect.TypeFor[Job](), reflect.TypeFor[JobList](), reflect.TypeFor[Result](), reflect.TypeFor[Record](),
 	reflect.TypeFor[Event](), reflect.TypeFor[Facts](), reflect.TypeFor[ExecutorList](), reflect.TypeFor[ImageList](),
 	reflect.TypeFor[MissingRequest](), reflect.TypeFor[MissingReply](), reflect.TypeFor[Blob](), reflect.TypeFor[OutputList](),
 	reflect.TypeFor[WebhookSpec](), reflect.TypeFor[WebhookPatch](), reflect.TypeFor[WebhookRotation](), reflect.TypeFor[Webhook](), reflect.TypeFor[WebhookList](),
@@ -18,7 +18,7 @@ var documentTypes = []reflect.Type{
 // closedDocuments are what clients write: unknown members are mistakes. Readers
 // of all others must let pass what a newer program adds.
 var closedDocuments = map[reflect.Type]bool{
-	reflect.TypeFor[JobSpec](): true, reflect.TypeFor[File](): true, reflect.TypeFor[Stdin](): true, reflect.TypeFor[Limits](): true,
+	reflect.TypeFor[JobSpec](): true, reflect.TypeFor[JobBatch](): true, reflect.TypeFor[File](): true, reflect.TypeFor[Stdin](): true, reflect.TypeFor[Limits](): true,
 	reflect.TypeFor[Requires](): true, reflect.TypeFor[MissingRequest](): true, reflect.TypeFor[Callback](): true,
 	reflect.TypeFor[WebhookSpec](): true, reflect.TypeFor[WebhookPatch](): true, reflect.TypeFor[WebhookRotation](): true,
 }
@@ -80,9 +80,10 @@ func states() []string {
 }
 
 var typeRules = map[string]rule{
-	"File":  exactlyOne("text", "base64", "sha256"),
-	"Stdin": exactlyOne("text", "base64", "file"),
-	"Event": exactlyOne("outcome", "failure"),
+	"BatchItem": exactlyOne("job", "problem"),
+	"File":      exactlyOne("text", "base64", "sha256"),
+	"Stdin":     exactlyOne("text", "base64", "file"),
+	"Event":     exactlyOne("outcome", "failure"),
 }
 
 // nameRules hold for members of this name wherever no rule of fieldRules does.
@@ -116,6 +117,10 @@ var fieldRules = map[string]rule{
 		n.PropertyNames = &node{MinLength: 1, MaxLength: MaxPathBytes, Pattern: noNUL}
 		n.Additional = &node{AnyOf: []*node{{Type: "string"}, {Ref: "file.json"}}}
 	},
+
+	"JobBatch.jobs":   func(n *node) { n.MaxItems = MaxBatchJobs },
+	"JobBatch.mode":   withDefault(enum(BatchModes...), BatchAll),
+	"BatchReply.jobs": func(n *node) { n.MaxItems = MaxBatchJobs },
 
 	"File.base64":  func(n *node) { n.Encoding, n.Pattern = "base64", base64Pattern },
 	"File.mode":    withDefault(pattern(modePattern.String()), DefaultMode),

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -86,7 +87,7 @@ func (a *API) missingBlobs(w http.ResponseWriter, r *http.Request, tenant string
 		p.Problems = problems[:min(len(problems), schemas.MaxProblems)]
 		return p
 	}
-	sizes, err := a.blobSizes(r, tenant, req.SHA256)
+	sizes, err := a.blobSizes(r.Context(), tenant, req.SHA256)
 	if err != nil {
 		return err
 	}
@@ -101,10 +102,10 @@ func (a *API) missingBlobs(w http.ResponseWriter, r *http.Request, tenant string
 }
 
 // blobSizes looks the digests up at once; the size is -1 where there is no such blob.
-func (a *API) blobSizes(r *http.Request, tenant string, digests []string) (map[string]int64, error) {
+func (a *API) blobSizes(ctx context.Context, tenant string, digests []string) (map[string]int64, error) {
 	distinct := slices.Compact(slices.Sorted(slices.Values(digests)))
 	found := make([]int64, len(distinct))
-	group, ctx := errgroup.WithContext(r.Context())
+	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(statsAtOnce)
 	for i, digest := range distinct {
 		group.Go(func() error {

@@ -18,6 +18,7 @@ type Coordinator interface {
 // Jobs are submitted, read and ended.
 type Jobs interface {
 	Submit(context.Context, coordinator.Submission) (rec schemas.Record, created bool, err error)
+	SubmitBatch(ctx context.Context, jobs []coordinator.Submission, all bool) ([]coordinator.Submitted, error)
 	Get(ctx context.Context, tenant, job string) (schemas.Record, error)
 	List(ctx context.Context, tenant string, f coordinator.Filter, after string, limit int) (recs []schemas.Record, next string, err error)
 	Cancel(ctx context.Context, tenant, job string) (schemas.Record, error)

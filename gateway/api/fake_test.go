@@ -59,6 +59,18 @@ func (f *fakeJobs) Submit(ctx context.Context, s coordinator.Submission) (schema
 	return r, true, nil
 }
 
+func (f *fakeJobs) SubmitBatch(ctx context.Context, jobs []coordinator.Submission, _ bool) ([]coordinator.Submitted, error) {
+	var answers []coordinator.Submitted
+	for _, s := range jobs {
+		rec, created, err := f.Submit(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		answers = append(answers, coordinator.Submitted{Record: rec, Created: created})
+	}
+	return answers, nil
+}
+
 func objectOf(name string, data []byte) schemas.Object {
 	sum := sha256.Sum256(data)
 	return schemas.Object{Name: name, Size: int64(len(data)), SHA256: schemas.Digest(sum[:])}

@@ -33,6 +33,7 @@ func (a *API) routes() []route {
 	const submit, read = schemas.ScopeSubmit, schemas.ScopeRead
 	return []route{
 		{method: post, pattern: "/v1/jobs", serve: a.submit, scope: submit, json: true, body: schemas.MaxSpecBytes},
+		{method: post, pattern: "/v1/jobs:batch", serve: a.submitBatch, scope: submit, json: true, body: schemas.MaxBatchBytes},
 		{method: get, pattern: "/v1/jobs", serve: a.listJobs, scope: read},
 		{method: get, pattern: "/v1/jobs/{id}", serve: a.getJob, scope: read},
 		{method: del, pattern: "/v1/jobs/{id}", serve: a.cancelJob, scope: submit},

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
@@ -56,45 +55,17 @@ func statusOf(r schemas.Record) int {
 	return http.StatusAccepted
 }
 
-// admit makes a posted specification whole: valid, every default written out,
-// its inputs present, its image a digest, its architecture chosen, and, as far
-// as is known, somebody there to run it.
+// admit makes a posted specification whole.
 func (a *API) admit(r *http.Request, tenant string) (s coordinator.Submission, err error) {
 	spec, problems, err := schemas.DecodeJobSpec(r.Body)
 	if err != nil {
 		return s, err
 	}
-	missing, err := a.fillSizes(r, tenant, &spec)
+	m, err := a.newAdmission(r.Context(), tenant, spec)
 	if err != nil {
 		return s, err
 	}
-	if problems = append(problems, missing...); len(problems) > 0 {
-		return s, invalid(problems)
-	}
-	// Before anything is chosen: the same request repeated may be given another
-	// digest or architecture.
-	request, err := requestDigest(spec)
-	if err != nil {
-		return s, err
-	}
-	spec = spec.WithDefaults()
-	// Sizes are known now, so what does not fit may show only here.
-	if problems := spec.Validate(); len(problems) > 0 {
-		return s, invalid(problems)
-	}
-	image, err := a.resolve(r.Context(), spec.Image)
-	if err != nil {
-		return s, err
-	}
-	fleet := a.jobs.Executors()
-	if spec.Requires.Arch, err = chooseArch(spec.Requires, image, fleet); err != nil {
-		return s, err
-	}
-	if err := somebodyCan(tenant, spec.Requires, fleet); err != nil {
-		return s, err
-	}
-	ref := schemas.ImageRef{Reference: image.Reference, Digest: image.Digest}
-	return coordinator.Submission{Tenant: tenant, Spec: spec, Image: ref, Request: request}, nil
+	return m.complete(r.Context(), spec, problems)
 }
 
 // requestDigest tells a repeated submission from another with the same idempotency key.
@@ -105,38 +76,6 @@ func requestDigest(spec schemas.JobSpec) (string, error) {
 	}
 	sum := sha256.Sum256(data)
 	return schemas.Digest(sum[:]), nil
-}
-
-// fillSizes looks up the blobs that files name, writes their sizes into the
-// specification, and lists those that the tenant has not uploaded.
-func (a *API) fillSizes(r *http.Request, tenant string, spec *schemas.JobSpec) ([]schemas.Problem, error) {
-	var digests, names []string
-	for name, f := range spec.Files {
-		if _, err := schemas.ParseDigest(f.SHA256); err == nil {
-			digests, names = append(digests, f.SHA256), append(names, name)
-		}
-	}
-	if len(digests) == 0 || len(digests) > schemas.MaxFiles {
-		return nil, nil
-	}
-	sizes, err := a.blobSizes(r, tenant, digests)
-	if err != nil {
-		return nil, err
-	}
-	slices.Sort(names)
-	var problems []schemas.Problem
-	for _, name := range names {
-		f := spec.Files[name]
-		if f.Size = sizes[f.SHA256]; f.Size < 0 {
-			problems = append(problems, schemas.Problem{
-				Pointer: "/files/" + escapePointer(name) + "/sha256",
-				Message: "has not been uploaded: PUT /v1/blobs/" + f.SHA256[len(schemas.DigestPrefix):] + " first",
-			})
-			continue
-		}
-		spec.Files[name] = f
-	}
-	return problems[:min(len(problems), schemas.MaxProblems)], nil
 }
 
 // waitOf reads ?wait=: a duration as Go writes it (30s, 1m30s) or seconds. 0 without it.

@@ -27,6 +27,8 @@ type Coordinator struct {
 	feeder  *feeder
 	specs   *specCache
 	metrics *metrics
+	// batches bounds those that are submitted at once.
+	batches chan struct{}
 	// background counts what was begun and outlives its caller.
 	background sync.WaitGroup
 	// pooled is closed once all pools that there were at the start are known: until
@@ -53,6 +55,7 @@ func New(cfg Config) (*Coordinator, error) {
 		feeder: newFeeder(cfg.Now),
 		specs:  newSpecCache(specCacheBytes),
 
+		batches: make(chan struct{}, batchesAtOnce),
 		stopped: make(chan struct{}),
 	}
 	if c.metrics, err = newMetrics(cfg.Metrics); err != nil {

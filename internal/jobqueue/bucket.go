@@ -73,13 +73,7 @@ func (b *Bucket) write(ctx context.Context, key string, value []byte, revision u
 	if err == nil {
 		return ack.Sequence, nil
 	}
-	if api := apiError(err); api != nil {
-		switch api.ErrorCode {
-		case jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant:
-			return 0, fmt.Errorf("write %s %s: %w", b.name, key, ErrConflict)
-		}
-	}
-	return 0, fmt.Errorf("write %s %s: %w", b.name, key, err)
+	return 0, fmt.Errorf("write %s %s: %w", b.name, key, conflictOr(err))
 }
 
 // Put writes a key whatever it was.

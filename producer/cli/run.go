@@ -41,9 +41,16 @@ func (a *app) runCommand() *cobra.Command {
 
 func (a *app) submitCommand() *cobra.Command {
 	var j jobFlags
+	var b batchFlags
 	cmd := &cobra.Command{
-		Use: "submit --image IMAGE [flags] [--] [ARG...]", Short: submitShort, Long: submitLong,
+		Use: "submit --image IMAGE [flags] [--] [ARG...]", Short: submitShort, Long: submitLong, Example: submitExample,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := b.check(cmd, args); err != nil {
+				return err
+			}
+			if b.file != "" {
+				return a.submitBatch(cmd.Context(), b)
+			}
 			if where, err := parseOn(j.on); err == nil && where.several() {
 				return usage(errors.New(onlyRunCompares))
 			}
@@ -58,6 +65,7 @@ func (a *app) submitCommand() *cobra.Command {
 		},
 	}
 	j.add(a, cmd)
+	b.add(cmd.Flags())
 	return cmd
 }
 

@@ -60,7 +60,15 @@ Exit codes: see pe --help.`
   pe run --image gcc -f main.c --on amd64-vm,arm64-vm,riscv64-vm -- sh -c 'gcc main.c -o /output/a.out'`
 
 	submitShort = "Submit a job and print its id"
-	submitLong  = `Submit a job, print its id, and leave. It takes the flags of run.`
+	submitLong  = `Submit a job, print its id, and leave. It takes the flags of run.
+
+With --batch FILE, submit all jobs of a file in one request, at most 1,000, and
+print their ids, one per line, in their order. The file has their specifications
+in JSON: one per line, or in an array. All are taken or none; with --each, those
+that can be taken are, and the others are named on stderr, with exit code 3.`
+	submitExample = `  id=$(pe submit --image busybox -- sleep 10)
+  pe submit --batch jobs.jsonl > ids
+  seq 100 | jq -c '{image: "busybox", args: ["factor", "\(.)"]}' | pe submit --batch -`
 	statusShort = "Show a job"
 	waitShort   = "Wait until a job has ended, and exit as run would"
 	waitLong    = `Wait until a job has ended. The exit code is the program's, as with run: see pe --help.`
@@ -126,6 +134,8 @@ const (
 	flagLane         = "`LANE`: interactive or batch (default interactive)"
 	flagKey          = "the same `KEY` again returns the first job"
 	flagCallback     = "`URL` that is told when the job has ended"
+	flagBatch        = "submit every job of this file: specifications in JSON, one per line or in an array; - for stdin"
+	flagEach         = "with --batch: take what can be taken, and say of the others why not"
 	flagKernel       = "beginning of the kernel's `RELEASE`, such as 6.1"
 	flagFeature      = "CPU `FEATURE` as the kernel names it, such as avx2 (repeatable)"
 	flagExecutor     = "`ID` of the one machine that may run it, from 'pe executors'"
@@ -222,6 +232,20 @@ func lowerFirst(s string) string {
 		return strings.ToLower(s[:1]) + s[1:]
 	}
 	return s
+}
+
+const eachAlone = "--each is for --batch"
+
+func notInBatch(what string) string {
+	return what + ": a batch's jobs are described in its file alone"
+}
+
+// noteRefused says which job of a batch was not taken, and why; jobs count from 0, as pointers do.
+func noteRefused(i int, p *schemas.ProblemDocument) string {
+	if p == nil {
+		return fmt.Sprintf("job %d of the batch was not taken", i)
+	}
+	return fmt.Sprintf("job %d of the batch was not taken: %s", i, printable(p.Error()))
 }
 
 func specProblems(problems []schemas.Problem) error {

@@ -48,6 +48,7 @@ func Start(t testing.TB) *Gateway {
 	g := &Gateway{t: t, schemas: compile(t), blobs: map[string]int{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/jobs", g.submit)
+	mux.HandleFunc("POST /v1/jobs:batch", g.submitBatch)
 	mux.HandleFunc("GET /v1/jobs", g.list)
 	mux.HandleFunc("GET /v1/jobs/{id}", g.withJob(g.get))
 	mux.HandleFunc("DELETE /v1/jobs/{id}", g.withJob(g.cancel))

@@ -1,0 +1,106 @@
+package jobqueue
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// MaxBatch is how many keys one [Bucket.CreateAll] may write: the server's own bound.
+const MaxBatch = 1000
+
+// Headers of an atomic batch, which nats.go has no function for.
+const (
+	headerBatch       = "Nats-Batch-Id"
+	headerBatchSeq    = "Nats-Batch-Sequence"
+	headerBatchCommit = "Nats-Batch-Commit"
+)
+
+// CreateAll writes 1 to [MaxBatch] different keys that must not exist: all of
+// them or none, in one synced write. It returns the revision of the first; those
+// of the others follow it, one by one. [ErrConflict] if any key exists. After
+// another error than that they may have been written, all or none.
+func (b *Bucket) CreateAll(ctx context.Context, entries []Entry) (first uint64, err error) {
+	if n := len(entries); n == 0 || n > MaxBatch {
+		return 0, fmt.Errorf("write %d keys to %s at once: want 1 to %d", n, b.name, MaxBatch)
+	}
+	if len(entries) == 1 {
+		return b.Create(ctx, entries[0].Key, entries[0].Value)
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, requestTimeout)
+		defer cancel()
+	}
+	last, err := b.publishAll(ctx, entries)
+	if err != nil {
+		return 0, fmt.Errorf("write %d keys to %s: %w", len(entries), b.name, err)
+	}
+	return last - uint64(len(entries)) + 1, nil
+}
+
+// publishAll sends the batch and returns the last one's revision. The answer to the
+// first tells whether the server takes a batch now, that to the last the rest.
+func (b *Bucket) publishAll(ctx context.Context, entries []Entry) (uint64, error) {
+	id, end := rand.Text(), len(entries)-1
+	for i, e := range entries {
+		msg := nats.NewMsg("$KV." + b.name + "." + e.Key)
+		msg.Data = e.Value
+		msg.Header.Set(headerBatch, id)
+		msg.Header.Set(headerBatchSeq, strconv.Itoa(i+1))
+		msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, "0")
+		switch i {
+		case 0:
+			if _, err := b.askBatch(ctx, msg); err != nil {
+				return 0, err
+			}
+		case end:
+			msg.Header.Set(headerBatchCommit, "1")
+			return b.askBatch(ctx, msg)
+		default:
+			if err := b.q.nc.PublishMsg(msg); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return 0, nil
+}
+
+// askBatch sends one message of a batch and reads the answer: nothing, but for the last.
+func (b *Bucket) askBatch(ctx context.Context, msg *nats.Msg) (uint64, error) {
+	answer, err := b.q.nc.RequestMsgWithContext(ctx, msg)
+	if err != nil || len(answer.Data) == 0 {
+		return 0, err
+	}
+	var ack struct {
+		Seq   uint64              `json:"seq"`
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(answer.Data, &ack); err != nil {
+		return 0, fmt.Errorf("decode answer: %w", err)
+	}
+	if ack.Error != nil {
+		return 0, conflictOr(ack.Error)
+	}
+	if ack.Seq == 0 {
+		return 0, errors.New("the server's answer has no revision")
+	}
+	return ack.Seq, nil
+}
+
+// conflictOr is [ErrConflict] for an answer that says that a key has another revision.
+func conflictOr(err error) error {
+	if api := apiError(err); api != nil {
+		switch api.ErrorCode {
+		case jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant:
+			return ErrConflict
+		}
+	}
+	return err
+}
