@@ -3,17 +3,12 @@ package producer
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
 	"net/http"
-	"time"
 
 	"github.com/program-explorer/pe/schemas"
 )
-
-// silence is how long a stream may be without even a comment before it counts as broken.
-const silence = time.Minute
 
 // An Event is one thing that happens to a job.
 type Event struct {
@@ -29,74 +24,25 @@ type Event struct {
 	Offset int64
 }
 
-var errEnd = errors.New("end of the stream")
-
 // Follow yields what happens to a job, from the beginning, until it has ended.
 // It goes on where it was over broken connections and a restarting gateway,
 // and yields no output twice. It ends after the first error.
 func (c *Client) Follow(ctx context.Context, id string) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		f := follower{client: c, job: id, yield: yield, patience: c.newPatience()}
-		for first := true; ; first = false {
-			err := f.stream(ctx)
-			if errors.Is(err, errEnd) {
-				return
-			}
-			if !(first && refused(err)) {
-				err = f.patience.pause(ctx, err)
-			}
-			if err != nil {
-				yield(Event{}, fmt.Errorf("follow job %s: %w", id, err))
-				return
-			}
+		f := follower{yield: yield}
+		source := eventSource{client: c, get: call{method: http.MethodGet, path: []string{"v1", "jobs", id, "logs"}}, handle: f.handle}
+		if err := source.run(ctx); err != nil {
+			yield(Event{}, fmt.Errorf("follow job %s: %w", id, err))
 		}
 	}
 }
 
 // follower is what lasts from one connection to the next.
 type follower struct {
-	client   *Client
-	job      string
-	yield    func(Event, error) bool
-	patience *patience
-	lastID   string
-	attempt  int
+	yield   func(Event, error) bool
+	attempt int
 	// seen is how far stdout and stderr of this attempt were yielded.
 	seen map[string]int64
-}
-
-// stream reads one connection to its end. It returns errEnd when there is nothing more to do.
-func (f *follower) stream(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	get := call{method: http.MethodGet, path: []string{"v1", "jobs", f.job, "logs"}, accept: "text/event-stream", header: http.Header{}}
-	if f.lastID != "" {
-		get.header.Set("Last-Event-ID", f.lastID)
-	}
-	resp, err := f.client.send(ctx, get)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusNoContent {
-		return errEnd
-	}
-	watch := time.AfterFunc(silence, func() {
-		cancel(&UnreachableError{Server: f.client.Server(), Err: fmt.Errorf("nothing heard for %s", silence)})
-	})
-	defer watch.Stop()
-	events := newSSEReader(resp.Body)
-	for {
-		m, err := events.next(func() { watch.Reset(silence) })
-		if err != nil {
-			return f.client.unreachable(ctx, err)
-		}
-		f.patience.reset()
-		if err := f.handle(m); err != nil {
-			return err
-		}
-		f.lastID = m.id
-	}
 }
 
 // handle yields one message, without what was yielded before. Events of a kind

@@ -22,7 +22,8 @@ type message struct {
 // sseReader takes a stream of server-sent events apart, as the HTML standard
 // defines them. What the stream breaks off in the middle of is dropped.
 type sseReader struct {
-	r  *bufio.Reader
+	r *bufio.Reader
+	// id is that of the last whole event, or of a block with nothing but an id.
 	id string
 }
 
@@ -30,7 +31,7 @@ func newSSEReader(r io.Reader) *sseReader { return &sseReader{r: bufio.NewReader
 
 // next returns the next message; alive is called for each line, comments too.
 func (s *sseReader) next(alive func()) (message, error) {
-	m := message{}
+	m, id := message{}, s.id
 	size, data := 0, [][]byte(nil)
 	for {
 		line, err := s.line()
@@ -42,6 +43,7 @@ func (s *sseReader) next(alive func()) (message, error) {
 			return message{}, fmt.Errorf("event of more than %d bytes", maxEvent)
 		}
 		if len(line) == 0 {
+			s.id = id
 			if data == nil {
 				m, size = message{}, 0
 				continue
@@ -58,7 +60,7 @@ func (s *sseReader) next(alive func()) (message, error) {
 			data = append(data, []byte(value))
 		case "id":
 			if !strings.ContainsRune(value, 0) {
-				s.id = value
+				id = value
 			}
 		}
 	}

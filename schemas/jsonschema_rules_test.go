@@ -13,6 +13,7 @@ var documentTypes = []reflect.Type{
 	reflect.TypeFor[WebhookSpec](), reflect.TypeFor[WebhookPatch](), reflect.TypeFor[WebhookRotation](), reflect.TypeFor[Webhook](), reflect.TypeFor[WebhookList](),
 	reflect.TypeFor[CallbackSecret](), reflect.TypeFor[Delivery](), reflect.TypeFor[DeliveryList](), reflect.TypeFor[WebhookEvent](),
 	reflect.TypeFor[ProblemDocument](), reflect.TypeFor[StreamChange](), reflect.TypeFor[StreamText](), reflect.TypeFor[Stage](),
+	reflect.TypeFor[JobEventsBeginning](), reflect.TypeFor[JobChange](), reflect.TypeFor[JobText](),
 }
 
 // closedDocuments are what clients write: unknown members are mistakes. Readers
@@ -183,6 +184,7 @@ var fieldRules = map[string]rule{
 	"Offering.isolation":       enum(Isolations[1:]...),
 	"Executor.state":           enum("up", "draining", "lost"),
 	"StreamChange.attempt":     func(*node) {},
+	"JobChange.attempt":        func(*node) {},
 	"StreamText.base64":        func(n *node) { n.Encoding, n.Pattern = "base64", base64Pattern },
 	"MissingRequest.sha256":    items(MaxMissing, pattern(digestPattern)),
 	"MissingReply.missing":     items(MaxMissing, pattern(digestPattern)),

@@ -55,6 +55,8 @@ type Config struct {
 	StallTimeout time.Duration
 	// Heartbeat is how often a silent event stream sends a comment. Default 15 s.
 	Heartbeat time.Duration
+	// MaxStreams bounds the event streams that one tenant has open here. Default 400.
+	MaxStreams int
 }
 
 // API serves the routes of package api. It is an http.Handler.
@@ -72,6 +74,7 @@ type API struct {
 	indexes  *indexReader
 	flight   singleflight.Group
 	document []byte
+	streams  *streams
 	draining chan struct{}
 	drain    sync.Once
 }
@@ -91,7 +94,7 @@ func New(c Config) (*API, error) {
 		Config: c, jobs: c.Jobs, store: c.Store, tokens: c.Tokens, maxBlob: c.MaxBlobBytes,
 		log: c.Log, gatherer: c.Metrics, metrics: m, mux: http.NewServeMux(),
 		objects: objects, indexes: newIndexReader(objects),
-		draining: make(chan struct{}),
+		streams: newStreams(c.MaxStreams), draining: make(chan struct{}),
 	}
 	if a.document, err = openAPIDocument(c.Version); err != nil {
 		return nil, err
@@ -123,6 +126,9 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxWait, 5*time.Minute)
 	setDefault(&c.StallTimeout, 30*time.Second)
 	setDefault(&c.Heartbeat, 15*time.Second)
+	if c.MaxStreams <= 0 {
+		c.MaxStreams = 400
+	}
 	return c
 }
 

@@ -27,6 +27,8 @@ type Jobs interface {
 // Watcher tells what becomes of a job.
 type Watcher interface {
 	Wait(ctx context.Context, tenant, job string, until func(schemas.Record) bool) (schemas.Record, error)
+	// Events tells what becomes of all of a tenant's jobs.
+	Events(ctx context.Context, tenant string, q coordinator.EventQuery) (<-chan coordinator.JobUpdate, error)
 	Follow(ctx context.Context, tenant, job string, from coordinator.Offsets) (<-chan coordinator.Update, error)
 	// Logs asks the executor of a running job for what it wrote to a stream, from offset on.
 	Logs(ctx context.Context, rec schemas.Record, stream string, offset int64) (schemas.LogsReply, error)

@@ -30,6 +30,8 @@ type fakeJobs struct {
 	changed chan struct{}
 	live    map[string][]chan coordinator.Update
 	logged  map[string][]byte
+	events  chan coordinator.JobUpdate // of the last stream of a tenant's events, and what was asked
+	asked   coordinator.EventQuery
 }
 
 func newFakeJobs(store objstore.Store) *fakeJobs {
@@ -190,6 +192,18 @@ func (f *fakeJobs) Follow(ctx context.Context, tenant, job string, _ coordinator
 	defer f.mu.Unlock()
 	f.live[job] = append(f.live[job], c)
 	return c, nil
+}
+
+func (f *fakeJobs) Events(_ context.Context, _ string, q coordinator.EventQuery) (<-chan coordinator.JobUpdate, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = q
+	if q.After > 1000 {
+		return nil, coordinator.ErrRevision
+	}
+	f.events = make(chan coordinator.JobUpdate, 100)
+	f.events <- coordinator.JobUpdate{Revision: max(q.After, 7)}
+	return f.events, nil
 }
 
 // finish gives a job a result and, if there are any, outputs.

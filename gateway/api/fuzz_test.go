@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/program-explorer/pe/schemas"
 )
 
 func FuzzLastEventID(f *testing.F) {
@@ -19,6 +21,27 @@ func FuzzLastEventID(f *testing.F) {
 		}
 		if p.String() != s || p.Attempt < 0 || p.Stdout < 0 || p.Stderr < 0 || p.Stdout > maxPosition || p.Stderr > maxPosition {
 			t.Errorf("%q is read as %+v", s, p)
+		}
+	})
+}
+
+// The query of a tenant's events is read, or refused as the client's fault.
+func FuzzEventQuery(f *testing.F) {
+	for _, seed := range []string{"", "since=0", "since=18446744073709551616", "since=-1", "since=007", "output=1&state=queued,dead", "output=2", "label=a=b&label=c", "label==", "state=x"} {
+		f.Add(seed, "")
+	}
+	f.Add("since=1", "4611686018427387905")
+	f.Fuzz(func(t *testing.T, query, id string) {
+		r := &http.Request{URL: &url.URL{RawQuery: query}, Header: http.Header{"Last-Event-Id": {id}}}
+		q, err := eventQuery(r)
+		if err != nil {
+			if p := problemOf(err); p.Status != kindMalformed.status {
+				t.Errorf("%q %q: %v", query, id, err)
+			}
+			return
+		}
+		if q.After > maxRevision || q.Now && q.After != 0 || len(q.Labels) > schemas.MaxLabels || id != "" && revision(q.After).String() != id {
+			t.Errorf("%q %q is read as %+v", query, id, q)
 		}
 	})
 }

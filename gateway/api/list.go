@@ -35,7 +35,7 @@ func (a *API) listJobs(w http.ResponseWriter, r *http.Request, tenant string) er
 	return writeJSON(w, http.StatusOK, list)
 }
 
-// pageOf reads the query of a list: cursor, limit, and any number of state= and label=key=value.
+// pageOf reads the query of a list: cursor, limit, and what filterOf reads.
 func pageOf(q url.Values) (f coordinator.Filter, after string, limit int, err error) {
 	limit = defaultPage
 	if text := q.Get("limit"); text != "" {
@@ -46,11 +46,17 @@ func pageOf(q url.Values) (f coordinator.Filter, after string, limit int, err er
 	if after = q.Get("cursor"); len(after) > maxCursor {
 		return f, "", 0, kindMalformed.problem("cursor is none of this list", "pass next of the page before as it was")
 	}
+	f, err = filterOf(q)
+	return f, after, limit, err
+}
+
+// filterOf reads any number of state= and label=key=value.
+func filterOf(q url.Values) (f coordinator.Filter, err error) {
 	for _, text := range q["state"] {
 		for name := range strings.SplitSeq(text, ",") {
 			state := schemas.State(name)
 			if !state.Valid() {
-				return f, "", 0, kindMalformed.problem(fmt.Sprintf("state=%.40q is none of %v", name, schemas.States), "")
+				return f, kindMalformed.problem(fmt.Sprintf("state=%.40q is none of %v", name, schemas.States), "")
 			}
 			f.States = append(f.States, state)
 		}
@@ -58,12 +64,12 @@ func pageOf(q url.Values) (f coordinator.Filter, after string, limit int, err er
 	for _, text := range q["label"] {
 		key, value, ok := strings.Cut(text, "=")
 		if !ok || key == "" || len(q["label"]) > schemas.MaxLabels {
-			return f, "", 0, kindMalformed.problem(fmt.Sprintf("label=%.80q: want label=key=value, at most %d of them", text, schemas.MaxLabels), "")
+			return f, kindMalformed.problem(fmt.Sprintf("label=%.80q: want label=key=value, at most %d of them", text, schemas.MaxLabels), "")
 		}
 		if f.Labels == nil {
 			f.Labels = map[string]string{}
 		}
 		f.Labels[key] = value
 	}
-	return f, after, limit, nil
+	return f, nil
 }

@@ -113,6 +113,11 @@ func (a *API) follow(w http.ResponseWriter, r *http.Request, record schemas.Reco
 			return kindMalformed.problem(err.Error(), "send back the id of the last event as it was, or none")
 		}
 	}
+	done, err := a.streams.begin(w, record.Tenant)
+	if err != nil {
+		return err
+	}
+	defer done()
 	// Ends the coordinator's part, too, when the client is dropped.
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()

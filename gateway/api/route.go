@@ -40,6 +40,7 @@ func (a *API) routes() []route {
 		{method: get, pattern: "/v1/jobs/{id}/logs", serve: a.logs, scope: read},
 		{method: get, pattern: "/v1/jobs/{id}/outputs", serve: a.outputs, scope: read},
 		{method: get, pattern: "/v1/jobs/{id}/outputs/{path...}", serve: a.outputFile, scope: read},
+		{method: get, pattern: "/v1/events", serve: a.jobEvents, scope: read},
 		{method: put, pattern: "/v1/blobs/{sha256}", serve: a.putBlob, scope: submit, body: a.maxBlob},
 		{method: post, pattern: "/v1/blobs/missing", serve: a.missingBlobs, scope: submit, json: true, body: maxMissingBody},
 		{method: get, pattern: "/v1/executors", serve: a.executors, scope: read},

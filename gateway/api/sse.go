@@ -56,7 +56,7 @@ func newEventStream(w http.ResponseWriter, stall time.Duration) *eventStream {
 
 // event adds one event to what flush sends. JSON on one line needs no escaping
 // for the stream's format.
-func (s *eventStream) event(kind string, at position, data any) error {
+func (s *eventStream) event(kind string, at fmt.Stringer, data any) error {
 	encoded, err := json.Marshal(data)
 	if err != nil {
 		return fmt.Errorf("encode event: %w", err)
@@ -67,6 +67,10 @@ func (s *eventStream) event(kind string, at position, data any) error {
 	}
 	return nil
 }
+
+// reached tells how far the stream is though there was nothing to tell: an id
+// without data is no event, and is what the client resumes from.
+func (s *eventStream) reached(at fmt.Stringer) { s.buf = fmt.Appendf(s.buf, "id: %s\n\n", at) }
 
 // comment keeps connection and proxies awake, and finds out whether the reader is still there.
 func (s *eventStream) comment() error {

@@ -23,6 +23,7 @@ type Coordinator struct {
 	store   objstore.Store
 	rules   rules
 	state   *state
+	changes *changeLog
 	fleet   *fleet
 	feeder  *feeder
 	specs   *specCache
@@ -46,14 +47,15 @@ func New(cfg Config) (*Coordinator, error) {
 		return nil, err
 	}
 	c := &Coordinator{
-		cfg:    cfg,
-		log:    cfg.Log,
-		queue:  cfg.Queue,
-		store:  cfg.Store,
-		rules:  rules{maxAttempts: cfg.MaxAttempts, maxHandbacks: cfg.MaxHandbacks},
-		fleet:  newFleet(cfg.Now),
-		feeder: newFeeder(cfg.Now),
-		specs:  newSpecCache(specCacheBytes),
+		cfg:     cfg,
+		log:     cfg.Log,
+		changes: newChangeLog(),
+		queue:   cfg.Queue,
+		store:   cfg.Store,
+		rules:   rules{maxAttempts: cfg.MaxAttempts, maxHandbacks: cfg.MaxHandbacks},
+		fleet:   newFleet(cfg.Now),
+		feeder:  newFeeder(cfg.Now),
+		specs:   newSpecCache(specCacheBytes),
 
 		batches: make(chan struct{}, batchesAtOnce),
 		stopped: make(chan struct{}),
@@ -154,6 +156,7 @@ func (c *Coordinator) watchJobs(ctx context.Context) error {
 	each := func(e jobqueue.Entry) {
 		if e.Deleted {
 			c.state.forget(e.Key, e.Revision)
+			c.changes.passed(e.Revision)
 			return
 		}
 		rec, err := decodeRecord(e.Key, e.Value)
@@ -165,6 +168,7 @@ func (c *Coordinator) watchJobs(ctx context.Context) error {
 		if rec.State.Terminal() {
 			c.cfg.OnEnded(rec, false)
 		}
+		c.changes.tell(&rec, e.Revision)
 	}
 	return c.queue.Jobs.Watch(ctx, each, c.state.sortAll)
 }

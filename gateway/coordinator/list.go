@@ -163,12 +163,14 @@ func parseCursor(s string) (*entry, error) {
 	return &entry{created: at, id: id}, nil
 }
 
-func (f Filter) selects(e *entry) bool {
-	if len(f.States) > 0 && !slices.Contains(f.States, e.state) {
+func (f Filter) selects(e *entry) bool { return f.has(e.state, e.labels) }
+
+func (f Filter) has(state schemas.State, labels map[string]string) bool {
+	if len(f.States) > 0 && !slices.Contains(f.States, state) {
 		return false
 	}
 	for k, v := range f.Labels {
-		if got, ok := e.labels[k]; !ok || got != v {
+		if got, ok := labels[k]; !ok || got != v {
 			return false
 		}
 	}

@@ -124,6 +124,15 @@ func (b *Bucket) Delete(ctx context.Context, key string, revision uint64) error 
 	return nil
 }
 
+// LastRevision is that of the newest write of any key, 0 in an empty bucket, as the stream's leader knows it.
+func (b *Bucket) LastRevision(ctx context.Context) (uint64, error) {
+	stream, err := b.q.js.Stream(ctx, "KV_"+b.name)
+	if err != nil {
+		return 0, fmt.Errorf("look at bucket %s: %w", b.name, err)
+	}
+	return stream.CachedInfo().State.LastSeq, nil
+}
+
 func entryOf(e jetstream.KeyValueEntry) Entry {
 	return Entry{Key: e.Key(), Value: e.Value(), Revision: e.Revision(), Deleted: e.Operation() != jetstream.KeyValuePut}
 }

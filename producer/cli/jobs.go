@@ -147,18 +147,12 @@ func (a *app) jobsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "jobs", Short: jobsShort, Args: exactly(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f := producer.Filter{}
+			f, err := selected(states, labels)
+			if err != nil {
+				return err
+			}
 			if limit > 0 {
 				f.PageSize = min(limit, 200)
-			}
-			for _, s := range states {
-				if !schemas.State(s).Valid() {
-					return usage(fmt.Errorf("--state %s: want one of %s", printable(s), joinStates()))
-				}
-				f.States = append(f.States, schemas.State(s))
-			}
-			if err := pairs(&f.Labels, "label", labels); err != nil {
-				return err
 			}
 			return a.listJobs(cmd.Context(), f, limit)
 		},
@@ -167,6 +161,17 @@ func (a *app) jobsCommand() *cobra.Command {
 	cmd.Flags().StringArrayVarP(&labels, "label", "l", nil, helpHasLabel)
 	cmd.Flags().IntVarP(&limit, "limit", "n", limit, helpLimit)
 	return cmd
+}
+
+// selected is what --state and --label select.
+func selected(states, labels []string) (f producer.Filter, err error) {
+	for _, s := range states {
+		if !schemas.State(s).Valid() {
+			return f, usage(fmt.Errorf("--state %s: want one of %s", printable(s), joinStates()))
+		}
+		f.States = append(f.States, schemas.State(s))
+	}
+	return f, pairs(&f.Labels, "label", labels)
 }
 
 func joinStates() string {

@@ -83,8 +83,19 @@ to stdout as a tar.`
   pe outputs j0123… -o results
   pe outputs j0123… plot.png > plot.png
   pe outputs j0123… --tar | tar t`
-	cancelShort    = "Cancel jobs"
-	jobsShort      = "List jobs, the newest first"
+	cancelShort = "Cancel jobs"
+	jobsShort   = "List jobs, the newest first"
+	eventsShort = "Show what becomes of all jobs, as it happens"
+	eventsLong  = `Show a line for each change of any of your jobs, or of those with a label,
+as it happens, until you leave. With --since 0, first the jobs that there are;
+with the id of an event, as --json shows it, what came after that. Nothing is
+shown twice, whatever connection or gateway breaks meanwhile, and the end of
+each job is never left out.
+
+With --output, also what they write, of up to 16 jobs at once; pe logs has all of
+one job.`
+	eventsExample = `  pe events -l campaign=nightly
+  pe events --json --since "$(cat last-id)" | while read -r event; do …`
 	imagesShort    = "List the names that --image knows beside references"
 	executorsShort = "List the machines, and what they can run"
 	executorsLong  = `List the executors: who is there and since when those that are not were not
@@ -92,18 +103,20 @@ seen, how many of their slots are busy, and what they offer, as --on takes it.
 With --wide, also processors, hosts, and what runs; with an ID, everything of one.`
 	versionShort = "Print the version"
 
-	helpServer    = "`ADDRESS` of the gateway"
-	helpJSON      = "print JSON: a document on stdout, errors on stderr"
-	helpQuiet     = "no progress, no notes: errors alone"
-	helpOutput    = "`DIR` for the files that the job leaves in /output"
-	helpNoOutput  = "fetch no files"
-	helpNoClobber = "refuse to replace files that are there"
-	helpFollow    = "stay until the job has ended"
-	helpTar       = "write a tar of all outputs to stdout"
-	helpState     = "only jobs in this `STATE` (repeatable)"
-	helpHasLabel  = "only jobs with this label, `KEY=VALUE` (repeatable)"
-	helpWide      = "more columns: processor, features, host, version, owner, jobs"
-	helpLimit     = "`N` of them; 0 for all"
+	helpServer       = "`ADDRESS` of the gateway"
+	helpJSON         = "print JSON: a document on stdout, errors on stderr"
+	helpQuiet        = "no progress, no notes: errors alone"
+	helpOutput       = "`DIR` for the files that the job leaves in /output"
+	helpNoOutput     = "fetch no files"
+	helpNoClobber    = "refuse to replace files that are there"
+	helpFollow       = "stay until the job has ended"
+	helpTar          = "write a tar of all outputs to stdout"
+	helpState        = "only jobs in this `STATE` (repeatable)"
+	helpHasLabel     = "only jobs with this label, `KEY=VALUE` (repeatable)"
+	helpSince        = "begin after the event with this `ID`; 0 for all jobs that there are (default now)"
+	helpEventsOutput = "also what running jobs write to stdout and stderr"
+	helpWide         = "more columns: processor, features, host, version, owner, jobs"
+	helpLimit        = "`N` of them; 0 for all"
 
 	wantSize     = "want a size such as 512M, 1.5G or 1048576"
 	wantDuration = "want a duration such as 90s, 5m or 1h30m"

@@ -55,6 +55,7 @@ func Start(t testing.TB) *Gateway {
 	mux.HandleFunc("GET /v1/jobs/{id}/logs", g.withJob(g.logs))
 	mux.HandleFunc("GET /v1/jobs/{id}/outputs", g.withJob(g.outputs))
 	mux.HandleFunc("GET /v1/jobs/{id}/outputs/{path...}", g.withJob(g.outputFile))
+	mux.HandleFunc("GET /v1/events", g.events)
 	mux.HandleFunc("PUT /v1/blobs/{digest}", g.putBlob)
 	mux.HandleFunc("POST /v1/blobs/missing", g.missing)
 	mux.HandleFunc("GET /v1/executors", g.executors)

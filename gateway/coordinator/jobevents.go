@@ -1,0 +1,168 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/program-explorer/pe/schemas"
+)
+
+// EventQuery says which of a tenant's jobs are followed, and from where.
+type EventQuery struct {
+	Filter
+	// After is the revision after which to begin; with Now, that of this moment.
+	After uint64
+	Now   bool
+	// Outputs asks for stdout and stderr of running jobs, too.
+	Outputs bool
+}
+
+// JobUpdate is something new about one of a tenant's jobs: its record as an
+// event, or a piece of output. Both nil only say how far all has been told.
+type JobUpdate struct {
+	// Revision up to which everything has been told; it never falls.
+	Revision uint64
+	Job      *schemas.JobChange
+	// Stream (stdout or stderr) comes with Text.
+	Stream string
+	Text   *schemas.JobText
+}
+
+// ErrRevision: a stream was to begin after a revision that was never written.
+var ErrRevision = errors.New("no change of a job has had this number yet")
+
+const (
+	// eventsAtOnce bounds what is taken from the log at once, and what is read
+	// of the bucket for who is behind it.
+	eventsAtOnce = 64
+	eventReads   = 16
+)
+
+// Events tells of all jobs of a tenant that the filter selects: of each change
+// since the revision, in their order, each once, until ctx ends; then the channel
+// is closed. Who reads slowly, or comes back late, misses states that were over
+// before they could be told, never the last one; nobody waits for them. The first
+// update only has the revision with which the stream begins.
+func (c *Coordinator) Events(ctx context.Context, tenant string, q EventQuery) (<-chan JobUpdate, error) {
+	if !c.state.isLoaded() {
+		return nil, errLoading
+	}
+	r := &eventReader{c: c, tenant: tenant, filter: q.Filter, at: q.After, out: make(chan JobUpdate, 8)}
+	if q.Now {
+		r.at = c.changes.newest()
+	} else if err := c.written(ctx, q.After); err != nil {
+		return nil, err
+	}
+	woken, stop := c.changes.read(tenant)
+	r.woken = woken.woken
+	c.background.Go(func() {
+		ctx, cancel := c.whileRunning(ctx)
+		defer cancel()
+		defer close(r.out)
+		defer stop()
+		if q.Outputs {
+			r.outputs = newOutputs(r)
+			defer r.outputs.wait()
+			defer cancel()
+		}
+		r.run(ctx)
+	})
+	return r.out, nil
+}
+
+// written checks that a revision is one of this bucket: of another one, or of
+// one that was lost, nothing would be told until it has grown as large.
+func (c *Coordinator) written(ctx context.Context, rev uint64) error {
+	if rev <= c.changes.newest() {
+		return nil
+	}
+	last, err := c.queue.Jobs.LastRevision(ctx)
+	if err == nil && rev > last {
+		err = fmt.Errorf("%w: %d, the last is %d", ErrRevision, rev, last)
+	}
+	return err
+}
+
+type eventReader struct {
+	c       *Coordinator
+	tenant  string
+	filter  Filter
+	at      uint64
+	woken   <-chan struct{}
+	out     chan JobUpdate
+	outputs *outputs
+}
+
+func (r *eventReader) run(ctx context.Context) {
+	r.send(ctx, JobUpdate{Revision: r.at})
+	r.outputs.begin(ctx)
+	for ctx.Err() == nil {
+		changes, upTo, known := r.c.changes.after(r.tenant, r.at, eventsAtOnce)
+		if !known {
+			if err := r.catchUp(ctx); err != nil && ctx.Err() == nil {
+				r.c.log.Warn("stream of events ends", "tenant", r.tenant, "err", err)
+				return // its reader comes back
+			}
+			continue
+		}
+		for _, change := range changes {
+			r.tell(ctx, change.rev, change.event)
+		}
+		r.pass(ctx, upTo)
+		if len(changes) < eventsAtOnce {
+			select {
+			case <-r.woken:
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+func (r *eventReader) send(ctx context.Context, u JobUpdate) {
+	select {
+	case r.out <- u:
+	case <-ctx.Done():
+	}
+}
+
+// tell sends an event if the filter selects it.
+func (r *eventReader) tell(ctx context.Context, rev uint64, e schemas.JobChange) {
+	if ctx.Err() != nil || !r.filter.has(e.State, e.Labels) {
+		return
+	}
+	r.at = rev
+	r.send(ctx, JobUpdate{Revision: rev, Job: &e})
+	r.outputs.of(ctx, e)
+}
+
+// pass takes note that all up to a revision was told.
+func (r *eventReader) pass(ctx context.Context, upTo uint64) {
+	if ctx.Err() != nil || upTo <= r.at {
+		return
+	}
+	r.at = upTo
+	r.send(ctx, JobUpdate{Revision: upTo})
+}
+
+// catchUp tells from the index and the bucket what the log has forgotten: the
+// newest record of each job whose revision is not beyond the log's. What
+// changes meanwhile has a later revision, and comes from the log.
+func (r *eventReader) catchUp(ctx context.Context) error {
+	upTo := r.c.changes.newest()
+	for behind := range slices.Chunk(r.c.state.changed(r.tenant, r.filter, r.at, upTo), eventsAtOnce) {
+		events, err := r.read(ctx, behind)
+		if err != nil {
+			return err
+		}
+		for i, e := range events {
+			if e != nil {
+				r.tell(ctx, behind[i].rev, *e)
+			}
+		}
+		r.pass(ctx, behind[len(behind)-1].rev)
+	}
+	r.pass(ctx, upTo)
+	return ctx.Err()
+}

@@ -1,0 +1,86 @@
+package coordinator
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/program-explorer/pe/schemas"
+)
+
+// touched is a job and the revision of its newest record.
+type touched struct {
+	rev uint64
+	id  string
+}
+
+// changed lists those of a tenant's jobs that the filter selects whose newest
+// record has a revision after one and up to another, in their order. It gives
+// the lock back every maxScan jobs.
+func (s *state) changed(tenant string, f Filter, after, upTo uint64) (all []touched) {
+	for from := (*entry)(nil); ; {
+		var more bool
+		if all, from, more = s.changedFrom(all, tenant, f, after, upTo, from); !more {
+			break
+		}
+	}
+	slices.SortFunc(all, func(a, b touched) int { return cmp.Compare(a.rev, b.rev) })
+	return all
+}
+
+// changedFrom looks at the jobs that were created after one, or at the first of all.
+func (s *state) changedFrom(all []touched, tenant string, f Filter, after, upTo uint64, from *entry) ([]touched, *entry, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tenants[tenant]
+	if t == nil {
+		return all, nil, false
+	}
+	begin := 0
+	if from != nil {
+		at, found := slices.BinarySearchFunc(t.ordered, from, byCreation)
+		if begin = at; found {
+			begin++
+		}
+	}
+	end := min(begin+maxScan, len(t.ordered))
+	for _, e := range t.ordered[begin:end] {
+		if after < e.rev && e.rev <= upTo && f.selects(e) {
+			all = append(all, touched{e.rev, e.id})
+		}
+	}
+	if end == len(t.ordered) {
+		return all, nil, false
+	}
+	return all, t.ordered[end-1], true
+}
+
+// read returns the jobs' records as events; nil of one that has changed since,
+// or is gone.
+func (r *eventReader) read(ctx context.Context, jobs []touched) ([]*schemas.JobChange, error) {
+	events := make([]*schemas.JobChange, len(jobs))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(eventReads)
+	for i, job := range jobs {
+		group.Go(func() error {
+			rec, rev, known := r.c.state.live(schemas.RecordKey(r.tenant, job.id))
+			if !known {
+				var err error
+				if rec, rev, err = r.c.read(ctx, r.tenant, job.id); isNotFound(err) {
+					return nil
+				} else if err != nil {
+					return fmt.Errorf("read events: %w", err)
+				}
+			}
+			if rev == job.rev {
+				e := rec.Event()
+				events[i] = &e
+			}
+			return nil
+		})
+	}
+	return events, group.Wait()
+}
