@@ -25,3 +25,13 @@ func backoff(now time.Time, job string, attempt int) time.Time {
 	half := wait / 2
 	return now.Add(half + time.Duration(h.Sum64()%uint64(half+1)))
 }
+
+// untilDue is how long a job waits that may not be tried before due. What is
+// further ahead than any backoff was written by a clock that has been set back
+// since, or by a gateway whose clock is ahead: it has waited long enough.
+func untilDue(due, now time.Time) time.Duration {
+	if wait := due.Sub(now); wait <= maxBackoff {
+		return max(wait, 0)
+	}
+	return 0
+}

@@ -91,7 +91,7 @@ func (c *Coordinator) mayClaim(rec *schemas.Record, facts schemas.Facts, claim s
 		return false, refusal(schemas.AnswerNotYou)
 	case rec.Needs.Executor != "" && !facts.NamedBy(rec.Tenant):
 		return false, errNotNamed
-	case rec.NotBeforeUS > c.cfg.Now().UnixMicro():
+	case untilDue(time.UnixMicro(rec.NotBeforeUS), c.cfg.Now()) > 0:
 		// An offer from before its last attempt: it will be offered again.
 		return false, refusal(schemas.AnswerBusy)
 	}

@@ -123,7 +123,7 @@ func (f *feeder) pool(name string, needs schemas.Requires) *pool {
 
 // enqueue puts a ticket where it waits: for its time or for its turn.
 func (f *feeder) enqueue(t *ticket) {
-	if t.due.After(f.now()) {
+	if untilDue(t.due, f.now()) > 0 {
 		t.at = atDelay
 		heap.Push(&f.delayed, t)
 		f.poke()
@@ -286,7 +286,7 @@ func (f *feeder) promote() time.Duration {
 	defer f.mu.Unlock()
 	for len(f.delayed) > 0 {
 		t := f.delayed[0]
-		if wait := t.due.Sub(f.now()); wait > 0 && t.at == atDelay {
+		if wait := untilDue(t.due, f.now()); wait > 0 && t.at == atDelay {
 			return wait
 		}
 		heap.Pop(&f.delayed)

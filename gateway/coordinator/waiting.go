@@ -17,7 +17,7 @@ func (c *Coordinator) Waiting(rec schemas.Record) string {
 	switch {
 	case !anyUp(able):
 		return absence(able) + until(rec)
-	case rec.NotBeforeUS > c.cfg.Now().UnixMicro():
+	case untilDue(time.UnixMicro(rec.NotBeforeUS), c.cfg.Now()) > 0:
 		return "its last attempt failed; it is tried again soon"
 	}
 	return ""
