@@ -133,7 +133,7 @@ func (r *run) do(ctx context.Context, w io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.system.close()) }()
-	r.striker.system = r.system
+	r.striker.system, r.striker.hangs = r.system, *long
 	if err := r.live(ctx, w); err != nil {
 		return err
 	}

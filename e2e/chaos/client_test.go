@@ -110,8 +110,11 @@ func (c *clients) at(gateway int, tenant string) *producer.Client {
 	return client
 }
 
+// answerWithin is how long a client waits for a gateway that may hang.
+const answerWithin = 10 * time.Second
+
 const (
-	workers = 12
+	workers = 24
 	// maxOpen bounds the jobs that have not ended: faults are to meet them all on their way.
 	maxOpen = 150
 )
@@ -169,7 +172,9 @@ func (c *clients) submit(ctx context.Context, n int) {
 	}
 	if id != "" && w.cancel > 0 {
 		sleep(ctx, w.cancel)
-		if _, err := c.at(n, w.tenant).Cancel(ctx, id); err == nil {
+		asking, cancel := context.WithTimeout(ctx, answerWithin)
+		defer cancel()
+		if _, err := c.at(n, w.tenant).Cancel(asking, id); err == nil {
 			c.cancelled.Add(1)
 		}
 	}
@@ -183,9 +188,13 @@ func (c *clients) upload(ctx context.Context, n int, w wish) (map[string]schemas
 	defer remove()
 	var files map[string]schemas.File
 	for range 5 {
-		if files, err = c.at(n, w.tenant).Upload(ctx, []producer.LocalFile{file}, nil); err == nil {
+		asking, cancel := context.WithTimeout(ctx, answerWithin)
+		files, err = c.at(n, w.tenant).Upload(asking, []producer.LocalFile{file}, nil)
+		cancel()
+		if err == nil {
 			return files, nil
 		}
+		n++
 		sleep(ctx, time.Second)
 	}
 	return nil, err
@@ -194,14 +203,17 @@ func (c *clients) upload(ctx context.Context, n int, w wish) (map[string]schemas
 // send returns the id of an acknowledged job, else nothing.
 func (c *clients) send(ctx context.Context, gateway int, w wish) string {
 	for range 10 {
-		job, err := c.at(gateway, w.tenant).Submit(ctx, w.spec)
+		asking, cancel := context.WithTimeout(ctx, answerWithin)
+		job, err := c.at(gateway, w.tenant).Submit(asking, w.spec)
+		cancel()
 		if err == nil {
 			c.submitted.Add(1)
 			c.history.add(check.Line{Accepted: &check.Accepted{JobName: check.JobName{Tenant: w.tenant, Job: job.ID}, Key: w.spec.IdempotencyKey, AtUS: now()}})
 			return job.ID
 		}
 		var lost *producer.UnreachableError
-		if errors.As(err, &lost) && !lost.Refused() && w.spec.IdempotencyKey == "" {
+		told := !errors.Is(err, context.DeadlineExceeded) && (!errors.As(err, &lost) || lost.Refused())
+		if !told && w.spec.IdempotencyKey == "" {
 			c.unknown.Add(1) // it may have been accepted: nobody may send it again
 			return ""
 		}

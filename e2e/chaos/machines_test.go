@@ -35,14 +35,14 @@ func killAll(pids []int) bool {
 	return len(pids) > 0
 }
 
-// mountsBelow lists what is mounted in a folder.
+// mountsBelow lists what is mounted in a folder, or is a file of it that is mounted elsewhere.
 func mountsBelow(dir string) (found []string) {
 	text, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
 		return []string{err.Error()}
 	}
 	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) > 1 && strings.HasPrefix(f[1], dir+"/") {
+		if f := strings.Fields(line); len(f) > 1 && (strings.HasPrefix(f[1], dir+"/") || strings.HasPrefix(f[0], dir+"/")) {
 			found = append(found, f[1])
 		}
 	}

@@ -21,6 +21,7 @@ type process struct {
 	args []string
 	env  []string
 	log  string // a file that all its lives append to
+	disk *disk  // of its data; nil if it has none of its own
 
 	mu    sync.Mutex
 	cmd   *exec.Cmd

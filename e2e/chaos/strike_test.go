@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/program-explorer/pe/e2e/chaos/check"
 	"github.com/program-explorer/pe/e2e/chaos/natstap"
@@ -27,6 +30,7 @@ const (
 	actMute   = "mute"   // nothing that it sends arrives for a while
 	actRefuse = "refuse" // S3 answers 503 for a while
 	actSlow   = "slow"   // S3 takes its time for a while
+	actFull   = "full"   // its disk has no room for a while; NATS is then started anew
 )
 
 // lease is the product's default: what is silent for so long is lost.
@@ -34,10 +38,10 @@ const lease = 30 * time.Second
 
 // actions are what is done to a component, the usual ones more often.
 var actions = map[string][]string{
-	ofGateway:  {actKill, actKill, actKill, actKill, actStop, actPause, actCut, actLose, actDeaf, actMute},
-	ofExecutor: {actKill, actKill, actKill, actKill, actStop, actPause, actCut, actLose, actDeaf, actMute},
-	ofNATS:     {actKill, actKill, actKill, actPause, actStop},
-	ofS3:       {actKill, actKill, actPause, actRefuse, actSlow, actCut, actLose},
+	ofGateway:  {actKill, actKill, actKill, actKill, actStop, actPause, actHang, actCut, actLose, actDeaf, actMute},
+	ofExecutor: {actKill, actKill, actKill, actKill, actStop, actPause, actHang, actCut, actLose, actDeaf, actMute, actFull},
+	ofNATS:     {actKill, actKill, actKill, actPause, actStop, actFull},
+	ofS3:       {actKill, actKill, actPause, actRefuse, actSlow, actCut, actLose, actFull},
 	ofMachine:  {actKill},
 	ofGuest:    {actKill},
 }
@@ -50,6 +54,8 @@ type strike struct {
 	before bool
 	// lasts is how long it is until it is put right.
 	lasts time.Duration
+	// behind: the next strike does not wait for that.
+	behind bool
 }
 
 // hit is a strike that met its moment.
@@ -73,12 +79,18 @@ type striker struct {
 	hits    chan hit
 	table   map[cell]int
 	kills   int
+	// broken are the processes that were struck and not yet put right.
+	broken map[*process]bool
+	// mending counts what is put right behind the back of the next strike.
+	mending errgroup.Group
+	// hangs: executors and gateways may hang for longer than a lease, which takes its time.
+	hangs bool
 	// store is what becomes of all requests to S3 for now.
 	store s3tap.Fate
 }
 
 func newStriker(seed uint64, h *history, log *slog.Logger) *striker {
-	s := &striker{log: log, random: rand.New(rand.NewPCG(seed, 1)), history: h, hits: make(chan hit, 1), table: map[cell]int{}}
+	s := &striker{log: log, random: rand.New(rand.NewPCG(seed, 1)), history: h, hits: make(chan hit, 1), table: map[cell]int{}, broken: map[*process]bool{}}
 	s.dealt = sync.NewCond(&s.mu)
 	return s
 }
@@ -142,7 +154,7 @@ func (s *striker) meet(m moment) *strike {
 	}
 	s.dealing = true
 	s.mu.Unlock()
-	done := s.deal(*blow, m)
+	done := s.dealTo(s.target(*blow, m), *blow, m)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dealing = false
@@ -177,15 +189,25 @@ func (s *striker) target(blow strike, m moment) *process {
 	return s.system.named(m.at)
 }
 
-// deal does what a strike does at its moment; false if there was nothing to do it to.
-func (s *striker) deal(blow strike, m moment) bool {
-	p := s.target(blow, m)
-	switch {
-	case blow.component == ofMachine:
+// dealTo does what a strike does at its moment; false if there was nothing to do it to.
+func (s *striker) dealTo(p *process, blow strike, m moment) bool {
+	switch blow.component {
+	case ofMachine:
 		return killAll(machines())
-	case blow.component == ofGuest:
+	case ofGuest:
 		return killAll(guests())
 	}
+	s.mu.Lock()
+	broken := s.broken[p]
+	s.broken[p] = true
+	s.mu.Unlock()
+	if !broken {
+		s.deal(p, blow, m)
+	}
+	return !broken
+}
+
+func (s *striker) deal(p *process, blow strike, m moment) {
 	switch blow.action {
 	case actKill:
 		p.kill()
@@ -201,8 +223,11 @@ func (s *striker) deal(blow strike, m moment) bool {
 		s.setStore(s3tap.Fate{Status: 503})
 	case actSlow:
 		s.setStore(s3tap.Fate{Wait: 700 * time.Millisecond})
+	case actFull:
+		if err := p.disk.fill(); err != nil {
+			s.log.Error("disk not filled", "at", p.name, "err", err)
+		}
 	}
-	return true
 }
 
 func (s *striker) setStore(f s3tap.Fate) {
@@ -217,6 +242,11 @@ func (s *striker) mend(h hit) error {
 		return nil
 	}
 	p := s.target(h.strike, h.moment)
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.broken, p)
+	}()
 	switch h.action {
 	case actKill:
 		return p.start()
@@ -229,6 +259,12 @@ func (s *striker) mend(h hit) error {
 		s.system.taps[h.at].Silence(false, false)
 	case actRefuse, actSlow:
 		s.setStore(s3tap.Fate{})
+	case actFull:
+		if err := p.disk.free(); err != nil || h.component != ofNATS {
+			return err
+		}
+		p.kill() // it gives up what it can't write to, until an operator has made room
+		return p.start()
 	}
 	return nil
 }
@@ -250,7 +286,7 @@ func (s *striker) run(ctx context.Context, rest time.Duration, done func() bool)
 		}
 		sleep(ctx, time.Duration(s.random.Int64N(int64(rest))))
 	}
-	return nil
+	return s.mending.Wait()
 }
 
 // maxWait is how long a strike waits for its moment.
@@ -282,11 +318,18 @@ func (s *striker) settle(h hit) error {
 	s.mu.Unlock()
 	s.log.Info("struck", "component", h.component, "step", h.step, "action", h.action, "before", h.before, "at", h.at, "job", h.job, "lasts", h.lasts)
 	s.history.add(check.Line{Strike: &check.Strike{Component: h.component, Step: h.step, Action: h.action, Hit: true, AtUS: now()}})
-	time.Sleep(h.lasts)
-	if err := s.mend(h); err != nil {
-		return fmt.Errorf("mend %s after %s: %w", h.at, h.action, err)
+	mend := func() error {
+		time.Sleep(h.lasts)
+		if err := s.mend(h); err != nil {
+			return fmt.Errorf("mend %s of %s at %s: %w", h.action, h.component, h.at, err)
+		}
+		return nil
 	}
-	return nil
+	if h.behind {
+		s.mending.Go(mend)
+		return nil
+	}
+	return mend()
 }
 
 // choose takes one of the cells that were hit least.
@@ -311,9 +354,17 @@ func (s *striker) choose() strike {
 	}
 	c := least[s.random.IntN(len(least))]
 	of := actions[c.component]
-	blow := strike{cell: c, action: of[s.random.IntN(len(of))], before: s.random.IntN(2) == 0, lasts: time.Duration(s.random.Int64N(int64(2 * time.Second)))}
-	if blow.action == actPause && c.component == ofExecutor && s.random.IntN(3) == 0 {
-		blow.action, blow.lasts = actHang, lease+10*time.Second
+	blow := strike{
+		cell: c, action: of[s.random.IntN(len(of))], before: s.random.IntN(2) == 0,
+		lasts: time.Duration(s.random.Int64N(int64(2 * time.Second))), behind: s.random.IntN(4) == 0,
+	}
+	switch {
+	case blow.action == actHang && s.hangs:
+		blow.lasts, blow.behind = lease+10*time.Second, true
+	case blow.action == actHang:
+		blow.action = actPause
+	case blow.action == actFull && os.Geteuid() != 0:
+		blow.action = actKill
 	}
 	return blow
 }

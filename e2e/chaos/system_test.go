@@ -40,6 +40,7 @@ type system struct {
 	taps      map[string]*natstap.Tap // by the name of the process
 	store     *s3tap.Tap
 	urls      []string // of the gateways
+	disks     []*disk
 	natsAddr  string
 	s3Addr    string
 	// real are the executors whose machines are real, and what of them can be struck:
@@ -133,16 +134,24 @@ func (s *system) startServers(ctx context.Context, executors []string, j judges)
 	if err := os.WriteFile(config, []byte(natsConfig(s.natsAddr, filepath.Join(s.dir, "nats"), executors)), 0o600); err != nil {
 		return err
 	}
+	data := filepath.Join(s.dir, "s3")
+	natsDisk, err := newDisk(filepath.Join(s.dir, "nats"), 256<<20)
+	if err != nil {
+		return err
+	}
+	s.disks = append(s.disks, natsDisk)
+	s3Disk, err := newDisk(data, 1<<30)
+	if err != nil {
+		return err
+	}
+	s.disks = append(s.disks, s3Disk)
 	s.nats = s.process("nats", filepath.Join(bin, "nats-server"), nil, "-c", config)
 	gateway, err := s3test.Find("versitygw")
 	if err != nil {
 		return err
 	}
-	data := filepath.Join(s.dir, "s3")
-	if err := os.Mkdir(data, 0o700); err != nil {
-		return err
-	}
 	s.s3 = s.process("s3", gateway, []string{"ROOT_ACCESS_KEY=" + accessKey, "ROOT_SECRET_KEY=" + secretKey}, "--port", s.s3Addr, "--quiet", "posix", data)
+	s.nats.disk, s.s3.disk = natsDisk, s3Disk
 	for _, p := range []*process{s.nats, s.s3} {
 		if err := p.start(); err != nil {
 			return err
@@ -176,8 +185,15 @@ func (s *system) addExecutor(id string, flags []string, j judges) error {
 	if err != nil {
 		return err
 	}
-	args := append([]string{"executor", "--executor-id", id, "--nats-url", queue, "--data-dir", filepath.Join(s.dir, id), "--catalog", catalogFile(), "--log-format", "json"}, flags...)
+	data := filepath.Join(s.dir, id)
+	disk, err := newDisk(data, 512<<20)
+	if err != nil {
+		return err
+	}
+	s.disks = append(s.disks, disk)
+	args := append([]string{"executor", "--executor-id", id, "--nats-url", queue, "--data-dir", data, "--catalog", catalogFile(), "--log-format", "json"}, flags...)
 	p := s.process(id, filepath.Join(bin, "ped"), nil, args...)
+	p.disk = disk
 	s.executors = append(s.executors, p)
 	return p.start()
 }
@@ -217,6 +233,10 @@ func (s *system) close() error {
 			}
 		}
 	}
+	for _, d := range s.disks {
+		errs = append(errs, d.close())
+	}
+	s.disks = nil
 	for _, tap := range s.taps {
 		tap.Close()
 	}
@@ -227,7 +247,7 @@ func (s *system) close() error {
 }
 
 func natsConfig(address, dir string, executors []string) string {
-	text := fmt.Sprintf("server_name: chaos\nlisten: %q\njetstream { store_dir: %q, sync_interval: always }\nauthorization { users = [\n  { user: gateway, password: %q }\n", address, dir, password)
+	text := fmt.Sprintf("server_name: chaos\nlisten: %q\njetstream { store_dir: %q, max_file_store: 8GB, sync_interval: always }\nauthorization { users = [\n  { user: gateway, password: %q }\n", address, dir, password)
 	for _, id := range executors {
 		p := jobqueue.ExecutorPermissions(id)
 		text += fmt.Sprintf("  { user: %q, password: %q, permissions: { publish: { allow: %s }, subscribe: { allow: %s }, allow_responses: { max: 1, expires: \"1m\" } } }\n",
