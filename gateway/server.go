@@ -31,7 +31,8 @@ type Config struct {
 	Addr string
 	// Listener is used instead of Addr if given; the server closes it.
 	Listener net.Listener
-	// API is what is served. Its Tokens are required unless the address is of the loopback interface.
+	// API is what is served. Among its Tokens must be one that can be used, unless
+	// the address is of the loopback interface.
 	API api.Config
 	// ShutdownTimeout bounds how long Run waits for requests under way once its
 	// context has ended. Default 10 s.
@@ -46,7 +47,8 @@ type ErrNoTokens struct {
 }
 
 func (e *ErrNoTokens) Error() string {
-	return fmt.Sprintf("listen on %s: other machines can reach this address, and no access token is configured: configure one, or listen on 127.0.0.1", e.Addr)
+	return fmt.Sprintf("listen on %s: other machines can reach this address, and there is no access token that can be used: "+
+		"make one with `ped token create --token-file FILE --tenant '*' --scope admin` and give --token-file FILE, or listen on 127.0.0.1", e.Addr)
 }
 
 // Server is a gateway that listens. Requests wait until Run serves them.
@@ -100,7 +102,7 @@ func listen(c Config) (net.Listener, error) {
 			return nil, fmt.Errorf("listen on %s: %w", c.Addr, err)
 		}
 	}
-	if len(c.API.Tokens) == 0 && !local(listener.Addr()) {
+	if (c.API.Tokens == nil || !c.API.Tokens.Usable()) && !local(listener.Addr()) {
 		listener.Close()
 		return nil, &ErrNoTokens{Addr: listener.Addr().String()}
 	}

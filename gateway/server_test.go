@@ -77,7 +77,7 @@ func TestOpenAddressesNeedAToken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.API.Tokens = []access.Token{token}
+		c.API.Tokens = access.NewTokens([]access.Token{token}, nil, nil)
 		s, err := New(c)
 		if err != nil {
 			t.Fatalf("%s with a token: %v", addr, err)

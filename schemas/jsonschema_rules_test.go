@@ -14,6 +14,7 @@ var documentTypes = []reflect.Type{
 	reflect.TypeFor[CallbackSecret](), reflect.TypeFor[Delivery](), reflect.TypeFor[DeliveryList](), reflect.TypeFor[WebhookEvent](),
 	reflect.TypeFor[ProblemDocument](), reflect.TypeFor[StreamChange](), reflect.TypeFor[StreamText](), reflect.TypeFor[Stage](),
 	reflect.TypeFor[JobEventsBeginning](), reflect.TypeFor[JobChange](), reflect.TypeFor[JobText](),
+	reflect.TypeFor[AccessTokenRecord](), reflect.TypeFor[AccessTokenRequest](), reflect.TypeFor[NewAccessToken](), reflect.TypeFor[AccessTokenList](),
 }
 
 // closedDocuments are what clients write: unknown members are mistakes. Readers
@@ -22,6 +23,7 @@ var closedDocuments = map[reflect.Type]bool{
 	reflect.TypeFor[JobSpec](): true, reflect.TypeFor[JobBatch](): true, reflect.TypeFor[File](): true, reflect.TypeFor[Stdin](): true, reflect.TypeFor[Limits](): true,
 	reflect.TypeFor[Requires](): true, reflect.TypeFor[MissingRequest](): true, reflect.TypeFor[Callback](): true,
 	reflect.TypeFor[WebhookSpec](): true, reflect.TypeFor[WebhookPatch](): true, reflect.TypeFor[WebhookRotation](): true,
+	reflect.TypeFor[AccessTokenRequest](): true,
 }
 
 const (
@@ -70,6 +72,14 @@ func failureCodes() []string {
 		codes = append(codes, string(c))
 	}
 	return codes
+}
+
+func scopeNames() []string {
+	var names []string
+	for _, s := range Scopes {
+		names = append(names, string(s))
+	}
+	return names
 }
 
 func states() []string {
@@ -139,14 +149,15 @@ var fieldRules = map[string]rule{
 		n.MultipleOf = 0.001
 	},
 
-	"Requires.isolation":       withDefault(enum(Isolations...), IsolationStrong),
-	"Requires.kernel":          pattern(kernelPattern.String()),
-	"Requires.cpu_model":       func(n *node) { n.Pattern, n.MaxLength = modelPattern.String(), maxModel },
-	"JobSpec.queue_timeout_ms": within(QueueRange),
-	"Facts.owner":              pattern(tokenPattern.String()),
-	"Facts.tenants":            items(maxTenants, pattern(`^(?:\*|[a-z0-9-]{1,40})$`)),
-	"Executor.tenants":         items(maxTenants, pattern(`^(?:\*|[a-z0-9-]{1,40})$`)),
-	"Requires.features":        items(MaxFeatures, pattern(featurePattern.String())),
+	"Requires.isolation":             withDefault(enum(Isolations...), IsolationStrong),
+	"Requires.kernel":                pattern(kernelPattern.String()),
+	"Requires.cpu_model":             func(n *node) { n.Pattern, n.MaxLength = modelPattern.String(), maxModel },
+	"JobSpec.queue_timeout_ms":       within(QueueRange),
+	"AccessTokenRequest.lifetime_ms": func(n *node) { n.Maximum = MaxTokenLifetimeMS },
+	"Facts.owner":                    pattern(tokenPattern.String()),
+	"Facts.tenants":                  items(maxTenants, pattern(`^(?:\*|[a-z0-9-]{1,40})$`)),
+	"Executor.tenants":               items(maxTenants, pattern(`^(?:\*|[a-z0-9-]{1,40})$`)),
+	"Requires.features":              items(MaxFeatures, pattern(featurePattern.String())),
 
 	"Outcome.exit_code":    func(n *node) { n.Maximum = 255 },
 	"Outcome.signal":       pattern(signalPattern.String()),
@@ -179,6 +190,15 @@ var fieldRules = map[string]rule{
 	"WebhookLinks.job":           func(*node) {},
 	"WebhookData.id":             pattern(`^[jw][0-9a-hjkmnp-tv-z]{25}$`),
 
+	"AccessToken.id": pattern(tokenIDPattern.String()), "AccessToken.creator": pattern(tokenIDPattern.String()),
+	"AccessToken.tenant": pattern(tokenTenantPattern.String()), "AccessToken.name": maxLength(MaxTokenName), "AccessToken.scopes": items(len(Scopes), enum(scopeNames()...)),
+	"AccessTokenRecord.id": pattern(tokenIDPattern.String()), "AccessTokenRecord.creator": pattern(tokenIDPattern.String()),
+	"AccessTokenRecord.tenant": pattern(tokenTenantPattern.String()), "AccessTokenRecord.name": maxLength(MaxTokenName), "AccessTokenRecord.scopes": items(len(Scopes), enum(scopeNames()...)),
+	"NewAccessToken.id": pattern(tokenIDPattern.String()), "NewAccessToken.creator": pattern(tokenIDPattern.String()),
+	"NewAccessToken.tenant": pattern(tokenTenantPattern.String()), "NewAccessToken.name": maxLength(MaxTokenName), "NewAccessToken.scopes": items(len(Scopes), enum(scopeNames()...)),
+	"AccessTokenRequest.tenant": pattern(tokenTenantPattern.String()), "AccessTokenRequest.name": maxLength(MaxTokenName),
+	"AccessTokenRequest.scopes": items(len(Scopes), enum(scopeNames()...)),
+
 	"Failure.code":             enum(failureCodes()...),
 	"Failure.message":          maxLength(MaxFailureMessage),
 	"Offering.isolation":       enum(Isolations[1:]...),
@@ -188,5 +208,6 @@ var fieldRules = map[string]rule{
 	"StreamText.base64":        func(n *node) { n.Encoding, n.Pattern = "base64", base64Pattern },
 	"MissingRequest.sha256":    items(MaxMissing, pattern(digestPattern)),
 	"MissingReply.missing":     items(MaxMissing, pattern(digestPattern)),
+	"AccessTokenRecord.v":      func(n *node) { n.Minimum, n.Const = nil, AccessTokenRecordVersion },
 	"ProblemDocument.problems": func(n *node) { n.MaxItems = MaxProblems },
 }

@@ -13,6 +13,7 @@ const (
 	BucketJobs   = "jobs"
 	BucketPools  = "pools"
 	BucketExecs  = "executors"
+	BucketTokens = "tokens"
 	// BucketWebhooks holds tenants' webhooks, BucketDeliveries what is sent to them.
 	BucketWebhooks   = "webhooks"
 	BucketDeliveries = "deliveries"

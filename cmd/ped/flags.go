@@ -141,7 +141,7 @@ type listenFlags struct{ listen string }
 
 func (l *listenFlags) bind() *pflag.FlagSet {
 	f := newGroup()
-	f.StringVar(&l.listen, "listen", defaultListen, "address of the API; port 0 takes a free one; beyond this machine only with --token-file")
+	f.StringVar(&l.listen, "listen", defaultListen, "address of the API; port 0 takes a free one; beyond this machine only with an access token")
 	return f
 }
 
@@ -150,7 +150,7 @@ type serveFlags struct{ tokenFile, readyFile string }
 
 func (s *serveFlags) bind() *pflag.FlagSet {
 	f := newGroup()
-	f.StringVar(&s.tokenFile, "token-file", "", "file of access tokens, a line each: TOKEN [TENANT]")
+	f.StringVar(&s.tokenFile, "token-file", "", "file of access tokens, a line each: sha256:DIGEST or TOKEN, then [TENANT [SCOPE,…]] (see ped token create)")
 	f.StringVar(&s.readyFile, "ready-file", "", "file to write the address into when ready")
 	return f
 }

@@ -37,7 +37,7 @@ object store a folder, both syncing every write, both within --data-dir; --nats-
 and --s3-endpoint use servers that run elsewhere.
 
 Prints the address once it takes jobs. It listens on this machine alone unless
---listen says otherwise, and that wants --token-file.
+--listen says otherwise, and that wants an access token (ped token create).
 
 A first SIGINT or SIGTERM takes no more jobs and lets those that run end within
 --grace, then hands them back; a second one ends the process at once.`,

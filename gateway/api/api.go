@@ -29,9 +29,9 @@ type Config struct {
 	Resolve Resolve
 	// Images lists the names of the catalog. Default: there are none.
 	Images func(context.Context) (schemas.ImageList, error)
-	// Tokens may use the API. Without any, every request from this machine's
-	// own programs may, and foreign pages in its browsers are kept out.
-	Tokens []access.Token
+	// Tokens may use the API. While there are none (the default), every request
+	// from this machine's own programs may, and foreign pages in its browsers are kept out.
+	Tokens *access.Tokens
 	// Objects serves the store's signed URLs; nil if the store does so itself. It
 	// is given all requests below /v1/objects/, with their path as it is.
 	Objects http.Handler
@@ -64,7 +64,7 @@ type API struct {
 	Config
 	jobs     Coordinator
 	store    objstore.Store
-	tokens   []access.Token
+	tokens   *access.Tokens
 	maxBlob  int64
 	log      *slog.Logger
 	gatherer prometheus.Gatherer
@@ -118,6 +118,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
+	}
+	if c.Tokens == nil {
+		c.Tokens = access.NewTokens(nil, nil, c.Log)
 	}
 	if c.MaxBlobBytes <= 0 || c.MaxBlobBytes > objstore.MaxObjectSize {
 		c.MaxBlobBytes = objstore.MaxObjectSize

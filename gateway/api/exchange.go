@@ -49,6 +49,7 @@ func (a *API) exchange(rt route, w http.ResponseWriter, r *http.Request) {
 
 // fail sends err as a problem, and logs it once if it is our fault.
 func (a *API) fail(rt route, w *answer, r *http.Request, err error) {
+	w.finish()
 	if w.broken {
 		a.log.Debug("client dropped", "route", rt.pattern, "err", err) // it left, or takes nothing
 		panic(http.ErrAbortHandler)
@@ -87,19 +88,21 @@ func (a *API) guarded(rt route, w *answer, r *http.Request) (err error) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 	w.Header().Set("Vary", "Accept, Authorization, Origin")
-	if len(a.tokens) == 0 {
-		if err := checkLocal(r); err != nil {
-			return err
-		}
+	caller, err := a.enter(rt, r)
+	if err != nil {
+		return err
 	}
-	tenant := ""
-	if !rt.public {
-		caller, err := a.authorize(rt, r)
-		if err != nil {
-			return err
-		}
-		tenant, r = caller.Tenant, r.WithContext(context.WithValue(r.Context(), callerKey{}, caller))
+	ctx, leave := caller.Attend(context.WithValue(r.Context(), callerKey{}, caller))
+	defer leave()
+	r, w.attended = r.WithContext(ctx), ctx
+	if err := a.serve(rt, w, r, caller.Tenant); err != nil {
+		return turnedOut(ctx, err)
 	}
+	return nil
+}
+
+// serve looks at the body, and leaves the rest to the route.
+func (a *API) serve(rt route, w *answer, r *http.Request, tenant string) error {
 	if err := checkBody(rt, w, r); err != nil {
 		return err
 	}
@@ -111,7 +114,7 @@ func checkBody(rt route, w http.ResponseWriter, r *http.Request) error {
 	if r.ContentLength > rt.body {
 		return kindTooLarge.problemf("the body has %d bytes; at most %d are taken here", r.ContentLength, rt.body)
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, rt.body)
+	r.Body = &attendedBody{ReadCloser: http.MaxBytesReader(w, r.Body, rt.body), ctx: r.Context()}
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
 		return kindMediaType.problem("Content-Encoding "+strconv.QuoteToASCII(clip(coding))+" is not supported", "send the body as it is")
 	}
@@ -157,6 +160,8 @@ type answer struct {
 	status int
 	bytes  int64
 	broken bool // the connection takes no more
+	// attended ends when the client may be sent no more; nil for no such end.
+	attended context.Context
 }
 
 func (w *answer) WriteHeader(status int) {
@@ -170,11 +175,18 @@ func (w *answer) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
+	if w.attended != nil && w.attended.Err() != nil {
+		return 0, context.Cause(w.attended)
+	}
 	n, err := w.ResponseWriter.Write(b)
 	w.bytes += int64(n)
 	w.broken = w.broken || err != nil && !errors.Is(err, http.ErrContentLength)
 	return n, err
 }
+
+// finish lets the answer be sent whatever became of the token meanwhile: one
+// that revokes itself is told so.
+func (w *answer) finish() { w.attended = nil }
 
 // Unwrap lets http.ResponseController reach the connection.
 func (w *answer) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -32,11 +32,13 @@ type fakeJobs struct {
 	logged  map[string][]byte
 	events  chan coordinator.JobUpdate // of the last stream of a tenant's events, and what was asked
 	asked   coordinator.EventQuery
+	askedBy string        // the tenant of it
+	waits   chan struct{} // one for each Wait that began
 }
 
 func newFakeJobs(store objstore.Store) *fakeJobs {
 	return &fakeJobs{store: store, records: map[string]schemas.Record{}, changed: make(chan struct{}),
-		live: map[string][]chan coordinator.Update{}, logged: map[string][]byte{}, fleet: []schemas.Executor{{
+		live: map[string][]chan coordinator.Update{}, logged: map[string][]byte{}, waits: make(chan struct{}, 1000), fleet: []schemas.Executor{{
 			Facts: schemas.Facts{Executor: "box", Offers: []schemas.Offering{{Arch: "amd64", Isolation: "vm", Accel: "tcg"}}}, State: "up",
 		}}}
 }
@@ -116,6 +118,10 @@ func (f *fakeJobs) Get(_ context.Context, tenant, job string) (schemas.Record, e
 }
 
 func (f *fakeJobs) Wait(ctx context.Context, tenant, job string, until func(schemas.Record) bool) (schemas.Record, error) {
+	select {
+	case f.waits <- struct{}{}:
+	default:
+	}
 	for {
 		f.mu.Lock()
 		r, changed := f.records[schemas.RecordKey(tenant, job)], f.changed
@@ -127,6 +133,18 @@ func (f *fakeJobs) Wait(ctx context.Context, tenant, job string, until func(sche
 		case <-changed:
 		case <-ctx.Done():
 			return r, ctx.Err()
+		}
+	}
+}
+
+// awaitWaiters returns when n long polls have begun.
+func (f *fakeJobs) awaitWaiters(t *testing.T, n int) {
+	t.Helper()
+	for range n {
+		select {
+		case <-f.waits:
+		case <-time.After(10 * time.Second):
+			t.Fatal("nobody waits")
 		}
 	}
 }
@@ -194,10 +212,10 @@ func (f *fakeJobs) Follow(ctx context.Context, tenant, job string, _ coordinator
 	return c, nil
 }
 
-func (f *fakeJobs) Events(_ context.Context, _ string, q coordinator.EventQuery) (<-chan coordinator.JobUpdate, error) {
+func (f *fakeJobs) Events(_ context.Context, tenant string, q coordinator.EventQuery) (<-chan coordinator.JobUpdate, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.asked = q
+	f.asked, f.askedBy = q, tenant
 	if q.After > 1000 {
 		return nil, coordinator.ErrRevision
 	}

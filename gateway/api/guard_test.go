@@ -70,15 +70,7 @@ func TestBodiesMustBeDeclaredAsJSON(t *testing.T) {
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	const alice, bob = "alice-0123456789abcdef", "bob-0123456789abcdef"
-	h := start(t, func(c *Config) {
-		for secret, tenant := range map[string]string{alice: "alice", bob: "bob"} {
-			token, err := access.NewToken(secret, tenant)
-			if err != nil {
-				t.Fatal(err)
-			}
-			c.Tokens = append(c.Tokens, token)
-		}
-	})
+	h := start(t, withTokens(t, token(t, alice, "alice"), token(t, bob, "bob")))
 	as := func(secret string) []string { return []string{"Authorization", "Bearer " + secret} }
 	job := ask[schemas.Job](t, h, http.StatusAccepted, "POST", "/v1/jobs", `{"image":"gcc"}`, as(alice)...)
 	if job.Tenant != "alice" {
@@ -92,7 +84,7 @@ func TestTokens(t *testing.T) {
 		if resp.StatusCode != http.StatusUnauthorized || !strings.HasPrefix(resp.Header.Get("WWW-Authenticate"), "Bearer") {
 			t.Errorf("%v: status %d, WWW-Authenticate %q", header, resp.StatusCode, resp.Header.Get("WWW-Authenticate"))
 		}
-		h.refused(t, kindUnauthorized, "GET", "/metrics", "", header...)
+		h.refused(t, kindUnauthorized, "GET", "/v1/executors", "", header...)
 	}
 	for _, public := range []string{"/livez", "/readyz", "/openapi.json", "/"} {
 		ask[map[string]any](t, h, http.StatusOK, "GET", public, "")

@@ -14,9 +14,16 @@ import (
 //
 // A page whose name was rebound to 127.0.0.1 still sends its own name as Host;
 // a cross-site request carries an Origin or a Sec-Fetch-Site that is not ours.
-// Any port is fine in Host, as the API may be reached through a tunnel, but
+// A proxy on this machine may carry the whole world's requests to us, under our
+// own name: what says that it was forwarded is refused, too. Any port is fine in Host, as the API may be reached through a tunnel, but
 // Origin must be the very address that was asked.
 func checkLocal(r *http.Request) error {
+	for _, name := range forwardedHeaders {
+		if r.Header.Get(name) != "" {
+			return kindForbidden.problem("the request came through a proxy: it has the header "+name,
+				"make an access token: behind a proxy everybody needs one (docs/access.md)")
+		}
+	}
 	if !loopbackHost(r.Host) {
 		return kindForbidden.problem("Host "+strconv.QuoteToASCII(clip(r.Host))+" is not a name of this machine's loopback interface",
 			"without access tokens the API answers only to localhost and 127.0.0.1")
@@ -33,6 +40,9 @@ func checkLocal(r *http.Request) error {
 	}
 	return nil
 }
+
+// forwardedHeaders are what proxies add to a request.
+var forwardedHeaders = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip"}
 
 // sameOrigin compares with what the browser asked, scheme, host and port.
 func sameOrigin(origin string, r *http.Request) bool {

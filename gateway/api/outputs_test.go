@@ -13,7 +13,6 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
-	"github.com/program-explorer/pe/gateway/access"
 	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
 )
@@ -280,13 +279,7 @@ func TestBlobs(t *testing.T) {
 
 func TestSignedObjectsNeedNoToken(t *testing.T) {
 	t.Parallel()
-	h := start(t, func(c *Config) {
-		token, err := access.NewToken("0123456789abcdef", "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.Tokens = []access.Token{token}
-	})
+	h := start(t, withTokens(t, token(t, "0123456789abcdef", "")))
 	if _, err := h.store.Put(t.Context(), "local/in/x", strings.NewReader("signed"), objstore.PutOptions{Size: 6}); err != nil {
 		t.Fatal(err)
 	}

@@ -37,6 +37,7 @@ var (
 	kindRange          = kind{"range", "No byte of the range is there", http.StatusRequestedRangeNotSatisfiable}
 	kindMediaType      = kind{"media-type", "The body's media type is not supported", http.StatusUnsupportedMediaType}
 	kindInvalid        = kind{"invalid-job", "The job specification is not valid", http.StatusUnprocessableEntity}
+	kindInvalidToken   = kind{"invalid-token", "The access token cannot be made like this", http.StatusUnprocessableEntity}
 	kindUnknownImage   = kind{"unknown-image", "The image cannot be had", http.StatusUnprocessableEntity}
 	kindImageArch      = kind{"image-arch", "The image does not have this architecture", http.StatusUnprocessableEntity}
 	kindImageForbidden = kind{"image-not-allowed", "The image is not on the list of images that may be run", http.StatusUnprocessableEntity}
@@ -79,6 +80,9 @@ func problemOf(err error) *schemas.ProblemDocument {
 	var tooLarge *http.MaxBytesError
 	var syntax *schemas.SyntaxError
 	var image *ImageError
+	if refused := accessProblem(err); refused != nil {
+		return refused
+	}
 	switch {
 	case errors.As(err, &document):
 		return document

@@ -20,6 +20,8 @@ type route struct {
 	// scope is what a caller's token must allow. A route has one, or is public:
 	// without either nobody may use it.
 	scope schemas.Scope
+	// of says whose the route's matters are.
+	of realm
 	// public routes need no token: they tell nothing of anybody's jobs.
 	public bool
 	// json says that the body must be declared as application/json.
@@ -28,9 +30,18 @@ type route struct {
 	body int64
 }
 
+// A realm is whose matters a route is about, and so whose tokens it takes.
+type realm int
+
+const (
+	ofTenant realm = iota // one tenant's: not for tokens of the whole system, which act for none
+	ofSystem              // the whole system's: for its tokens alone
+	ofBoth                // each sees its own part
+)
+
 func (a *API) routes() []route {
 	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
-	const submit, read = schemas.ScopeSubmit, schemas.ScopeRead
+	const submit, read, admin = schemas.ScopeSubmit, schemas.ScopeRead, schemas.ScopeAdmin
 	return []route{
 		{method: post, pattern: "/v1/jobs", serve: a.submit, scope: submit, json: true, body: schemas.MaxSpecBytes},
 		{method: post, pattern: "/v1/jobs:batch", serve: a.submitBatch, scope: submit, json: true, body: schemas.MaxBatchBytes},
@@ -43,11 +54,14 @@ func (a *API) routes() []route {
 		{method: get, pattern: "/v1/events", serve: a.jobEvents, scope: read},
 		{method: put, pattern: "/v1/blobs/{sha256}", serve: a.putBlob, scope: submit, body: a.maxBlob},
 		{method: post, pattern: "/v1/blobs/missing", serve: a.missingBlobs, scope: submit, json: true, body: maxMissingBody},
-		{method: get, pattern: "/v1/executors", serve: a.executors, scope: read},
-		{method: get, pattern: "/v1/images", serve: a.images, scope: read},
+		{method: get, pattern: "/v1/executors", serve: a.executors, scope: read, of: ofBoth},
+		{method: get, pattern: "/v1/images", serve: a.images, scope: read, of: ofBoth},
+		{method: post, pattern: "/v1/tokens", serve: a.createToken, scope: admin, of: ofBoth, json: true, body: schemas.MaxTokenRequestBytes},
+		{method: get, pattern: "/v1/tokens", serve: a.listTokens, scope: admin, of: ofBoth},
+		{method: del, pattern: "/v1/tokens/{id}", serve: a.revokeToken, scope: admin, of: ofBoth},
 		{method: get, pattern: "/livez", serve: a.live, public: true},
 		{method: get, pattern: "/readyz", serve: a.ready, public: true},
-		{method: get, pattern: "/metrics", serve: a.metricsPage, scope: read},
+		{method: get, pattern: "/metrics", serve: a.metricsPage, scope: read, of: ofSystem},
 		{method: get, pattern: "/openapi.json", serve: a.openAPI, public: true},
 		{method: get, pattern: "/{$}", serve: a.index, public: true},
 	}

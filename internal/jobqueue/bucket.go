@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	bucketJobs  = schemas.BucketJobs
-	bucketPools = schemas.BucketPools
-	bucketExecs = schemas.BucketExecs
+	bucketJobs   = schemas.BucketJobs
+	bucketPools  = schemas.BucketPools
+	bucketExecs  = schemas.BucketExecs
+	bucketTokens = schemas.BucketTokens
 
 	bucketWebhooks   = schemas.BucketWebhooks
 	bucketDeliveries = schemas.BucketDeliveries

@@ -79,8 +79,9 @@ type Queue struct {
 	nc    *nats.Conn
 	js    jetstream.JetStream
 	epoch atomic.Uint64
-	// Jobs, Pools and Execs are the buckets of job records, pools and executors.
-	Jobs, Pools, Execs *Bucket
+	// Jobs, Pools, Execs and Tokens are the buckets of job records, pools,
+	// executors and access tokens.
+	Jobs, Pools, Execs, Tokens *Bucket
 	// Webhooks and Deliveries are those of tenants' webhooks. An entry of
 	// Deliveries is gone [DeliveryAge] after it was last written.
 	Webhooks, Deliveries *Bucket
@@ -104,6 +105,7 @@ func Connect(ctx context.Context, cfg Config) (*Queue, error) {
 	}
 	q.js = js
 	q.Jobs, q.Pools, q.Execs = newBucket(q, bucketJobs), newBucket(q, bucketPools), newBucket(q, bucketExecs)
+	q.Tokens = newBucket(q, bucketTokens)
 	q.Webhooks, q.Deliveries = newBucket(q, bucketWebhooks), newBucket(q, bucketDeliveries)
 	return q, nil
 }

@@ -40,6 +40,17 @@ func (q *Queue) EnsureStreams(ctx context.Context) error {
 	return q.adoptEvents(ctx, before)
 }
 
+// EnsureTokens makes the bucket of access tokens if there is none, and changes
+// nothing that is there: for an operator who makes the first token before the
+// first gateway has run.
+func (q *Queue) EnsureTokens(ctx context.Context) error {
+	c := q.bucketStream(bucketTokens)
+	if _, err := q.js.CreateStream(ctx, c); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		return fmt.Errorf("make stream %s: %w", c.Name, err)
+	}
+	return nil
+}
+
 func (q *Queue) streams() []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{
 		{
@@ -72,6 +83,7 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 		q.bucketStream(bucketJobs),
 		q.bucketStream(bucketPools),
 		q.bucketStream(bucketExecs),
+		q.bucketStream(bucketTokens),
 		q.bucketStream(bucketWebhooks),
 		q.deliveryStream(),
 	}

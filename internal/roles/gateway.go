@@ -22,7 +22,8 @@ import (
 type GatewayConfig struct {
 	// Listen is its address, port 0 allowed. Default 127.0.0.1:7300.
 	Listen string
-	// Tokens may use the API; required unless Listen is of the loopback interface.
+	// Tokens are those of the token file; those that were made are in the queue's
+	// bucket. One must be usable, unless Listen is of the loopback interface.
 	Tokens []access.Token
 	// Queue is a gateway's connection. Required.
 	Queue *jobqueue.Queue
@@ -44,6 +45,7 @@ type GatewayConfig struct {
 type Gateway struct {
 	server      *gateway.Server
 	coordinator *coordinator.Coordinator
+	tokens      *access.Tokens
 }
 
 // NewGateway makes the queue's streams and listens. Requests wait until Run serves them.
@@ -58,9 +60,13 @@ func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	tokens := access.NewTokens(c.Tokens, c.Queue.Tokens, c.Log)
+	if err := tokens.Load(ctx); err != nil {
+		return nil, err
+	}
 	resolver := imagesync.NewResolver(imagesync.ResolverConfig{Sources: c.Images})
 	server, err := gateway.New(gateway.Config{Addr: c.Listen, API: api.Config{
-		Jobs: jobs, Store: c.Store, Objects: c.Objects, Tokens: c.Tokens,
+		Jobs: jobs, Store: c.Store, Objects: c.Objects, Tokens: tokens,
 		Resolve: resolve(resolver),
 		Images:  catalogList(c.Images.Catalog, resolve(resolver)),
 		Log:     c.Log, Metrics: c.Metrics, Version: c.Version,
@@ -68,7 +74,7 @@ func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Gateway{server: server, coordinator: jobs}, nil
+	return &Gateway{server: server, coordinator: jobs, tokens: tokens}, nil
 }
 
 // URL is the address as a client uses it.
@@ -83,6 +89,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		}
 		return nil
 	})
+	group.Go(func() error { return g.tokens.Run(ctx) })
 	group.Go(func() error { return g.server.Run(ctx) })
 	return group.Wait()
 }

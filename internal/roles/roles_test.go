@@ -1,15 +1,18 @@
 package roles
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/program-explorer/pe/gateway/access"
 	"github.com/program-explorer/pe/gateway/api"
 	"github.com/program-explorer/pe/imagesync"
+	"github.com/program-explorer/pe/schemas"
 )
 
 func TestADataDirectoryHasOneInstance(t *testing.T) {
@@ -51,14 +54,19 @@ func TestTokens(t *testing.T) {
 		}
 		return LoadTokens(path)
 	}
-	got, err := load("# ours\n\n0123456789abcdef\nfedcba9876543210 alice\n")
-	if err != nil || len(got) != 2 || got[0].Tenant != "local" || got[1].Tenant != "alice" {
+	got, err := load("# ours\n\n0123456789abcdef\nfedcba9876543210 alice admin\nsha256:" + strings.Repeat("0a", 32) + " * read,admin\n")
+	if err != nil || len(got) != 3 || got[0].Tenant != "local" || !slices.Equal(got[0].Scopes, []schemas.Scope{"submit", "read"}) ||
+		got[1].Tenant != "alice" || !slices.Equal(got[1].Scopes, []schemas.Scope{"admin"}) || got[2].Tenant != "*" || got[2].ID != "0a0a0a0a0a0a0a0a" {
 		t.Errorf("got %v, %v", got, err)
 	}
 	for text, want := range map[string]string{
 		"":                             "holds no access token",
 		"\nshort\n":                    "tokens:2: ",
-		"0123456789abcdef a b":         "want: TOKEN [TENANT]",
+		"0123456789abcdef a read x":    "want: TOKEN [TENANT [SCOPE,…]]",
+		"0123456789abcdef a b":         "scope",
+		"0123456789abcdef a read,":     "scope",
+		"0123456789abcdef * submit":    "whole system",
+		"sha256:0123456789abcdef a":    "64 hex digits",
 		"0123456789abcdef NotATenant!": "tenant",
 	} {
 		if _, err := load(text); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "0123456789abcdef") {
@@ -85,4 +93,24 @@ func TestWhoseFaultAnImageIs(t *testing.T) {
 	if got := imageError(ours); got != ours {
 		t.Errorf("got %v", got)
 	}
+}
+
+func FuzzTokenFile(f *testing.F) {
+	for _, seed := range []string{
+		"# ours\n0123456789abcdef\n", "fedcba9876543210 alice admin", "sha256:" + strings.Repeat("0a", 32) + " * read,admin",
+		"0123456789abcdef * submit", "sha256:xyz", "0123456789abcdef a ,,", "\x00\xff \u2028",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		tokens, err := parseTokens("tokens", bytes.NewReader(text))
+		if err != nil {
+			return
+		}
+		for _, token := range tokens {
+			if !schemas.ValidTokenTenant(token.Tenant) || !schemas.ValidTokenID(token.ID) || len(token.Scopes) == 0 {
+				t.Errorf("%q makes %+v", text, token.AccessToken)
+			}
+		}
+	})
 }
