@@ -18,6 +18,8 @@ type Job struct {
 	Failure    *Failure  `json:"failure,omitempty"`
 	// Waiting says why a queued job waits, when it is not only its turn.
 	Waiting string `json:"waiting,omitempty"`
+	// Cached is set if the result is not the job's own but that of an earlier job.
+	Cached *Source `json:"cached,omitempty"`
 	// Spec and Result are there in GET /v1/jobs/{id}, not in lists.
 	Spec   *JobSpec `json:"spec,omitempty"`
 	Result *Result  `json:"result,omitempty"`
@@ -51,6 +53,8 @@ type CatalogImage struct {
 	Reference   string   `json:"reference"`
 	Description string   `json:"description,omitempty"`
 	Archs       []string `json:"archs,omitempty"`
+	// Cache is the default of [JobSpec.Cache] for jobs with this image: "use", or empty for bypass.
+	Cache string `json:"cache,omitempty"`
 }
 
 // ImageList is the body of GET /v1/images.
@@ -86,6 +90,9 @@ type ProblemDocument struct {
 	Hint string `json:"hint,omitempty"`
 	// Problems lists everything wrong with a specification.
 	Problems []Problem `json:"problems,omitempty"`
+	// Missing are the digests of inputs that have not been uploaded, if nothing else
+	// is wrong: upload them, and submit again.
+	Missing []string `json:"missing,omitempty"`
 }
 
 func (p *ProblemDocument) Error() string {

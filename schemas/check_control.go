@@ -188,4 +188,13 @@ func (r *Record) check(ps *problems) {
 	for i, a := range r.Attempts {
 		ps.require(pointer("/attempts").item(i), a.N >= 1 && ValidToken(a.Executor), "a number from 1 and an executor's id")
 	}
+	r.checkCache(ps)
+}
+
+func (r *Record) checkCache(ps *problems) {
+	ps.require("/cache_key", r.CacheKey == "" || cacheKeyPattern.MatchString(r.CacheKey), "an epoch, a dot and 64 hex digits")
+	ps.require("/follows", r.Follows == "" || ValidJobID(r.Follows), "a job's id")
+	if r.Source != nil {
+		ps.require("/source", ValidJobID(r.Source.Job) && r.Source.Attempt >= 1, "a job's id and an attempt from 1")
+	}
 }

@@ -36,11 +36,18 @@ const (
 	LaneInteractive = "interactive"
 	LaneBatch       = "batch"
 
+	CacheUse     = "use"
+	CacheRefresh = "refresh"
+	CacheBypass  = "bypass"
+
 	// StdioHead is how much of stdout and stderr, each, a result holds itself, in bytes.
 	StdioHead = 64 * kib
 	// StdioLog is how much of each is kept in all, in bytes; the rest is read and dropped.
 	StdioLog = 16 * mib
 )
+
+// CacheModes lists the values of [JobSpec.Cache].
+var CacheModes = []string{CacheUse, CacheRefresh, CacheBypass}
 
 // WithDefaults returns the specification with every default written out, so
 // that what an executor gets says all that matters. It does not validate.

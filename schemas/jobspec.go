@@ -31,6 +31,13 @@ type JobSpec struct {
 	Limits  Limits   `json:"limits,omitzero"`
 	// Requires says which machines may run the job; default any with strong isolation.
 	Requires Requires `json:"requires,omitzero"`
+	// Cache is "use" (an earlier result of the same job is taken, if there is one),
+	// "refresh" (it is run, and its result is kept for others) or "bypass"; default
+	// what the catalog says of the image, else bypass.
+	Cache string `json:"cache,omitempty"`
+	// CacheFailures also keeps and takes results with an exit code that is not 0.
+	// Results that a signal or a limit ended are never kept.
+	CacheFailures bool `json:"cache_failures,omitempty"`
 	// Lane is "interactive" (default) or "batch"; executors take interactive jobs first.
 	Lane string `json:"lane,omitempty"`
 	// QueueTimeoutMS is how long it may wait for an executor each time that it is

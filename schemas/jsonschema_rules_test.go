@@ -15,6 +15,7 @@ var documentTypes = []reflect.Type{
 	reflect.TypeFor[ProblemDocument](), reflect.TypeFor[StreamChange](), reflect.TypeFor[StreamText](), reflect.TypeFor[Stage](),
 	reflect.TypeFor[JobEventsBeginning](), reflect.TypeFor[JobChange](), reflect.TypeFor[JobText](),
 	reflect.TypeFor[AccessTokenRecord](), reflect.TypeFor[AccessTokenRequest](), reflect.TypeFor[NewAccessToken](), reflect.TypeFor[AccessTokenList](),
+	reflect.TypeFor[CacheInfo](),
 }
 
 // closedDocuments are what clients write: unknown members are mistakes. Readers
@@ -114,6 +115,7 @@ var fieldRules = map[string]rule{
 	"JobSpec.cwd":             withDefault(func(n *node) { n.Pattern, n.MaxLength = "^/", MaxPathBytes }, DefaultCwd),
 	"JobSpec.user":            pattern(userPattern.String()),
 	"JobSpec.lane":            withDefault(enum(LaneInteractive, LaneBatch), LaneInteractive),
+	"JobSpec.cache":           enum(CacheModes...),
 	"JobSpec.idempotency_key": pattern(keyPattern.String()),
 	"JobSpec.outputs": items(MaxOutputGlobs, func(n *node) {
 		n.Pattern, n.MaxLength = `^[^/\x00][^\x00]*$`, MaxPathBytes
@@ -209,5 +211,9 @@ var fieldRules = map[string]rule{
 	"MissingRequest.sha256":    items(MaxMissing, pattern(digestPattern)),
 	"MissingReply.missing":     items(MaxMissing, pattern(digestPattern)),
 	"AccessTokenRecord.v":      func(n *node) { n.Minimum, n.Const = nil, AccessTokenRecordVersion },
+	"ProblemDocument.missing":  items(MaxFiles, pattern(digestPattern)),
+	"Record.cache_key":         pattern(cacheKeyPattern.String()),
+	"Record.follows":           pattern(jobIDPattern.String()),
+	"CatalogImage.cache":       enum(CacheUse),
 	"ProblemDocument.problems": func(n *node) { n.MaxItems = MaxProblems },
 }

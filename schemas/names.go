@@ -14,6 +14,7 @@ const (
 	BucketPools  = "pools"
 	BucketExecs  = "executors"
 	BucketTokens = "tokens"
+	BucketCache  = "cache"
 	// BucketWebhooks holds tenants' webhooks, BucketDeliveries what is sent to them.
 	BucketWebhooks   = "webhooks"
 	BucketDeliveries = "deliveries"
@@ -139,6 +140,17 @@ func ParseRecordKey(key string) (tenant, job string, err error) {
 	}
 	return tenant, job, nil
 }
+
+// CacheEntryKey is the key of a result in the bucket of the cache; key is a
+// [Record.CacheKey].
+func CacheEntryKey(tenant, key string) string { return tenant + "." + key }
+
+// CacheEpochKey is the key of a tenant's present epoch in that bucket. Entries
+// of other epochs are none.
+func CacheEpochKey(tenant string) string { return tenant }
+
+// NewCacheKey is what a result may be kept under: see [Record.CacheKey].
+func NewCacheKey(epoch int64, hash string) string { return strconv.FormatInt(epoch, 10) + "." + hash }
 
 // Base names of an attempt's objects.
 const (

@@ -46,6 +46,16 @@ type Record struct {
 	Result       *Object         `json:"result,omitempty"`
 	Archive      *Object         `json:"archive,omitempty"`
 	Failure      *Failure        `json:"failure,omitempty"`
+	// CacheKey is what the job's result may be kept under, "<epoch>.<hash>". It is
+	// empty if the job bypasses the cache, or once its result was seen to be none to keep.
+	CacheKey string `json:"cache_key,omitempty"`
+	// CacheFailures is the specification's.
+	CacheFailures bool `json:"cache_failures,omitempty"`
+	// Follows is the job whose result this queued one waits for: the same job, which
+	// came before. It is not offered meanwhile.
+	Follows string `json:"follows,omitempty"`
+	// Source is the job whose result this one's is; nil if it is its own.
+	Source *Source `json:"source,omitempty"`
 }
 
 // MaxInline bounds a specification and a result, each, that stand in a record

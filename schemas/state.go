@@ -20,7 +20,8 @@ const (
 var States = []State{StateQueued, StateRunning, StateSucceeded, StateFailed, StateCancelled, StateExpired, StateDead}
 
 var transitions = map[State][]State{
-	StateQueued:  {StateRunning, StateCancelled, StateExpired, StateDead},
+	// A queued job that follows another ends with its result.
+	StateQueued:  {StateRunning, StateSucceeded, StateFailed, StateCancelled, StateExpired, StateDead},
 	StateRunning: {StateQueued, StateSucceeded, StateFailed, StateCancelled, StateDead},
 }
 

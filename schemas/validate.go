@@ -62,6 +62,9 @@ func (s JobSpec) Validate() []Problem {
 	if s.Lane != "" && !validLane(s.Lane) {
 		ps.add("/lane", "%s", wantOneOf(s.Lane, []string{LaneInteractive, LaneBatch}))
 	}
+	if s.Cache != "" && !slices.Contains(CacheModes, s.Cache) {
+		ps.add("/cache", "%s", wantOneOf(s.Cache, CacheModes))
+	}
 	if v := s.QueueTimeoutMS; v != 0 && (v < QueueRange.Min || v > QueueRange.Max) {
 		ps.add("/queue_timeout_ms", "want %d to %d milliseconds; it is %d", QueueRange.Min, QueueRange.Max, v)
 	}

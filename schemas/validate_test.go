@@ -25,7 +25,7 @@ func TestDecodeJobSpecProblems(t *testing.T) {
 		"all at once":      {`{"imag":"x","limits":{"pids":-1,"wall_ms":"1s"},"cwd":"w"}`, map[string]string{"/imag": "did you mean image?", "/image": "is required", "/limits/pids": "want 1 to 32768", "/limits/wall_ms": "want an integer, not a string", "/cwd": "/work/w"}},
 		"deeper":           {`{"image":"a","arch":"amd64"}`, map[string]string{"/arch": "did you mean requires.arch?"}},
 		"other name":       {`{"image":"a","timeout":3}`, map[string]string{"/timeout": "did you mean limits.wall_ms?"}},
-		"stranger":         {`{"image":"a","zzzzz":3}`, map[string]string{"/zzzzz": "known here: args, callback, cwd"}},
+		"stranger":         {`{"image":"a","zzzzz":3}`, map[string]string{"/zzzzz": "known here: args, cache, cache_failures, callback, cwd"}},
 		"case":             {`{"Image":"a"}`, map[string]string{"/Image": "did you mean image?"}},
 		"twice":            {`{"image":"a","image":"b"}`, map[string]string{"/image": "is there twice"}},
 		"twice in a map":   {`{"image":"a","env":{"A":"1","\u0041":"2"}}`, map[string]string{"/env/A": "is there twice"}},
