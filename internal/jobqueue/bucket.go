@@ -18,6 +18,7 @@ const (
 	bucketPools  = schemas.BucketPools
 	bucketExecs  = schemas.BucketExecs
 	bucketTokens = schemas.BucketTokens
+	bucketCache  = schemas.BucketCache
 
 	bucketWebhooks   = schemas.BucketWebhooks
 	bucketDeliveries = schemas.BucketDeliveries

@@ -53,6 +53,8 @@ type Config struct {
 	Replicas int
 	// EventBytes bounds the stream of events; default 1 GiB.
 	EventBytes int64
+	// CacheAge is how long an entry of the cache is kept after it was written; default 30 days.
+	CacheAge time.Duration
 	// Synced is set by who started the server with sync_interval always, and
 	// spares the warning that the server cannot be asked.
 	Synced bool
@@ -65,6 +67,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.EventBytes == 0 {
 		c.EventBytes = 1 << 30
+	}
+	if c.CacheAge == 0 {
+		c.CacheAge = 30 * 24 * time.Hour
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -82,6 +87,8 @@ type Queue struct {
 	// Jobs, Pools, Execs and Tokens are the buckets of job records, pools,
 	// executors and access tokens.
 	Jobs, Pools, Execs, Tokens *Bucket
+	// Cache is the bucket of the results that may be given again.
+	Cache *Bucket
 	// Webhooks and Deliveries are those of tenants' webhooks. An entry of
 	// Deliveries is gone [DeliveryAge] after it was last written.
 	Webhooks, Deliveries *Bucket
@@ -107,6 +114,7 @@ func Connect(ctx context.Context, cfg Config) (*Queue, error) {
 	q.Jobs, q.Pools, q.Execs = newBucket(q, bucketJobs), newBucket(q, bucketPools), newBucket(q, bucketExecs)
 	q.Tokens = newBucket(q, bucketTokens)
 	q.Webhooks, q.Deliveries = newBucket(q, bucketWebhooks), newBucket(q, bucketDeliveries)
+	q.Cache = newBucket(q, bucketCache)
 	return q, nil
 }
 

@@ -13,6 +13,7 @@ import (
 
 const (
 	maxOfferBytes  = 64 << 10
+	maxCacheBytes  = 1 << 10
 	maxRecordBytes = schemas.MaxRecordBytes + 4<<10 // headers count too
 	// MaxEventBytes bounds an event in JSON.
 	MaxEventBytes = 32 << 10
@@ -84,6 +85,7 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 		q.bucketStream(bucketPools),
 		q.bucketStream(bucketExecs),
 		q.bucketStream(bucketTokens),
+		q.cacheStream(),
 		q.bucketStream(bucketWebhooks),
 		q.deliveryStream(),
 	}
@@ -112,6 +114,15 @@ func (q *Queue) bucketStream(bucket string) jetstream.StreamConfig {
 func (q *Queue) deliveryStream() jetstream.StreamConfig {
 	c := q.bucketStream(bucketDeliveries)
 	c.MaxAge = DeliveryAge
+	return c
+}
+
+// cacheStream is a bucket whose entries go by themselves: nothing is lost with
+// one but time.
+func (q *Queue) cacheStream() jetstream.StreamConfig {
+	c := q.bucketStream(bucketCache)
+	c.MaxAge = q.cfg.CacheAge
+	c.MaxMsgSize = maxCacheBytes
 	return c
 }
 
