@@ -2,8 +2,7 @@ package api
 
 import (
 	"context"
-	"maps"
-	"slices"
+	"io"
 	"sync"
 
 	"github.com/program-explorer/pe/gateway/coordinator"
@@ -23,49 +22,89 @@ type admission struct {
 	images map[string]func() (ResolvedImage, error)
 }
 
-func (a *API) newAdmission(ctx context.Context, tenant string, specs ...schemas.JobSpec) (*admission, error) {
-	m := &admission{API: a, tenant: tenant, fleet: a.jobs.Executors(), images: map[string]func() (ResolvedImage, error){}}
+func (a *API) newAdmission(tenant string) *admission {
+	return &admission{API: a, tenant: tenant, fleet: a.jobs.Executors(), images: map[string]func() (ResolvedImage, error){}}
+}
+
+// look finds out which inputs of some specifications are there.
+func (m *admission) look(ctx context.Context, specs ...schemas.JobSpec) (err error) {
 	var digests []string
 	for _, spec := range specs {
 		if len(spec.Files) <= schemas.MaxFiles {
 			digests = append(digests, blobsOf(spec)...)
 		}
 	}
-	var err error
 	if len(digests) > 0 {
-		m.sizes, err = a.blobSizes(ctx, tenant, digests)
+		m.sizes, err = m.blobSizes(ctx, m.tenant, digests)
 	}
-	return m, err
+	return err
 }
 
-// blobsOf lists the digests that files name, as far as they are digests.
-func blobsOf(spec schemas.JobSpec) (digests []string) {
-	for _, f := range spec.Files {
-		if _, err := schemas.ParseDigest(f.SHA256); err == nil {
-			digests = append(digests, f.SHA256)
+// admit makes one posted specification whole, but for its inputs, which need not
+// be there: its result may be.
+func (m *admission) admit(ctx context.Context, body io.Reader) (s coordinator.Submission, err error) {
+	spec, problems, err := schemas.DecodeJobSpec(body)
+	if err != nil {
+		return s, err
+	}
+	if len(problems) == 0 {
+		return m.choose(ctx, spec)
+	}
+	if err := m.look(ctx, spec); err != nil { // to tell of everything at once
+		return s, err
+	}
+	return s, invalid(append(problems, problemsOf(m.fillSizes(spec))...))
+}
+
+// accept answers a submission from the cache, if it wants that and there is a
+// result, and else takes it to be run. The specification is nil if it is that of
+// an earlier request, whose choices may have been others.
+func (m *admission) accept(ctx context.Context, s coordinator.Submission) (schemas.Record, *schemas.JobSpec, error) {
+	if s.Spec.Cache == schemas.CacheUse {
+		record, found, err := m.jobs.Cached(ctx, s)
+		if err != nil || found && s.Spec.IdempotencyKey != "" {
+			return record, nil, err
+		}
+		if found {
+			return record, &s.Spec, nil
 		}
 	}
-	return digests
+	err := m.look(ctx, s.Spec)
+	if err == nil {
+		err = m.ready(s.Spec)
+	}
+	if err != nil {
+		return schemas.Record{}, nil, err
+	}
+	record, created, err := m.jobs.Submit(ctx, s)
+	if err != nil || !created {
+		return record, nil, err
+	}
+	return record, &s.Spec, nil
 }
 
-// complete makes a specification whole: valid, every default written out, its
-// inputs present, its image a digest, its architecture chosen, and, as far as is
-// known, somebody there to run it. problems are those that decoding found.
+// complete makes a specification whole whose inputs were looked for: all that
+// choose and ready do. problems are those that decoding found.
 func (m *admission) complete(ctx context.Context, spec schemas.JobSpec, problems []schemas.Problem) (s coordinator.Submission, err error) {
-	if problems = append(problems, m.fillSizes(spec)...); len(problems) > 0 {
+	if problems = append(problems, problemsOf(m.fillSizes(spec))...); len(problems) > 0 {
 		return s, invalid(problems)
 	}
+	if s, err = m.choose(ctx, spec); err == nil {
+		err = m.ready(s.Spec)
+	}
+	return s, err
+}
+
+// choose writes out every default of a valid specification, and chooses the
+// image's digest and an architecture.
+func (m *admission) choose(ctx context.Context, spec schemas.JobSpec) (s coordinator.Submission, err error) {
 	// Before anything is chosen: the same request repeated may be given another
 	// digest or architecture.
 	request, err := requestDigest(spec)
 	if err != nil {
 		return s, err
 	}
-	spec = spec.WithDefaults()
-	// Sizes are known now, so what does not fit may show only here.
-	if problems := spec.Validate(); len(problems) > 0 {
-		return s, invalid(problems)
-	}
+	spec = withoutSizes(spec.WithDefaults())
 	image, err := m.image(ctx, spec.Image)
 	if err != nil {
 		return s, err
@@ -73,32 +112,27 @@ func (m *admission) complete(ctx context.Context, spec schemas.JobSpec, problems
 	if spec.Requires.Arch, err = chooseArch(spec.Requires, image, m.fleet); err != nil {
 		return s, err
 	}
-	if err := somebodyCan(m.tenant, spec.Requires, m.fleet); err != nil {
-		return s, err
+	if spec.Cache == "" {
+		spec.Cache = image.Cache
 	}
 	ref := schemas.ImageRef{Reference: image.Reference, Digest: image.Digest}
-	return coordinator.Submission{Tenant: m.tenant, Spec: spec, Image: ref, Request: request}, nil
+	return coordinator.Submission{Tenant: m.tenant, Spec: spec, Image: ref, Prepared: image.Prepared, Request: request}, nil
 }
 
-// fillSizes writes the sizes of blobs into a specification, and lists those that
-// the tenant has not uploaded.
-func (m *admission) fillSizes(spec schemas.JobSpec) (problems []schemas.Problem) {
-	for _, name := range slices.Sorted(maps.Keys(spec.Files)) {
-		f := spec.Files[name]
-		size, named := m.sizes[f.SHA256]
-		if !named || len(problems) == schemas.MaxProblems {
-			continue
-		}
-		if f.Size = size; size < 0 {
-			problems = append(problems, schemas.Problem{
-				Pointer: "/files/" + escapePointer(name) + "/sha256",
-				Message: "has not been uploaded: PUT /v1/blobs/" + f.SHA256[len(schemas.DigestPrefix):] + " first",
-			})
-			continue
-		}
-		spec.Files[name] = f
+// ready makes sure that a job can be run: its inputs are there, whose sizes it
+// writes into the specification, and fit, and, as far as is known, somebody is
+// there to run it.
+func (m *admission) ready(spec schemas.JobSpec) error {
+	if missing := m.fillSizes(spec); len(missing) > 0 {
+		p := invalid(problemsOf(missing))
+		p.Missing = digestsOf(missing)
+		return p
 	}
-	return problems
+	// Sizes are known now, so what does not fit may show only here.
+	if problems := spec.Validate(); len(problems) > 0 {
+		return invalid(problems)
+	}
+	return somebodyCan(m.tenant, spec.Requires, m.fleet)
 }
 
 // image resolves a reference, once for all that name it.

@@ -35,7 +35,7 @@ func (a *API) archive(ctx context.Context, r schemas.Record) (*outputArchive, er
 	if result.Archive == nil || result.Index == nil {
 		return nil, nil
 	}
-	index, err := a.indexes.read(ctx, attemptObject(r, *result.Index), *result.Index)
+	index, err := a.indexes.read(ctx, r.ResultKey(result.Index.Name), *result.Index)
 	if errors.Is(err, objstore.ErrNotFound) {
 		return nil, gone(r)
 	}
@@ -45,13 +45,9 @@ func (a *API) archive(ctx context.Context, r schemas.Record) (*outputArchive, er
 	if index.ArchiveSize != result.Archive.Size || index.ArchiveSHA256 != result.Archive.SHA256 {
 		return nil, fmt.Errorf("outputs of %s: index and result differ: %w", r.ID, errCorrupt)
 	}
-	return &outputArchive{key: attemptObject(r, *result.Archive), object: *result.Archive, index: index}, nil
+	return &outputArchive{key: r.ResultKey(result.Archive.Name), object: *result.Archive, index: index}, nil
 }
 
 func gone(r schemas.Record) error {
 	return kindNotFound.problem("the outputs of job "+r.ID+" are no longer stored", "")
-}
-
-func attemptObject(r schemas.Record, o schemas.Object) string {
-	return schemas.AttemptKey(r.Tenant, r.ID, accepted(r), o.Name)
 }

@@ -57,8 +57,8 @@ func (a *API) admitBatch(ctx context.Context, tenant string, posted schemas.Post
 	for i, raw := range posted.Jobs {
 		specs[i], found[i], jobs[i].err = schemas.DecodeJobSpec(bytes.NewReader(raw))
 	}
-	m, err := a.newAdmission(ctx, tenant, specs...)
-	if err != nil {
+	m := a.newAdmission(tenant)
+	if err := m.look(ctx, specs...); err != nil {
 		return nil, err
 	}
 	var group errgroup.Group

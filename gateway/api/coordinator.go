@@ -13,12 +13,15 @@ type Coordinator interface {
 	Jobs
 	Watcher
 	Fleet
+	Results
 }
 
 // Jobs are submitted, read and ended.
 type Jobs interface {
 	Submit(context.Context, coordinator.Submission) (rec schemas.Record, created bool, err error)
 	SubmitBatch(ctx context.Context, jobs []coordinator.Submission, all bool) ([]coordinator.Submitted, error)
+	// Cached answers a submission with the result of an earlier job, if there is one.
+	Cached(context.Context, coordinator.Submission) (rec schemas.Record, found bool, err error)
 	Get(ctx context.Context, tenant, job string) (schemas.Record, error)
 	List(ctx context.Context, tenant string, f coordinator.Filter, after string, limit int) (recs []schemas.Record, next string, err error)
 	Cancel(ctx context.Context, tenant, job string) (schemas.Record, error)
@@ -40,6 +43,12 @@ type Fleet interface {
 	// Waiting says why a queued job waits, when it is not only its turn.
 	Waiting(schemas.Record) string
 	Ready() error
+}
+
+// Results are those that are given again.
+type Results interface {
+	CacheInfo(ctx context.Context, tenant string) (schemas.CacheInfo, error)
+	ClearCache(ctx context.Context, tenant string) error
 }
 
 var _ Coordinator = (*coordinator.Coordinator)(nil)

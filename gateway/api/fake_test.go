@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,9 @@ type fakeJobs struct {
 	store objstore.Store
 	fleet []schemas.Executor
 	down  error
+	// origin is the job whose result is in the cache; nil for none.
+	origin  *schemas.Record
+	cleared atomic.Int64
 
 	mu      sync.Mutex
 	records map[string]schemas.Record
@@ -176,6 +180,29 @@ func (f *fakeJobs) Cancel(ctx context.Context, tenant, job string) (schemas.Reco
 		f.set(r)
 	}
 	return r, err
+}
+
+func (f *fakeJobs) Cached(ctx context.Context, s coordinator.Submission) (schemas.Record, bool, error) {
+	f.mu.Lock()
+	origin := f.origin
+	f.mu.Unlock()
+	if origin == nil {
+		return schemas.Record{}, false, nil
+	}
+	r, _, err := f.Submit(ctx, s)
+	r.State, r.Outcome, r.Result, r.Archive, r.EndedUS = origin.State, origin.Outcome, origin.Result, origin.Archive, r.CreatedUS
+	r.Source = &schemas.Source{Job: origin.ID, Attempt: 1, EndedUS: origin.EndedUS}
+	f.set(r)
+	return r, true, err
+}
+
+func (f *fakeJobs) CacheInfo(context.Context, string) (schemas.CacheInfo, error) {
+	return schemas.CacheInfo{Entries: 3, Hits: 2, ClearedUS: int64(f.cleared.Load())}, nil
+}
+
+func (f *fakeJobs) ClearCache(context.Context, string) error {
+	f.cleared.Add(1)
+	return nil
 }
 
 func (f *fakeJobs) Executors() []schemas.Executor { return f.fleet }

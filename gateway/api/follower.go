@@ -93,8 +93,8 @@ func (f *follower) change(r schemas.Record) error {
 
 func (a *API) changeOf(r schemas.Record) schemas.StreamChange {
 	c := schemas.StreamChange{State: r.State, Cancelling: r.Cancel && !r.State.Terminal(), Waiting: a.jobs.Waiting(r)}
+	_, c.Attempt = r.Produced()
 	if n := len(r.Attempts); n > 0 {
-		c.Attempt = r.Attempts[n-1].N
 		if r.State != schemas.StateQueued {
 			c.Executor = r.Attempts[n-1].Executor
 		}

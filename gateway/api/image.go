@@ -18,6 +18,11 @@ type ResolvedImage struct {
 	Digest string
 	// Archs are the architectures of its Linux images, in its own order.
 	Archs []string
+	// Cache is the default of a job's cache: "use", or empty for none.
+	Cache string
+	// Prepared stands for what is done to the image before its jobs run, such as a
+	// digest of it; empty for nothing.
+	Prepared string
 }
 
 // Resolve turns a catalog name or a reference into a digest, as far as it may

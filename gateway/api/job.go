@@ -63,6 +63,7 @@ func (a *API) outline(r schemas.Record) schemas.Job {
 		ID: r.ID, Tenant: r.Tenant, State: r.State, Image: r.Image, Labels: r.Labels, Lane: r.Lane, Pool: r.Pool,
 		Created: r.CreatedUS, Ended: r.EndedUS, Cancelling: r.Cancel && !r.State.Terminal(),
 		Attempts: slices.Clone(r.Attempts), Outcome: r.Outcome, Failure: r.Failure, Waiting: a.jobs.Waiting(r),
+		Cached: r.Source,
 	}
 	for i := range job.Attempts {
 		job.Attempts[i].Nonce = "" // between executor and gateway alone
@@ -119,8 +120,7 @@ func (a *API) result(ctx context.Context, r schemas.Record) (*schemas.Result, er
 	data := []byte(r.ResultInline)
 	if data == nil {
 		var err error
-		key := schemas.AttemptKey(r.Tenant, r.ID, accepted(r), schemas.ObjectResult)
-		data, err = a.objects.read(ctx, key, *r.Result, schemas.MaxResultBytes)
+		data, err = a.objects.read(ctx, r.ResultKey(schemas.ObjectResult), *r.Result, schemas.MaxResultBytes)
 		if errors.Is(err, objstore.ErrNotFound) {
 			return nil, nil // expired before its record
 		}
@@ -132,7 +132,9 @@ func (a *API) result(ctx context.Context, r schemas.Record) (*schemas.Result, er
 	if err != nil {
 		return nil, fmt.Errorf("decode result of %s: %w", r.ID, err)
 	}
-	result.Spans = reported(result.Spans, r.EndedUS)
+	if result.Spans = reported(result.Spans, r.EndedUS); r.Source != nil {
+		result.Spans = []schemas.Span{} // they are another job's, of another time
+	}
 	return &result, nil
 }
 
@@ -147,13 +149,4 @@ func reported(spans []schemas.Span, endedUS int64) []schemas.Span {
 		return spans
 	}
 	return append(spans, schemas.Span{Name: schemas.SpanReported, StartUS: last, EndUS: endedUS})
-}
-
-// accepted is the attempt whose result the record holds: always the last, as
-// no attempt begins after one was accepted.
-func accepted(r schemas.Record) int {
-	if len(r.Attempts) == 0 {
-		return 0
-	}
-	return r.Attempts[len(r.Attempts)-1].N
 }

@@ -54,6 +54,8 @@ func (a *API) routes() []route {
 		{method: get, pattern: "/v1/events", serve: a.jobEvents, scope: read},
 		{method: put, pattern: "/v1/blobs/{sha256}", serve: a.putBlob, scope: submit, body: a.maxBlob},
 		{method: post, pattern: "/v1/blobs/missing", serve: a.missingBlobs, scope: submit, json: true, body: maxMissingBody},
+		{method: get, pattern: "/v1/cache", serve: a.cacheInfo, scope: read},
+		{method: del, pattern: "/v1/cache", serve: a.clearCache, scope: submit},
 		{method: get, pattern: "/v1/executors", serve: a.executors, scope: read, of: ofBoth},
 		{method: get, pattern: "/v1/images", serve: a.images, scope: read, of: ofBoth},
 		{method: post, pattern: "/v1/tokens", serve: a.createToken, scope: admin, of: ofBoth, json: true, body: schemas.MaxTokenRequestBytes},

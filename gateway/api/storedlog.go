@@ -41,7 +41,7 @@ func (a *API) openLog(ctx context.Context, r schemas.Record, stream string) (*st
 		head, err := headOf(kept)
 		return &storedLog{Reader: strings.NewReader(head), close: func() {}}, err
 	}
-	return a.openLogObject(ctx, schemas.AttemptKey(r.Tenant, r.ID, accepted(r), kept.Log.Name), *kept.Log)
+	return a.openLogObject(ctx, r.ResultKey(kept.Log.Name), *kept.Log)
 }
 
 // headOf gives the bytes that the program wrote.

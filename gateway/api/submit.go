@@ -21,17 +21,14 @@ func (a *API) submit(w http.ResponseWriter, r *http.Request, tenant string) erro
 		return err
 	}
 	stretch(w, a.ResolveTimeout+a.StallTimeout) // a registry may be slow
-	s, err := a.admit(r, tenant)
+	m := a.newAdmission(tenant)
+	s, err := m.admit(r.Context(), r.Body)
 	if err != nil {
 		return err
 	}
-	record, created, err := a.jobs.Submit(r.Context(), s)
+	record, spec, err := m.accept(r.Context(), s)
 	if err != nil {
 		return err
-	}
-	spec := &s.Spec
-	if !created {
-		spec = nil // that of the first request, whose choices may have been others
 	}
 	if record, err = a.waitFor(w, r, record, wait); err != nil {
 		return err
@@ -55,22 +52,10 @@ func statusOf(r schemas.Record) int {
 	return http.StatusAccepted
 }
 
-// admit makes a posted specification whole.
-func (a *API) admit(r *http.Request, tenant string) (s coordinator.Submission, err error) {
-	spec, problems, err := schemas.DecodeJobSpec(r.Body)
-	if err != nil {
-		return s, err
-	}
-	m, err := a.newAdmission(r.Context(), tenant, spec)
-	if err != nil {
-		return s, err
-	}
-	return m.complete(r.Context(), spec, problems)
-}
-
-// requestDigest tells a repeated submission from another with the same idempotency key.
+// requestDigest tells a repeated submission from another with the same
+// idempotency key. Sizes of blobs are not the client's to say.
 func requestDigest(spec schemas.JobSpec) (string, error) {
-	data, err := json.Marshal(spec)
+	data, err := json.Marshal(withoutSizes(spec))
 	if err != nil {
 		return "", fmt.Errorf("encode specification: %w", err)
 	}

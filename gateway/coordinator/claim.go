@@ -87,6 +87,8 @@ func (c *Coordinator) mayClaim(rec *schemas.Record, facts schemas.Facts, claim s
 		return false, refusal(schemas.AnswerBusy)
 	case rec.State != schemas.StateQueued:
 		return false, refusal(schemas.AnswerGone)
+	case rec.Follows != "":
+		return false, refusal(schemas.AnswerBusy)
 	case !rec.Needs.SatisfiedBy(facts):
 		return false, refusal(schemas.AnswerNotYou)
 	case rec.Needs.Executor != "" && !facts.NamedBy(rec.Tenant):

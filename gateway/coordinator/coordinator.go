@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/program-explorer/pe/gateway/resultcache"
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
@@ -27,6 +28,7 @@ type Coordinator struct {
 	fleet   *fleet
 	feeder  *feeder
 	specs   *specCache
+	results *resultcache.Cache
 	metrics *metrics
 	// batches bounds those that are submitted at once.
 	batches chan struct{}
@@ -56,6 +58,7 @@ func New(cfg Config) (*Coordinator, error) {
 		fleet:   newFleet(cfg.Now),
 		feeder:  newFeeder(cfg.Now),
 		specs:   newSpecCache(specCacheBytes),
+		results: resultcache.New(cfg.Queue.Cache, cfg.Now),
 
 		batches: make(chan struct{}, batchesAtOnce),
 		stopped: make(chan struct{}),
@@ -150,12 +153,25 @@ func (c *Coordinator) Ready() error {
 	return nil
 }
 
-func (c *Coordinator) learn(rec schemas.Record, rev uint64) { c.state.learn(rec, rev) }
+func (c *Coordinator) learn(rec schemas.Record, rev uint64) {
+	if leader := c.state.learn(rec, rev); leader != "" {
+		c.later(func(ctx context.Context) { c.settleFollowers(ctx, rec.Tenant, leader) })
+	}
+}
+
+func (c *Coordinator) forgotten(key string, rev uint64) {
+	if !c.state.forget(key, rev) {
+		return
+	}
+	if tenant, job, err := schemas.ParseRecordKey(key); err == nil {
+		c.later(func(ctx context.Context) { c.settleFollowers(ctx, tenant, job) })
+	}
+}
 
 func (c *Coordinator) watchJobs(ctx context.Context) error {
 	each := func(e jobqueue.Entry) {
 		if e.Deleted {
-			c.state.forget(e.Key, e.Revision)
+			c.forgotten(e.Key, e.Revision)
 			c.changes.passed(e.Revision)
 			return
 		}

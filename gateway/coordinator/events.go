@@ -61,6 +61,9 @@ func (c *Coordinator) settle(ctx context.Context, name jobqueue.EventName, e sch
 			c.rules.fail(rec, c.cfg.Now(), bounded(e.Failure))
 		} else {
 			c.rules.accept(rec, c.cfg.Now(), e)
+			if rec.CacheKey != "" && !c.trusts(ctx, name.Executor, rec.Tenant) {
+				rec.CacheKey = ""
+			}
 		}
 		return c.makeRoom(ctx, rec)
 	})

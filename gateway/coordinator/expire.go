@@ -54,6 +54,9 @@ func (c *Coordinator) expire(ctx context.Context, place jobqueue.Place) error {
 
 func (c *Coordinator) whyExpired(rec schemas.Record) string {
 	text := fmt.Sprintf("no executor took the job within %s: ", time.Duration(rec.QueueTimeoutMS)*time.Millisecond)
+	if rec.Follows != "" {
+		return fmt.Sprintf("the same job, %s, gave no result within %s", rec.Follows, time.Duration(rec.QueueTimeoutMS)*time.Millisecond)
+	}
 	if able := c.fleet.able(rec.Needs); !anyUp(able) {
 		return text + absence(able)
 	}

@@ -53,7 +53,8 @@ const (
 	atDelay whereabouts = iota
 	atLane
 	atStream
-	atEnd // no longer queued
+	atLeader // it waits for another job's result, and is not offered
+	atEnd    // no longer queued
 )
 
 type pool struct {
@@ -104,7 +105,9 @@ func (f *feeder) note(key string, rec *schemas.Record, rev uint64) {
 		f.tickets[key] = t
 		f.expiring.add(t, rec.ExpiresUS())
 		f.pool(rec.Pool, rec.Needs).tickets++
-		f.enqueue(t)
+		if t.at = atLeader; rec.Follows == "" {
+			f.enqueue(t)
+		}
 	}
 	if old != nil {
 		f.feed(old.place.Pool)

@@ -16,18 +16,19 @@ import (
 // finish tells the rest of the output of a job that has ended, from the store.
 // An attempt without a result has none there.
 func (f *follower) finish(ctx context.Context, rec schemas.Record) {
-	if rec.Outcome == nil || !rec.HasResult() || len(rec.Attempts) == 0 {
+	_, attempt := rec.Produced()
+	if rec.Outcome == nil || !rec.HasResult() || attempt == 0 {
 		return
 	}
-	if n := rec.Attempts[len(rec.Attempts)-1].N; n != f.at.Attempt {
-		f.at = Offsets{Attempt: n}
+	if attempt != f.at.Attempt {
+		f.at = Offsets{Attempt: attempt}
 	}
 	result, err := f.c.result(ctx, rec)
 	if err == nil {
-		err = f.rest(ctx, schemas.LiveStdout, schemas.ObjectStdout, result.Stdout)
+		err = f.rest(ctx, rec, schemas.LiveStdout, schemas.ObjectStdout, result.Stdout)
 	}
 	if err == nil {
-		err = f.rest(ctx, schemas.LiveStderr, schemas.ObjectStderr, result.Stderr)
+		err = f.rest(ctx, rec, schemas.LiveStderr, schemas.ObjectStderr, result.Stderr)
 	}
 	if err != nil && ctx.Err() == nil {
 		f.c.log.Warn("end of output not told", "job", f.job, "err", err)
@@ -39,8 +40,7 @@ func (c *Coordinator) result(ctx context.Context, rec schemas.Record) (r schemas
 	if rec.ResultInline != nil {
 		return schemas.DecodeResult(bytes.NewReader(rec.ResultInline))
 	}
-	a := rec.Attempts[len(rec.Attempts)-1]
-	body, _, err := c.store.Get(ctx, schemas.AttemptKey(rec.Tenant, rec.ID, a.N, schemas.ObjectResult), objstore.Range{})
+	body, _, err := c.store.Get(ctx, rec.ResultKey(schemas.ObjectResult), objstore.Range{})
 	if err != nil {
 		return r, fmt.Errorf("read result of job %s: %w", rec.ID, err)
 	}
@@ -53,14 +53,14 @@ func (c *Coordinator) result(ctx context.Context, rec schemas.Record) (r schemas
 
 // rest tells what the follower lacks of a stream: the head lies in the result,
 // a longer log in an object of its own.
-func (f *follower) rest(ctx context.Context, stream, object string, s schemas.Stdio) error {
+func (f *follower) rest(ctx context.Context, rec schemas.Record, stream, object string, s schemas.Stdio) error {
 	if *f.offset(stream) >= s.Bytes {
 		return nil
 	}
 	if !s.Truncated {
 		return f.copyRest(ctx, stream, bytes.NewReader(head(s)))
 	}
-	body, _, err := f.c.store.Get(ctx, schemas.AttemptKey(f.tenant, f.job, f.at.Attempt, object), objstore.Range{})
+	body, _, err := f.c.store.Get(ctx, rec.ResultKey(object), objstore.Range{})
 	if err != nil {
 		return fmt.Errorf("read %s: %w", object, err)
 	}

@@ -18,7 +18,8 @@ type state struct {
 	jobs    map[string]*entry
 	tenants map[string]*tenantJobs
 	running map[string]map[string]*hold // executor → key → what it holds
-	feeder  *feeder
+	followers
+	feeder *feeder
 	// unsorted while the bucket's first values come in.
 	unsorted bool
 	loaded   bool
@@ -35,6 +36,8 @@ type entry struct {
 	labels  map[string]string
 	// holder is the executor that holds the job.
 	holder string
+	// cached says that the job has another one's result.
+	cached bool
 	// rec is kept until the job has ended.
 	rec *schemas.Record
 	// hearers want to know each new record.
@@ -56,19 +59,20 @@ type hearer struct{ newest chan schemas.Record }
 
 func newState(f *feeder, onState func(old, now schemas.State)) *state {
 	return &state{
-		jobs: map[string]*entry{}, tenants: map[string]*tenantJobs{}, running: map[string]map[string]*hold{},
+		jobs: map[string]*entry{}, tenants: map[string]*tenantJobs{}, running: map[string]map[string]*hold{}, followers: followers{},
 		feeder: f, unsorted: true, onState: onState,
 	}
 }
 
-// learn takes note of a record, unless it is older than what is known.
-func (s *state) learn(rec schemas.Record, rev uint64) {
+// learn takes note of a record, unless it is older than what is known. It
+// returns the job whose followers can be settled now, or nothing.
+func (s *state) learn(rec schemas.Record, rev uint64) (leader string) {
 	key := schemas.RecordKey(rec.Tenant, rec.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.jobs[key]
 	if e != nil && e.rev >= rev {
-		return
+		return ""
 	}
 	t := s.tenant(rec.Tenant)
 	if e == nil {
@@ -77,11 +81,14 @@ func (s *state) learn(rec schemas.Record, rev uint64) {
 		s.insert(t, e)
 	}
 	s.count(t, e.rec, -1)
+	s.followers.move(key, leaderOf(e.rec), leaderOf(&rec))
 	old := e.state
-	e.rev, e.state, e.rec = rev, rec.State, nil
-	if rec.State.Terminal() {
+	e.rev, e.state, e.rec, e.cached = rev, rec.State, nil, rec.Source != nil
+	switch {
+	case e.cached: // it used no pool
+	case rec.State.Terminal():
 		t.lately[rec.Pool] = max(t.lately[rec.Pool], rec.EndedUS)
-	} else {
+	default:
 		e.rec = &rec
 	}
 	s.count(t, e.rec, +1)
@@ -89,25 +96,28 @@ func (s *state) learn(rec schemas.Record, rev uint64) {
 	s.feeder.note(key, &rec, rev)
 	e.tell(rec)
 	s.onState(old, rec.State)
+	return s.unsettled(e, &rec)
 }
 
-// forget takes note that a record was deleted.
-func (s *state) forget(key string, rev uint64) {
+// forget takes note that a record was deleted, and reports whether others wait for its result.
+func (s *state) forget(key string, rev uint64) (followed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.jobs[key]
 	if e == nil || e.rev >= rev {
-		return
+		return false
 	}
 	tenant, _, _ := strings.Cut(key, ".")
 	t := s.tenant(tenant)
 	s.count(t, e.rec, -1)
+	s.followers.move(key, leaderOf(e.rec), "")
 	gone := schemas.Record{Tenant: tenant, ID: e.id, State: schemas.StateDead}
 	s.hold(e, &gone)
 	s.feeder.note(key, &gone, rev)
 	s.onState(e.state, "")
 	delete(s.jobs, key)
 	t.ordered = slices.DeleteFunc(t.ordered, func(x *entry) bool { return x == e })
+	return len(s.followers[key]) > 0
 }
 
 func (s *state) tenant(name string) *tenantJobs {

@@ -16,6 +16,8 @@ type metrics struct {
 	events    *prometheus.CounterVec
 	lost      *prometheus.CounterVec
 	conflicts prometheus.Counter
+	cache     *prometheus.CounterVec
+	kept      prometheus.Counter
 	submit    prometheus.Histogram
 	wait      prometheus.Histogram
 	total     prometheus.Histogram
@@ -37,11 +39,13 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		events:    counters("events_total", "Events by what became of them.", "verdict"),
 		lost:      counters("attempts_lost_total", "Attempts that were taken from their executor.", "reason"),
 		conflicts: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "pe", Name: "record_conflicts_total", Help: "Writes of records that somebody else won."}),
+		cache:     counters("cache_submissions_total", "Submissions that asked the result cache: hit, shared (the same job runs already) or miss.", "outcome"),
+		kept:      prometheus.NewCounter(prometheus.CounterOpts{Namespace: "pe", Name: "cache_results_total", Help: "Results kept in the cache."}),
 		submit:    histogram("submit_seconds", "Submission: record created, and a large specification stored before."),
 		wait:      histogram("job_wait_seconds", "From queued to claimed."),
 		total:     histogram("job_seconds", "From submission to the end."),
 	}
-	all := []prometheus.Collector{m.jobs, m.submitted, m.claims, m.feeds, m.events, m.lost, m.conflicts, m.submit, m.wait, m.total}
+	all := []prometheus.Collector{m.jobs, m.submitted, m.claims, m.feeds, m.events, m.lost, m.conflicts, m.cache, m.kept, m.submit, m.wait, m.total}
 	for _, c := range all {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)

@@ -133,6 +133,7 @@ func (c *Coordinator) reconcileEvery(ctx context.Context) error {
 				c.log.Warn("pool not reconciled", "pool", pool, "err", err)
 			}
 		}
+		c.settleAll(ctx)
 		c.fleetChanged()
 		c.retire(ctx)
 		c.forget(ctx)

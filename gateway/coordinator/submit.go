@@ -21,6 +21,8 @@ type Submission struct {
 	Spec schemas.JobSpec
 	// Image is what the specification's image was resolved to.
 	Image schemas.ImageRef
+	// Prepared stands for what is done to the image before its jobs run; empty for nothing.
+	Prepared string
 	// Request is a digest of what the client asked for, before anything was
 	// chosen for it; default the specification's. With an idempotency key it
 	// tells a repeated request from another one.
@@ -54,6 +56,9 @@ func (c *Coordinator) Submit(ctx context.Context, s Submission) (rec schemas.Rec
 		return d.rec, false, err
 	}
 	if err := c.storeSpec(ctx, d); err != nil {
+		return d.rec, false, err
+	}
+	if err := c.join(ctx, &d, s); err != nil {
 		return d.rec, false, err
 	}
 	rec, created, err = c.create(ctx, d)
@@ -182,7 +187,7 @@ func (c *Coordinator) admit(recs ...schemas.Record) error {
 func (c *Coordinator) create(ctx context.Context, d draft) (schemas.Record, bool, error) {
 	rev, err := c.queue.Jobs.Create(ctx, schemas.RecordKey(d.rec.Tenant, d.rec.ID), d.data)
 	if err == nil {
-		c.learn(d.rec, rev)
+		c.created(d.rec, rev)
 		return d.rec, true, nil
 	}
 	if !errors.Is(err, jobqueue.ErrConflict) {
@@ -190,6 +195,18 @@ func (c *Coordinator) create(ctx context.Context, d draft) (schemas.Record, bool
 	}
 	first, _, err := c.read(ctx, d.rec.Tenant, d.rec.ID)
 	return repeated(first, d.rec, err)
+}
+
+// created does what follows from the creation of a record, once it is written.
+func (c *Coordinator) created(rec schemas.Record, rev uint64) {
+	c.learn(rec, rev)
+	switch {
+	case rec.State.Terminal(): // it has an earlier job's result
+		c.cfg.OnEnded(rec, true)
+	case rec.Follows != "":
+		// The other one may have ended before this one could be seen.
+		c.later(func(ctx context.Context) { c.settleFollowers(ctx, rec.Tenant, rec.Follows) })
+	}
 }
 
 // repeated compares a submission with the job that its key made before.

@@ -66,6 +66,7 @@ func (c *Coordinator) SubmitBatch(ctx context.Context, jobs []Submission, all bo
 // batch is a batch on its way.
 type batch struct {
 	*Coordinator
+	jobs    []Submission
 	drafts  []draft
 	answers []Submitted
 	// wanted are the jobs that are yet to be created; repeats, of those that repeat
@@ -78,7 +79,7 @@ func (c *Coordinator) newBatch(jobs []Submission) (*batch, error) {
 	if n := len(jobs); n == 0 || n > schemas.MaxBatchJobs {
 		return nil, fmt.Errorf("submit batch of %d jobs: want 1 to %d", n, schemas.MaxBatchJobs)
 	}
-	b := &batch{Coordinator: c, drafts: make([]draft, len(jobs)), answers: make([]Submitted, len(jobs)), repeats: map[int]int{}}
+	b := &batch{Coordinator: c, jobs: jobs, drafts: make([]draft, len(jobs)), answers: make([]Submitted, len(jobs)), repeats: map[int]int{}}
 	now, known := c.cfg.Now(), make(map[string]int, len(jobs))
 	for i, s := range jobs {
 		if s.Tenant != jobs[0].Tenant {
@@ -137,11 +138,8 @@ func (b *batch) create(ctx context.Context) error {
 	}
 	begin := b.cfg.Now()
 	var recs []schemas.Record
-	var entries []jobqueue.Entry
 	for _, i := range b.wanted {
-		d := b.drafts[i]
-		recs = append(recs, d.rec)
-		entries = append(entries, jobqueue.Entry{Key: schemas.RecordKey(d.rec.Tenant, d.rec.ID), Value: d.data})
+		recs = append(recs, b.drafts[i].rec)
 	}
 	if err := b.admit(recs...); err != nil {
 		return err
@@ -149,17 +147,39 @@ func (b *batch) create(ctx context.Context) error {
 	if err := b.storeSpecs(ctx); err != nil {
 		return err
 	}
+	if err := b.joinAll(ctx); err != nil {
+		return err
+	}
+	var entries []jobqueue.Entry
+	for _, i := range b.wanted {
+		d := b.drafts[i]
+		entries = append(entries, jobqueue.Entry{Key: schemas.RecordKey(d.rec.Tenant, d.rec.ID), Value: d.data})
+	}
 	first, err := b.queue.Jobs.CreateAll(ctx, entries)
 	if err != nil {
 		return err
 	}
 	for n, i := range b.wanted {
-		b.answers[i].Created = true
-		b.learn(recs[n], first+uint64(n))
+		b.answers[i].Created, b.answers[i].Record = true, b.drafts[i].rec
+		b.created(b.drafts[i].rec, first+uint64(n))
 	}
 	b.metrics.submitted.Add(float64(len(recs)))
 	b.metrics.submit.Observe(b.cfg.Now().Sub(begin).Seconds())
 	return nil
+}
+
+// joinAll has jobs share results with earlier ones, and with each other. A job
+// leads others before its record is there, which may then conflict: so each is
+// looked at once.
+func (b *batch) joinAll(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(batchReads)
+	for _, i := range b.wanted {
+		if d := &b.drafts[i]; d.rec.CacheKey == "" && d.rec.Source == nil {
+			group.Go(func() error { return b.join(ctx, d, b.jobs[i]) })
+		}
+	}
+	return group.Wait()
 }
 
 func (b *batch) storeSpecs(ctx context.Context) error {

@@ -13,6 +13,7 @@ func (c *Coordinator) ended(rec schemas.Record) {
 	if !rec.State.Terminal() {
 		return
 	}
+	c.keepResult(rec)
 	c.metrics.total.Observe((time.Duration(rec.EndedUS-rec.CreatedUS) * time.Microsecond).Seconds())
 	for _, a := range rec.Attempts {
 		if !won(rec, a.N) {

@@ -13,6 +13,9 @@ func (c *Coordinator) Waiting(rec schemas.Record) string {
 	if rec.State != schemas.StateQueued {
 		return ""
 	}
+	if rec.Follows != "" {
+		return c.behind(rec) + until(rec)
+	}
 	able := c.fleet.able(rec.Needs)
 	switch {
 	case !anyUp(able):
@@ -21,6 +24,15 @@ func (c *Coordinator) Waiting(rec schemas.Record) string {
 		return "its last attempt failed; it is tried again soon"
 	}
 	return ""
+}
+
+// behind says for which job one waits that is not run itself.
+func (c *Coordinator) behind(rec schemas.Record) string {
+	leader, _, _ := c.state.live(schemas.RecordKey(rec.Tenant, rec.Follows))
+	if leader.State == schemas.StateRunning {
+		return "the same job runs already as " + rec.Follows
+	}
+	return "the same job is queued already as " + rec.Follows
 }
 
 func anyUp(able []schemas.Executor) bool {

@@ -1,0 +1,21 @@
+package api
+
+import "net/http"
+
+// cacheInfo says what the tenant's cache of results holds.
+func (a *API) cacheInfo(w http.ResponseWriter, r *http.Request, tenant string) error {
+	info, err := a.jobs.CacheInfo(r.Context(), tenant)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, info)
+}
+
+// clearCache has no result given again that was produced, or asked for, before
+// now, and says what the cache holds then.
+func (a *API) clearCache(w http.ResponseWriter, r *http.Request, tenant string) error {
+	if err := a.jobs.ClearCache(r.Context(), tenant); err != nil {
+		return err
+	}
+	return a.cacheInfo(w, r, tenant)
+}

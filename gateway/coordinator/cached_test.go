@@ -1,0 +1,341 @@
+package coordinator_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/program-explorer/pe/gateway/coordinator"
+	"github.com/program-explorer/pe/gateway/resultcache"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// caching is a specification that asks the cache, with one argument.
+func caching(mode, arg string) schemas.JobSpec {
+	s := spec()
+	s.Cache, s.Args = mode, []string{arg}
+	return s
+}
+
+// cached asks the cache, as the API does before it wants a job's inputs.
+func (w *world) cached(g *gateway, s coordinator.Submission) (schemas.Record, bool) {
+	w.Helper()
+	rec, ok, err := g.Cached(w.Context(), s)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return rec, ok
+}
+
+// hit wants the cache to have a result, which it may be about to.
+func (w *world) hit(g *gateway, s schemas.JobSpec) (rec schemas.Record) {
+	w.Helper()
+	w.eventually("a result in the cache", func() (ok bool) {
+		rec, ok = w.cached(g, submission(s))
+		return ok
+	})
+	return rec
+}
+
+// kept waits until the cache says that a job has a result.
+func (w *world) kept(rec schemas.Record) {
+	w.Helper()
+	results := resultcache.New(w.server.Gateway(w, w.log).Cache, time.Now)
+	w.eventually("an entry with a result", func() bool {
+		e, err := results.Look(w.Context(), rec.Tenant, rec.CacheKey)
+		return err == nil && e.Job == rec.ID && e.Attempt > 0
+	})
+}
+
+// runsOf counts the attempts of an executor, and lets each end as end says.
+func runsOf(count *atomic.Int32, end func(*fakeExecutor, attempt) (schemas.EventKind, schemas.Event)) func(*fakeExecutor) {
+	return func(e *fakeExecutor) {
+		e.work = func(ctx context.Context, a attempt) (schemas.EventKind, schemas.Event) {
+			count.Add(1)
+			if end != nil {
+				return end(e, a)
+			}
+			return e.succeed(ctx, a)
+		}
+	}
+}
+
+func TestCacheHit(t *testing.T) {
+	t.Parallel()
+	for name, inline := range map[string]bool{"result in the record": true, "result in an object": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testCacheHit(t, inline)
+		})
+	}
+}
+
+func testCacheHit(t *testing.T, inline bool) {
+	w := newWorld(t, "e1")
+	store := &counted{Store: w.store}
+	w.store = store
+	var told ends
+	g := w.gateway(func(c *coordinator.Config) { c.OnEnded = told.note })
+	w.executor("e1", 1, func(e *fakeExecutor) {
+		e.prompt = inline
+		e.work = func(ctx context.Context, a attempt) (schemas.EventKind, schemas.Event) {
+			e.write(a, "hello\n", false)
+			return e.succeed(ctx, a)
+		}
+	})
+	if rec, ok := w.cached(g, submission(caching(schemas.CacheUse, "a"))); ok {
+		t.Fatalf("an empty cache has %+v", rec)
+	}
+	first := w.wait(g, w.submit(g, caching(schemas.CacheUse, "a")), schemas.StateSucceeded)
+	w.kept(first)
+	before, puts := w.server.Records(t), store.puts.Load()
+	other := caching(schemas.CacheUse, "a")
+	other.Labels, other.Lane = map[string]string{"a": "b"}, schemas.LaneBatch
+	rec := w.hit(g, other)
+	if n, m := w.server.Records(t)-before, store.puts.Load()-puts; n != 1 || m != 0 {
+		t.Errorf("a hit wrote %d records and %d objects", n, m)
+	}
+	if rec.ID == first.ID || rec.State != schemas.StateSucceeded || rec.Source == nil || rec.Source.Job != first.ID || rec.Source.Attempt != 1 ||
+		rec.Source.EndedUS != first.EndedUS || (rec.ResultInline != nil) != inline || (rec.Result == nil) != inline || len(rec.Attempts) != 0 || rec.Labels["a"] != "b" || rec.EndedUS < first.EndedUS {
+		t.Errorf("hit = %+v", rec)
+	}
+	if here, _ := told.of(rec.ID); here != 1 {
+		t.Errorf("its end was told %d times", here)
+	}
+	if got, err := g.Get(t.Context(), rec.Tenant, rec.ID); err != nil || got.Source == nil {
+		t.Errorf("Get = %+v, %v", got, err)
+	}
+	if out, states := w.collect(w.follow(g, rec, coordinator.Offsets{}), 0); out != "hello\n" || !slices.Equal(states, []schemas.State{schemas.StateSucceeded}) {
+		t.Errorf("its output is %q, its states %v", out, states)
+	}
+	if info, err := g.CacheInfo(t.Context(), rec.Tenant); err != nil || info.Entries != 1 || info.Hits != 1 || info.ClearedUS != 0 {
+		t.Errorf("CacheInfo = %+v, %v", info, err)
+	}
+}
+
+// TestCacheKeepsTenantsApart: one tenant's result is no other's.
+func TestCacheKeepsTenantsApart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "e1")
+	g := w.gateway(nil)
+	w.executor("e1", 1, nil)
+	w.wait(g, w.submit(g, caching(schemas.CacheUse, "a")), schemas.StateSucceeded)
+	w.hit(g, caching(schemas.CacheUse, "a"))
+	theirs := submission(caching(schemas.CacheUse, "a"))
+	theirs.Tenant = "other"
+	if rec, ok := w.cached(g, theirs); ok {
+		t.Errorf("another tenant has it: %+v", rec)
+	}
+}
+
+// TestWhatIsNotKept: no result of these is ever given to another job.
+func TestWhatIsNotKept(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name     string
+		mode     string
+		failures bool
+		change   func(*schemas.Outcome)
+		owner    string
+		kept     bool
+	}{
+		{"use", schemas.CacheUse, false, nil, "", true},
+		{"refresh", schemas.CacheRefresh, false, nil, "", true},
+		{"bypass", schemas.CacheBypass, false, nil, "", false},
+		{"exit code", schemas.CacheUse, false, exited(3), "", false},
+		{"exit code that may", schemas.CacheUse, true, exited(3), "", true},
+		{"signal", schemas.CacheUse, true, func(o *schemas.Outcome) { *o = schemas.Outcome{Signal: "SIGSEGV"} }, "", false},
+		{"limit", schemas.CacheUse, true, func(o *schemas.Outcome) {
+			*o = schemas.Outcome{Signal: "SIGKILL", Limit: schemas.LimitWall, LimitsHit: []string{schemas.LimitWall}}
+		}, "", false},
+		{"survived limit", schemas.CacheUse, true, func(o *schemas.Outcome) { o.LimitsHit = []string{schemas.LimitPids} }, "", false},
+		{"somebody else's executor", schemas.CacheUse, true, nil, "lena", false},
+		{"its own executor", schemas.CacheUse, true, nil, schemas.SingleTenant, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "e1")
+			g := w.gateway(nil)
+			w.executor("e1", 1, func(e *fakeExecutor) {
+				e.facts.Owner = test.owner
+				e.work = func(_ context.Context, a attempt) (schemas.EventKind, schemas.Event) {
+					event := e.result(a, 0)
+					if test.change != nil {
+						test.change(event.Outcome)
+					}
+					return schemas.EventResult, event
+				}
+			})
+			s := caching(test.mode, "a")
+			s.CacheFailures = test.failures
+			w.wait(g, w.submit(g, s), schemas.StateSucceeded, schemas.StateFailed)
+			s.Cache = schemas.CacheUse
+			if test.kept {
+				w.hit(g, s)
+				return
+			}
+			if rec, ok := w.cached(g, submission(s)); ok {
+				t.Errorf("kept: %+v", rec)
+			}
+		})
+	}
+}
+
+func exited(code int) func(*schemas.Outcome) {
+	return func(o *schemas.Outcome) { o.ExitCode = &code }
+}
+
+func TestCacheFailuresAreAskedFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "e1")
+	g := w.gateway(nil)
+	w.executor("e1", 1, runsOf(new(atomic.Int32), func(e *fakeExecutor, a attempt) (schemas.EventKind, schemas.Event) {
+		return schemas.EventResult, e.result(a, 3)
+	}))
+	s := caching(schemas.CacheUse, "a")
+	s.CacheFailures = true
+	w.wait(g, w.submit(g, s), schemas.StateFailed)
+	if rec := w.hit(g, s); rec.State != schemas.StateFailed || *rec.Outcome.ExitCode != 3 {
+		t.Errorf("hit = %+v", rec)
+	}
+	s.CacheFailures = false
+	if rec, ok := w.cached(g, submission(s)); ok {
+		t.Errorf("a job that did not ask for failures has %+v", rec)
+	}
+}
+
+// TestClearCache: nothing of before is given to a job that comes later, not even
+// what was still running.
+func TestClearCache(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "e1")
+	g := w.gateway(nil)
+	begun, goOn := make(chan struct{}, 10), make(chan struct{})
+	w.executor("e1", 2, func(e *fakeExecutor) {
+		e.work = func(ctx context.Context, a attempt) (schemas.EventKind, schemas.Event) {
+			if a.grant.Spec.Args[0] == "slow" {
+				begun <- struct{}{}
+				<-goOn
+			}
+			return e.succeed(ctx, a)
+		}
+	})
+	w.wait(g, w.submit(g, caching(schemas.CacheUse, "a")), schemas.StateSucceeded)
+	w.hit(g, caching(schemas.CacheUse, "a"))
+	slow := w.submit(g, caching(schemas.CacheUse, "slow"))
+	<-begun
+	for range 2 { // the second finds nothing
+		if err := g.ClearCache(t.Context(), schemas.SingleTenant); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rec, ok := w.cached(g, submission(caching(schemas.CacheUse, "a"))); ok {
+		t.Errorf("after clearing: %+v", rec)
+	}
+	close(goOn)
+	w.wait(g, slow, schemas.StateSucceeded)
+	if rec, ok := w.cached(g, submission(caching(schemas.CacheUse, "slow"))); ok {
+		t.Errorf("what ran while it was cleared was kept: %+v", rec)
+	}
+	info, err := g.CacheInfo(t.Context(), schemas.SingleTenant)
+	if err != nil || info.Entries != 0 || info.Hits != 1 || time.Since(time.UnixMicro(info.ClearedUS)) > time.Minute {
+		t.Errorf("CacheInfo = %+v, %v", info, err)
+	}
+	w.wait(g, w.submit(g, caching(schemas.CacheUse, "a")), schemas.StateSucceeded)
+	w.hit(g, caching(schemas.CacheUse, "a"))
+}
+
+// TestOriginIsGone: an entry is only a hint.
+func TestOriginIsGone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "e1")
+	q := w.server.Gateway(t, w.log)
+	g := w.gateway(nil)
+	w.executor("e1", 1, nil)
+	first := w.wait(g, w.submit(g, caching(schemas.CacheUse, "a")), schemas.StateSucceeded)
+	w.hit(g, caching(schemas.CacheUse, "a"))
+	if err := q.Jobs.Delete(t.Context(), schemas.RecordKey(first.Tenant, first.ID), 0); err != nil {
+		t.Fatal(err)
+	}
+	if rec, ok := w.cached(g, submission(caching(schemas.CacheUse, "a"))); ok {
+		t.Errorf("the result of a job that is gone: %+v", rec)
+	}
+	second := w.wait(g, w.submit(g, caching(schemas.CacheUse, "a")), schemas.StateSucceeded)
+	if second.Source != nil {
+		t.Errorf("it was not run: %+v", second)
+	}
+	if rec := w.hit(g, caching(schemas.CacheUse, "a")); rec.Source.Job != second.ID {
+		t.Errorf("hit = %+v", rec)
+	}
+}
+
+// TestRefresh: the job is run, and its result takes the place of the earlier one.
+func TestRefresh(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "e1")
+	g := w.gateway(nil)
+	w.executor("e1", 1, nil)
+	w.wait(g, w.submit(g, caching(schemas.CacheUse, "a")), schemas.StateSucceeded)
+	w.hit(g, caching(schemas.CacheUse, "a"))
+	second := w.wait(g, w.submit(g, caching(schemas.CacheRefresh, "a")), schemas.StateSucceeded)
+	w.eventually("the newer result", func() bool {
+		rec, ok := w.cached(g, submission(caching(schemas.CacheUse, "a")))
+		return ok && rec.Source.Job == second.ID
+	})
+}
+
+// TestCachedSubmissionRepeated: an idempotency key gives the first job, hit or not.
+func TestCachedSubmissionRepeated(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "e1")
+	g := w.gateway(nil)
+	w.executor("e1", 1, nil)
+	w.wait(g, w.submit(g, caching(schemas.CacheUse, "a")), schemas.StateSucceeded)
+	s := caching(schemas.CacheUse, "a")
+	s.IdempotencyKey = "once"
+	first := w.hit(g, s)
+	if again := w.hit(g, s); again.ID != first.ID {
+		t.Errorf("the same submission made jobs %s and %s", first.ID, again.ID)
+	}
+	other := submission(caching(schemas.CacheUse, "b"))
+	other.Spec.IdempotencyKey = "once"
+	if _, _, err := g.Cached(t.Context(), other); err == nil {
+		t.Error("another submission with the same key was accepted")
+	}
+}
+
+// TestManyAtOnce: identical jobs that come at once at two gateways are run about
+// once, and all have a result.
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "e1", "e2")
+	gateways := []*gateway{w.gateway(quick), w.gateway(quick)}
+	var runs atomic.Int32
+	slow := func(e *fakeExecutor, a attempt) (schemas.EventKind, schemas.Event) {
+		time.Sleep(50 * time.Millisecond) // a program that takes its time
+		return schemas.EventResult, e.result(a, 0)
+	}
+	w.executor("e1", 4, runsOf(&runs, slow))
+	w.executor("e2", 4, runsOf(&runs, slow))
+	const rounds, each = 5, 8
+	for round := range rounds {
+		recs := make([]schemas.Record, 2*each)
+		var group sync.WaitGroup
+		for i := range recs {
+			group.Go(func() { recs[i] = w.submit(gateways[i%2], caching(schemas.CacheUse, fmt.Sprint(round))) })
+		}
+		group.Wait()
+		for i, rec := range recs {
+			if rec = w.wait(gateways[(i+1)%2], rec, schemas.StateSucceeded); !rec.HasResult() {
+				t.Errorf("job %s has no result", rec.ID)
+			}
+		}
+	}
+	if n := runs.Load(); n > 2*rounds {
+		t.Errorf("%d runs of %d different jobs", n, rounds)
+	}
+}

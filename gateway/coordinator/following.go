@@ -1,0 +1,209 @@
+package coordinator
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/program-explorer/pe/gateway/resultcache"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// settleAtOnce is how many followers of one job are written at the same time.
+const settleAtOnce = 16
+
+// settleFollowers does what follows for those who wait for a job's result:
+//
+//   - it has one: they have it, too;
+//   - its program failed, or the result is not trusted: each is run by itself,
+//     as one after the other would take as long as all of them together;
+//   - it will have none, because it was cancelled, expired, died or is gone: the
+//     first of them is run, and the others wait for that one.
+//
+// Any gateway may do so at any time, and more than one at once: each step is a
+// compare-and-set of a follower that still follows.
+func (c *Coordinator) settleFollowers(ctx context.Context, tenant, leader string) {
+	followers := c.state.followersOf(schemas.RecordKey(tenant, leader))
+	if len(followers) == 0 {
+		return
+	}
+	rec, _, err := c.read(ctx, tenant, leader)
+	switch {
+	case isNotFound(err):
+		if c.cfg.Now().Sub(time.UnixMicro(followers[0].CreatedUS)) > c.cfg.Lease {
+			err = c.promoteHeir(ctx, leader, followers)
+		} else {
+			err = nil // it may be about to be written
+		}
+	case err != nil:
+	case !rec.State.Terminal() && !rec.Cancel:
+		return
+	case rec.Outcome != nil:
+		err = c.giveResult(ctx, &rec, followers)
+	default:
+		err = c.promoteHeir(ctx, leader, followers)
+	}
+	if err != nil && ctx.Err() == nil {
+		c.log.Warn("jobs that follow another not settled yet", "job", leader, "err", err)
+	}
+}
+
+// giveResult ends the followers that may have the result, and has the others run.
+func (c *Coordinator) giveResult(ctx context.Context, origin *schemas.Record, followers []schemas.Record) error {
+	return c.eachFollower(ctx, followers, func(rec *schemas.Record) error {
+		err := c.rules.follow(rec, origin.ID, "")
+		if err == nil && shares(origin, rec.CacheKey, rec.CacheFailures) {
+			_ = c.rules.share(rec, origin, c.cfg.Now()) // without room for it, it is run
+		}
+		return err
+	})
+}
+
+// promoteHeir has the first follower run, and then, never before, the others
+// follow it: so nobody ever follows in a circle.
+func (c *Coordinator) promoteHeir(ctx context.Context, leader string, followers []schemas.Record) error {
+	heir, err := c.change(ctx, followers[0].Tenant, followers[0].ID, func(rec *schemas.Record) error {
+		return c.rules.follow(rec, leader, "")
+	})
+	if errors.Is(err, errNotFollowing) || isNotFound(err) {
+		return nil // another gateway does this, or it ended: what is left is looked at again
+	}
+	if err != nil {
+		return err
+	}
+	c.log.Info("job runs in place of one that it followed", "job", heir.ID, "leader", leader)
+	entry, err := c.results.Look(ctx, heir.Tenant, heir.CacheKey)
+	if err == nil && entry.Job == leader {
+		err = c.results.Lead(ctx, heir.Tenant, heir.CacheKey, heir.ID, entry)
+	}
+	if err != nil && !errors.Is(err, resultcache.ErrTaken) {
+		c.log.Warn("new jobs will not follow", "job", heir.ID, "err", err)
+	}
+	return c.eachFollower(ctx, followers[1:], func(rec *schemas.Record) error {
+		return c.rules.follow(rec, leader, heir.ID)
+	})
+}
+
+// eachFollower changes followers, as long as they are.
+func (c *Coordinator) eachFollower(ctx context.Context, followers []schemas.Record, step func(*schemas.Record) error) error {
+	var group errgroup.Group
+	group.SetLimit(settleAtOnce)
+	for _, f := range followers {
+		group.Go(func() error {
+			rec, err := c.change(ctx, f.Tenant, f.ID, step)
+			if errors.Is(err, errNotFollowing) || isNotFound(err) {
+				return nil
+			}
+			if err == nil {
+				c.ended(rec)
+			}
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// settleAll looks at all jobs that are followed: what should have been settled
+// may have been missed, or begun by a gateway that died.
+func (c *Coordinator) settleAll(ctx context.Context) {
+	for key := range c.state.followed() {
+		leader, _, live := c.state.live(key)
+		if live && !leader.Cancel && ctx.Err() == nil {
+			continue
+		}
+		if tenant, job, err := schemas.ParseRecordKey(key); err == nil {
+			c.settleFollowers(ctx, tenant, job)
+		}
+	}
+}
+
+// followers are the queued jobs that wait for the result of another, by its key.
+type followers map[string]map[string]struct{}
+
+// leaderOf is the key of the job that a queued one waits for, or empty.
+func leaderOf(rec *schemas.Record) string {
+	if rec == nil || rec.State != schemas.StateQueued || rec.Follows == "" {
+		return ""
+	}
+	return schemas.RecordKey(rec.Tenant, rec.Follows)
+}
+
+// move takes note that a job, which waited for one, waits for another now; empty is none.
+func (f followers) move(key, from, to string) {
+	if from == to {
+		return
+	}
+	if of := f[from]; of != nil {
+		if delete(of, key); len(of) == 0 {
+			delete(f, from)
+		}
+	}
+	if to == "" {
+		return
+	}
+	if f[to] == nil {
+		f[to] = map[string]struct{}{}
+	}
+	f[to][key] = struct{}{}
+}
+
+// followersOf returns those that wait for a job, in the order in which they would be run.
+func (s *state) followersOf(leader string) []schemas.Record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []schemas.Record
+	for key := range s.followers[leader] {
+		if e := s.jobs[key]; e != nil && e.rec != nil {
+			all = append(all, *e.rec)
+		}
+	}
+	slices.SortFunc(all, func(a, b schemas.Record) int {
+		// Interactive before batch: nobody waits for one that executors take later.
+		return cmp.Or(cmp.Compare(b.Lane, a.Lane), cmp.Compare(a.CreatedUS, b.CreatedUS), cmp.Compare(a.ID, b.ID))
+	})
+	return all
+}
+
+// followed lists the keys of the jobs that others wait for.
+func (s *state) followed() map[string]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[string]bool, len(s.followers))
+	for key := range s.followers {
+		all[key] = true
+	}
+	return all
+}
+
+// unsettled is the job whose followers there is something to do for now that
+// this record is known, or empty. The lock is held.
+func (s *state) unsettled(e *entry, rec *schemas.Record) string {
+	if s.unsorted {
+		return "" // the reconciler looks at all of them once they are known
+	}
+	if (rec.State.Terminal() || rec.Cancel) && len(s.followers[e.key]) > 0 {
+		return rec.ID
+	}
+	if leader := s.jobs[leaderOf(rec)]; leader != nil && leader.rec == nil {
+		return rec.Follows
+	}
+	return ""
+}
+
+// hits is how many jobs of a tenant have another one's result.
+func (s *state) hits(tenant string) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.tenants[tenant]; t != nil {
+		for _, e := range t.ordered {
+			if e.cached {
+				n++
+			}
+		}
+	}
+	return n
+}
