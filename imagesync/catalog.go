@@ -27,6 +27,7 @@ const maxCatalog = 1 << 20
 //	    warmup:
 //	      - argv: [python3, -c, "import json, re"]
 //	    pool: {min: 1, max: 4}
+//	    cache: use   # jobs take results of earlier ones unless they say otherwise (default bypass)
 type Catalog struct {
 	// Only makes the catalog the list of what is allowed.
 	Only   bool
@@ -44,6 +45,8 @@ type CatalogEntry struct {
 	Warmup []Warmup
 	// Pool is how many machines wait ready. Nil leaves it to the executor.
 	Pool *PoolSize
+	// Cached says that its jobs take results of earlier ones, unless they say otherwise.
+	Cached bool
 
 	place place
 }
@@ -106,8 +109,9 @@ func (c *Catalog) checkAgreement() error {
 			first[entry.Reference] = short
 			continue
 		}
-		if !reflect.DeepEqual(entry.Warmup, c.Images[other].Warmup) || !reflect.DeepEqual(entry.Pool, c.Images[other].Pool) {
-			return fmt.Errorf("images %q and %q are both %s: give them the same warmup and pool", other, short, entry.Reference)
+		same := c.Images[other]
+		if !reflect.DeepEqual(entry.Warmup, same.Warmup) || !reflect.DeepEqual(entry.Pool, same.Pool) || entry.Cached != same.Cached {
+			return fmt.Errorf("images %q and %q are both %s: give them the same warmup, pool and cache", other, short, entry.Reference)
 		}
 	}
 	return nil
@@ -142,6 +146,11 @@ func (c *Catalog) Lookup(short string) (CatalogEntry, bool) {
 	}
 	entry, found := c.Images[short]
 	return entry, found
+}
+
+// Find returns the entry with this reference in full, as a [Resolver] gives it.
+func (c *Catalog) Find(reference string) (CatalogEntry, bool) {
+	return c.entryOf(place{text: reference})
 }
 
 // Allows tells whether a reference, or a short name, may be used at all.

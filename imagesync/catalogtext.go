@@ -25,6 +25,7 @@ type entryText struct {
 	Description string       `yaml:"description"`
 	Warmup      []warmupText `yaml:"warmup"`
 	Pool        *poolText    `yaml:"pool"`
+	Cache       string       `yaml:"cache"`
 }
 
 type warmupText struct {
@@ -38,6 +39,12 @@ type poolText struct {
 	Min *count `yaml:"min"`
 	Max *count `yaml:"max"`
 }
+
+// What an entry's cache may be.
+const (
+	cacheUse    = "use"
+	cacheBypass = "bypass"
+)
 
 // count is an int that YAML does not make of a fraction.
 type count int
@@ -71,7 +78,10 @@ func (e entryText) check(dir string) (CatalogEntry, error) {
 	if err != nil {
 		return CatalogEntry{}, err
 	}
-	entry := CatalogEntry{Reference: p.text, Description: e.Description, place: p}
+	entry := CatalogEntry{Reference: p.text, Description: e.Description, Cached: e.Cache == cacheUse, place: p}
+	if e.Cache != "" && e.Cache != cacheUse && e.Cache != cacheBypass {
+		return entry, fmt.Errorf("cache %q: want %s or %s", e.Cache, cacheUse, cacheBypass)
+	}
 	if len(e.Warmup) > maxWarmups {
 		return entry, fmt.Errorf("warmup has %d commands; at most %d: join them in a shell", len(e.Warmup), maxWarmups)
 	}

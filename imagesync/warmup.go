@@ -38,6 +38,23 @@ type Warmup struct {
 	Files *WarmupFiles
 }
 
+// WarmedUp is a digest of what a warm-up does, as far as its jobs can see; empty
+// without one.
+func (e CatalogEntry) WarmedUp() string {
+	if len(e.Warmup) == 0 {
+		return ""
+	}
+	sum := newSHA256()
+	for _, w := range e.Warmup {
+		files := ""
+		if w.Files != nil {
+			files = w.Files.SHA256
+		}
+		fmt.Fprintf(sum, "%q %q %s %s\n", w.Argv, w.Env, w.Timeout, files)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
 // PoolSize is how many machines of an image wait ready: 0 ≤ Min ≤ Max ≤ 64.
 type PoolSize struct {
 	// Min is how many wait even if nobody asks.

@@ -67,8 +67,8 @@ func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 	resolver := imagesync.NewResolver(imagesync.ResolverConfig{Sources: c.Images})
 	server, err := gateway.New(gateway.Config{Addr: c.Listen, API: api.Config{
 		Jobs: jobs, Store: c.Store, Objects: c.Objects, Tokens: tokens,
-		Resolve: resolve(resolver),
-		Images:  catalogList(c.Images.Catalog, resolve(resolver)),
+		Resolve: resolve(resolver, c.Images.Catalog),
+		Images:  catalogList(c.Images.Catalog, resolve(resolver, c.Images.Catalog)),
 		Log:     c.Log, Metrics: c.Metrics, Version: c.Version,
 	}})
 	if err != nil {

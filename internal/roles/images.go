@@ -13,14 +13,17 @@ import (
 	"github.com/program-explorer/pe/schemas"
 )
 
-// resolve asks imagesync in the API's words.
-func resolve(r *imagesync.Resolver) api.Resolve {
+// resolve asks imagesync in the API's words, and the catalog for what it says of the image.
+func resolve(r *imagesync.Resolver, catalog *imagesync.Catalog) api.Resolve {
 	return func(ctx context.Context, reference string) (api.ResolvedImage, error) {
 		found, err := r.Resolve(ctx, reference)
 		if err != nil {
 			return api.ResolvedImage{}, imageError(err)
 		}
 		image := api.ResolvedImage{Reference: found.Reference, Digest: found.Digest}
+		if entry, ok := catalog.Find(found.Reference); ok {
+			image.Prepared, image.Cache = entry.WarmedUp(), cacheOf(entry)
+		}
 		for _, platform := range found.Platforms {
 			if arch, ok := strings.CutPrefix(platform, "linux/"); ok {
 				arch, _, _ = strings.Cut(arch, "/")
@@ -29,6 +32,14 @@ func resolve(r *imagesync.Resolver) api.Resolve {
 		}
 		return image, nil
 	}
+}
+
+// cacheOf is the default of a job's cache.
+func cacheOf(entry imagesync.CatalogEntry) string {
+	if entry.Cached {
+		return schemas.CacheUse
+	}
+	return ""
 }
 
 // imageError tells the API whose fault an image's error is.
@@ -62,7 +73,7 @@ func catalogList(c *imagesync.Catalog, resolve api.Resolve) func(context.Context
 		group.SetLimit(8)
 		for i, name := range names {
 			entry, _ := c.Lookup(name)
-			list.Images[i] = schemas.CatalogImage{Name: name, Reference: entry.Reference, Description: entry.Description}
+			list.Images[i] = schemas.CatalogImage{Name: name, Reference: entry.Reference, Description: entry.Description, Cache: cacheOf(entry)}
 			group.Go(func() error {
 				if found, err := resolve(ctx, name); err == nil {
 					list.Images[i].Archs = found.Archs
