@@ -56,6 +56,12 @@ func (c *Client) RunOn(ctx context.Context, spec schemas.JobSpec, targets []Targ
 //
 // An idempotency key is extended by each target's name.
 func (c *Client) SubmitOn(ctx context.Context, spec schemas.JobSpec, targets []Target) ([]Run, error) {
+	return c.SubmitOnWith(ctx, spec, nil, nil, targets)
+}
+
+// SubmitOnWith is [Client.SubmitOn] for a job with inputs that are sent as
+// [Client.SubmitWith] does, each once. Both in and progress may be nil.
+func (c *Client) SubmitOnWith(ctx context.Context, spec schemas.JobSpec, in *Inputs, progress Progress, targets []Target) ([]Run, error) {
 	if err := CheckTargets(targets); err != nil {
 		return nil, err
 	}
@@ -69,7 +75,7 @@ func (c *Client) SubmitOn(ctx context.Context, spec schemas.JobSpec, targets []T
 	runs, errs := make([]Run, len(targets)), make([]error, len(targets))
 	var wg sync.WaitGroup
 	for i, t := range targets {
-		wg.Go(func() { runs[i], errs[i] = c.submitTo(ctx, spec, t) })
+		wg.Go(func() { runs[i], errs[i] = c.submitTo(ctx, spec, in, progress, t) })
 	}
 	wg.Wait()
 	err = errors.Join(errs...)
@@ -98,12 +104,12 @@ func CheckTargets(targets []Target) error {
 	return nil
 }
 
-func (c *Client) submitTo(ctx context.Context, spec schemas.JobSpec, t Target) (Run, error) {
+func (c *Client) submitTo(ctx context.Context, spec schemas.JobSpec, in *Inputs, progress Progress, t Target) (Run, error) {
 	spec.Requires = t.Over(spec.Requires)
 	if spec.IdempotencyKey != "" {
 		spec.IdempotencyKey += "@" + t.Name
 	}
-	job, err := c.Submit(ctx, spec)
+	job, err := c.SubmitWith(ctx, spec, in, progress)
 	if err == nil {
 		return Run{Target: t, Job: &job}, nil
 	}

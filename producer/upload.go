@@ -28,38 +28,15 @@ const (
 // do not overlap.
 type Progress func(sent, total int64)
 
-// Upload makes inputs of local files: small ones are put into the
-// specification, of the others those are sent that the gateway does not have.
-// The result belongs into [schemas.JobSpec.Files]. Progress may be nil.
+// Upload makes inputs of local files, and sends those that are large and that the
+// gateway does not have. The result belongs into [schemas.JobSpec.Files].
+// Progress may be nil. [Client.SubmitWith] sends no more than the job needs.
 func (c *Client) Upload(ctx context.Context, files []LocalFile, progress Progress) (map[string]schemas.File, error) {
-	if name := duplicate(files); name != "" {
-		return nil, fmt.Errorf("two inputs are named %s", name)
-	}
-	inputs := make(map[string]schemas.File, len(files))
-	var blobs []LocalFile
-	inline := int64(0)
-	for _, f := range files {
-		if f.Size > MaxInline || inline+f.Size > maxInlineTotal {
-			blobs = append(blobs, f)
-			continue
-		}
-		inline += f.Size
-		in, err := f.inline()
-		if err != nil {
-			return nil, err
-		}
-		inputs[f.Name] = in
-	}
-	digests, err := hashAll(ctx, blobs)
+	in, err := Prepare(ctx, files)
 	if err != nil {
 		return nil, err
 	}
-	byDigest := make(map[string]LocalFile, len(blobs))
-	for i, f := range blobs {
-		byDigest[digests[i]] = f
-		inputs[f.Name] = schemas.File{SHA256: digests[i], Mode: f.mode()}
-	}
-	return inputs, c.sendMissing(ctx, byDigest, progress)
+	return in.Files, c.sendMissing(ctx, in.blobs, progress)
 }
 
 func (f LocalFile) inline() (schemas.File, error) {
@@ -101,6 +78,11 @@ func (c *Client) sendMissing(ctx context.Context, blobs map[string]LocalFile, pr
 	if err != nil {
 		return fmt.Errorf("ask which inputs to send: %w", err)
 	}
+	return c.sendBlobs(ctx, blobs, missing, progress)
+}
+
+// sendBlobs sends those of the blobs that are missing.
+func (c *Client) sendBlobs(ctx context.Context, blobs map[string]LocalFile, missing []string, progress Progress) error {
 	count := counter{tell: progress}
 	var wanted []string
 	for _, digest := range missing {

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/program-explorer/pe/gateway/coordinator"
 	"github.com/program-explorer/pe/schemas"
 )
 

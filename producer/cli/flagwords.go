@@ -12,7 +12,7 @@ import (
 // flagOf names the flag that sets a field of the specification, or is empty.
 func flagOf(pointer string) string {
 	return map[string]string{
-		"/image": "--image", "/cwd": "--cwd", "/user": "--user", "/lane": "--lane", "/idempotency_key": "--idempotency-key", "/callback": "--callback", "/callback/url": "--callback",
+		"/image": "--image", "/cwd": "--cwd", "/user": "--user", "/lane": "--lane", "/cache": "--cache", "/idempotency_key": "--idempotency-key", "/callback": "--callback", "/callback/url": "--callback",
 		"/limits/wall_ms": "--wall", "/limits/cpu_ms": "--cpu-time", "/limits/cpus": "--cpus", "/limits/pids": "--pids",
 		"/limits/memory_bytes": "--memory", "/limits/scratch_bytes": "--scratch", "/limits/output_bytes": "--output-limit",
 		"/requires/arch": "--arch", "/requires/isolation": "--isolation", "/requires/accel": "--accel",

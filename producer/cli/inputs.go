@@ -19,14 +19,15 @@ const stdinPatience = 2 * time.Second
 // stdinName is where a stdin that is too large for the specification lies in the job.
 const stdinName = ".pe-stdin"
 
-// addInputs reads files and stdin and adds them to the specification; what is
-// large is sent. The specification is checked before anything is.
-func (a *app) addInputs(ctx context.Context, c *producer.Client, j *jobFlags, spec *schemas.JobSpec) error {
+// withInputs reads files and stdin, adds them to the specification, and has it
+// posted, with what it takes to send those that the gateway wants. The
+// specification is checked before anything is read.
+func (a *app) withInputs(ctx context.Context, j *jobFlags, spec schemas.JobSpec, post func(schemas.JobSpec, *producer.Inputs, producer.Progress) error) error {
 	files, err := j.localFiles()
 	if err != nil {
 		return err
 	}
-	if err := a.check(j, *spec, files); err != nil {
+	if err := a.check(j, spec, files); err != nil {
 		return err
 	}
 	stdin, remove, err := a.readStdin(j)
@@ -37,11 +38,20 @@ func (a *app) addInputs(ctx context.Context, c *producer.Client, j *jobFlags, sp
 	if stdin != nil {
 		files = append(files, *stdin)
 	}
-	inputs, err := c.Upload(ctx, files, func(sent, total int64) { a.screen.doing(phaseSending, sendingWords(sent, total)) })
+	inputs, err := producer.Prepare(ctx, files)
 	if err != nil {
 		return err
 	}
-	if stdin != nil {
+	addFiles(&spec, inputs.Files, stdin != nil)
+	if problems := spec.Validate(); len(problems) > 0 {
+		return j.problems(problems)
+	}
+	a.screen.doing(phaseSending, "submitting")
+	return post(spec, inputs, func(sent, total int64) { a.screen.doing(phaseSending, sendingWords(sent, total)) })
+}
+
+func addFiles(spec *schemas.JobSpec, inputs map[string]schemas.File, stdin bool) {
+	if stdin {
 		spec.Stdin = takeStdin(inputs)
 	}
 	if spec.Files == nil && len(inputs) > 0 {
@@ -50,10 +60,6 @@ func (a *app) addInputs(ctx context.Context, c *producer.Client, j *jobFlags, sp
 	for name, f := range inputs {
 		spec.Files[name] = f
 	}
-	if problems := spec.Validate(); len(problems) > 0 {
-		return j.problems(problems)
-	}
-	return nil
 }
 
 // takeStdin moves stdin out of the inputs if it fits into the specification.

@@ -24,6 +24,8 @@ type jobFlags struct {
 	labels     []string
 	lane, key  string
 	callback   string
+	cache      string
+	failures   bool
 	requires   schemas.Requires
 	on         []string
 
@@ -50,6 +52,8 @@ func (j *jobFlags) add(a *app, cmd *cobra.Command) {
 	j.addRequires(f)
 	j.addLimits(f)
 	f.StringArrayVarP(&j.labels, "label", "l", nil, flagLabel)
+	f.StringVar(&j.cache, "cache", "", flagCache)
+	f.BoolVar(&j.failures, "cache-failures", false, flagCacheFailures)
 	f.StringVar(&j.lane, "lane", "", flagLane)
 	f.Var(&j.wait, "queue-timeout", flagQueueTimeout)
 	f.StringVar(&j.key, "idempotency-key", "", flagKey)
@@ -92,6 +96,7 @@ func (j *jobFlags) addLimits(f *pflag.FlagSet) {
 func (j *jobFlags) complete(a *app, cmd *cobra.Command) {
 	for flag, words := range map[string][]string{
 		"arch": schemas.Archs, "isolation": schemas.Isolations, "accel": schemas.Accels, "lane": {schemas.LaneInteractive, schemas.LaneBatch},
+		"cache": schemas.CacheModes,
 	} {
 		// The only error is a flag that does not exist.
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
@@ -108,6 +113,8 @@ func (j *jobFlags) build(a *app, set *pflag.FlagSet, args []string) (schemas.Job
 	override(&spec.Image, j.image)
 	override(&spec.Cwd, j.cwd)
 	override(&spec.User, j.user)
+	override(&spec.Cache, j.cache)
+	override(&spec.CacheFailures, j.failures)
 	override(&spec.Lane, j.lane)
 	override(&spec.IdempotencyKey, j.key)
 	if j.callback != "" {

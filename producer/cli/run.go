@@ -61,6 +61,9 @@ func (a *app) submitCommand() *cobra.Command {
 			if a.json {
 				return a.print(job)
 			}
+			if job.Cached != nil {
+				a.note("%s", noteCached(*job.Cached))
+			}
 			return a.write([]byte(job.ID + "\n"))
 		},
 	}
@@ -79,11 +82,11 @@ func (a *app) submit(ctx context.Context, cmd *cobra.Command, j *jobFlags, args 
 	if err != nil {
 		return nil, schemas.Job{}, err
 	}
-	if err := a.addInputs(ctx, c, j, &spec); err != nil {
-		return nil, schemas.Job{}, err
-	}
-	a.screen.doing(phaseSending, "submitting")
-	job, err := c.Submit(ctx, spec)
+	var job schemas.Job
+	err = a.withInputs(ctx, j, spec, func(spec schemas.JobSpec, in *producer.Inputs, progress producer.Progress) (err error) {
+		job, err = c.SubmitWith(ctx, spec, in, progress)
+		return err
+	})
 	return c, job, a.withNearImage(ctx, c, spec.Image, err)
 }
 
@@ -120,6 +123,9 @@ func (a *app) run(cmd *cobra.Command, j *jobFlags, o outputFlags, args []string)
 	if err := a.fetchOutputs(ctx, c, job, o); err != nil {
 		_ = a.finish(job)
 		return err
+	}
+	if job.Cached != nil {
+		a.note("%s", noteCached(*job.Cached))
 	}
 	if endWords(job) == "" { // else its id is told with them
 		a.note("%s", noteJob(job.ID))

@@ -67,11 +67,11 @@ func (a *app) submitOn(ctx context.Context, cmd *cobra.Command, j *jobFlags, w w
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := a.addInputs(ctx, c, j, &spec); err != nil {
-		return nil, nil, err
-	}
-	a.screen.doing(phaseSending, "submitting")
-	runs, err := c.SubmitOn(ctx, spec, targets)
+	var runs []producer.Run
+	err = a.withInputs(ctx, j, spec, func(spec schemas.JobSpec, in *producer.Inputs, progress producer.Progress) (err error) {
+		runs, err = c.SubmitOnWith(ctx, spec, in, progress, targets)
+		return err
+	})
 	return c, runs, a.withNearImage(ctx, c, spec.Image, err)
 }
 

@@ -51,6 +51,9 @@ func (a *app) describe(w io.Writer, job schemas.Job) {
 	if job.Waiting != "" {
 		line("waiting", "%s", printable(job.Waiting))
 	}
+	if job.Cached != nil {
+		line("cached", "result of job %s (%s)", job.Cached.Job, formatAge(now, job.Cached.EndedUS))
+	}
 	line("image", "%s", printable(job.Image.Reference))
 	line("created", "%s (%s)", time.UnixMicro(job.Created).Format(time.RFC3339), formatAge(now, job.Created))
 	line("took", "%s", tookWords(job, now))

@@ -168,6 +168,21 @@ const (
 	flagAccel        = "`ACCELERATOR`: kvm, hvf or tcg (default any)"
 )
 
+// The result cache.
+const (
+	cacheShort = "Show or clear the cache of results"
+	cacheLong  = `Show what the gateway keeps of your results to give them again, to jobs with
+--cache use; or clear it. Jobs keep the results that they have.`
+	cacheExample = `  pe cache show
+  pe cache clear
+  pe run --cache refresh --image gcc -f main.c -- gcc -c main.c   # of one job alone`
+	cacheShowShort  = "Show how many results are kept, and how often they were of use"
+	cacheClearShort = "Clear the cache: jobs that are submitted from now on are run"
+
+	flagCache         = "`MODE`: use an earlier result of the same job, refresh it, or bypass the cache (default what the catalog says, mostly bypass)"
+	flagCacheFailures = "also take and keep results with an exit code that is not 0"
+)
+
 func unknownCommand(name string) string {
 	return fmt.Sprintf("unknown command %s; see pe --help", printable(name))
 }
@@ -339,6 +354,9 @@ func whereMore(words, id string) string {
 	}
 	return fmt.Sprintf("; job %s: pe status %s", id, id)
 }
+
+// noteCached names the job whose result another one has.
+func noteCached(s schemas.Source) string { return "cached: result of job " + s.Job }
 
 // noteJob names a job whose end needs no other word.
 func noteJob(id string) string { return "job " + id }

@@ -40,6 +40,7 @@ type Gateway struct {
 	blobs   map[string]int
 	seen    []string
 	busy    int
+	hits    int
 	fleet   []schemas.Executor
 }
 
@@ -58,6 +59,8 @@ func Start(t testing.TB) *Gateway {
 	mux.HandleFunc("GET /v1/events", g.events)
 	mux.HandleFunc("PUT /v1/blobs/{digest}", g.putBlob)
 	mux.HandleFunc("POST /v1/blobs/missing", g.missing)
+	mux.HandleFunc("GET /v1/cache", g.cache)
+	mux.HandleFunc("DELETE /v1/cache", g.cache)
 	mux.HandleFunc("GET /v1/executors", g.executors)
 	mux.HandleFunc("GET /v1/images", g.golden("image-list", "image-list.catalog"))
 	server := httptest.NewServer(g.checked(mux))

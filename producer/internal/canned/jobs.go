@@ -70,10 +70,16 @@ func (g *Gateway) submit(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if j := g.cached(spec); j != nil {
+		g.reply(w, http.StatusOK, "job", j.Job)
+		return
+	}
 	for name, f := range spec.Files {
 		if size, have := g.blobs[f.SHA256]; f.SHA256 != "" && !have {
-			g.problem(w, http.StatusUnprocessableEntity, "invalid-job", "The job specification is not valid", "", "",
-				schemas.Problem{Pointer: "/files/" + name, Message: "has not been uploaded"})
+			g.reply(w, http.StatusUnprocessableEntity, "problem-document", schemas.ProblemDocument{
+				Type: schemas.ProblemTypePrefix + "invalid-job", Title: "The job specification is not valid", Status: http.StatusUnprocessableEntity,
+				Problems: []schemas.Problem{{Pointer: "/files/" + name, Message: "has not been uploaded"}}, Missing: []string{f.SHA256},
+			})
 			return
 		} else if f.SHA256 != "" {
 			f.Size = int64(size)
