@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -27,9 +28,13 @@ type Config struct {
 	Overtime time.Duration
 	// Reconcile is how often offers are compared with records; default 5 s.
 	Reconcile time.Duration
-	// MaxAttempts is how often a job is tried before it is dead; default 3.
+	// MaxAttempts is how often a job is tried before it is dead, 1 to [MaxMaxAttempts]; default 3.
 	MaxAttempts int
-	// MaxHandbacks is how many attempts that executors handed back are not counted; default 10.
+	// MaxLosses is with how many of a job's attempts an executor may be lost before
+	// the job is dead: it may be what ends them; default 2.
+	MaxLosses int
+	// MaxHandbacks is how many attempts that executors handed back are not counted;
+	// default 10, or what a record has room for beside MaxAttempts.
 	MaxHandbacks int
 	// MaxQueued bounds a tenant's queued jobs, MaxPools its distinct requirements
 	// among jobs that have not ended, or did within PoolIdle; defaults 100,000 and 128.
@@ -48,6 +53,12 @@ type Config struct {
 	Now func() time.Time
 }
 
+// MaxMaxAttempts bounds Config.MaxAttempts.
+const MaxMaxAttempts = 10
+
+// maxHistory is how many attempts a record has room for.
+const maxHistory = 13
+
 func (c Config) withDefaults() (Config, error) {
 	if c.Queue == nil || c.Store == nil {
 		return c, errors.New("coordinator: a queue and a store are required")
@@ -57,6 +68,7 @@ func (c Config) withDefaults() (Config, error) {
 	defaultTo(&c.Overtime, time.Hour)
 	defaultTo(&c.Reconcile, 5*time.Second)
 	defaultTo(&c.MaxAttempts, 3)
+	defaultTo(&c.MaxLosses, 2)
 	defaultTo(&c.MaxHandbacks, 10)
 	defaultTo(&c.MaxQueued, 100_000)
 	defaultTo(&c.MaxPools, 128)
@@ -73,6 +85,10 @@ func (c Config) withDefaults() (Config, error) {
 	if c.OnEnded == nil {
 		c.OnEnded = func(schemas.Record, bool) {}
 	}
+	if c.MaxAttempts < 1 || c.MaxAttempts > MaxMaxAttempts || c.MaxLosses < 1 {
+		return c, fmt.Errorf("coordinator: %d attempts and %d losses: want 1 to %d, and 1 or more", c.MaxAttempts, c.MaxLosses, MaxMaxAttempts)
+	}
+	c.MaxHandbacks = min(c.MaxHandbacks, maxHistory-c.MaxAttempts)
 	if c.Beat >= c.Lease {
 		return c, errors.New("coordinator: the heartbeat must be shorter than the lease")
 	}

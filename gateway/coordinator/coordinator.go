@@ -54,7 +54,7 @@ func New(cfg Config) (*Coordinator, error) {
 		changes: newChangeLog(),
 		queue:   cfg.Queue,
 		store:   cfg.Store,
-		rules:   rules{maxAttempts: cfg.MaxAttempts, maxHandbacks: cfg.MaxHandbacks},
+		rules:   rules{maxAttempts: cfg.MaxAttempts, maxHandbacks: cfg.MaxHandbacks, maxLosses: cfg.MaxLosses},
 		fleet:   newFleet(cfg.Now),
 		feeder:  newFeeder(cfg.Now),
 		specs:   newSpecCache(specCacheBytes),

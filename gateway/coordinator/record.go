@@ -25,7 +25,7 @@ var ErrRecordTooLarge = errors.New("labels, requirements and names are too long 
 const (
 	maxTries = 20
 	// maxAdmitted bounds a new record, in bytes. The rest is for what comes
-	// later: 13 attempts without messages and an outcome take less than 4 KiB.
+	// later: maxHistory attempts without messages and an outcome take less than 4 KiB.
 	maxAdmitted = schemas.MaxRecordBytes - 4<<10
 )
 

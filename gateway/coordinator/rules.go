@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/program-explorer/pe/schemas"
@@ -10,7 +11,7 @@ import (
 // memory, and never ask or tell anybody: what counts is whether it is then
 // written by compare-and-set.
 type rules struct {
-	maxAttempts, maxHandbacks int
+	maxAttempts, maxHandbacks, maxLosses int
 }
 
 // claim makes a queued job the executor's.
@@ -53,19 +54,42 @@ func (r rules) fail(rec *schemas.Record, now time.Time, f *schemas.Failure) {
 			rec.NotBeforeUS = backoff(now, rec.ID, a.N).UnixMicro()
 		}
 	default:
-		rec.State, rec.EndedUS, rec.Failure = schemas.StateDead, now.UnixMicro(), f
+		rec.State, rec.EndedUS, rec.Failure = schemas.StateDead, now.UnixMicro(), r.last(rec, f)
 	}
 }
 
 func (r rules) mayRetry(rec *schemas.Record, f *schemas.Failure) bool {
-	handed := 0
+	t := tallyOf(rec)
+	counted := t.attempts - min(t.handbacks, r.maxHandbacks)
+	return f.Retryable && counted < r.maxAttempts && t.losses < r.maxLosses
+}
+
+// last is the failure of a job that is not tried again. One that took its
+// executors with it says so: the next would be lost, too.
+func (r rules) last(rec *schemas.Record, f *schemas.Failure) *schemas.Failure {
+	n := tallyOf(rec).losses
+	if f.Code != schemas.FailLost || n < r.maxLosses {
+		return f
+	}
+	return schemas.NewFailure(f.Code, fmt.Sprintf("%s; %d executors were lost with this job, so it is not tried again: "+
+		"see what it does to its machine, then retry it (pe dead retry) or drop it", f.Message, n))
+}
+
+// tally is what became of a job's attempts.
+type tally struct{ attempts, handbacks, losses int }
+
+func tallyOf(rec *schemas.Record) (t tally) {
 	for _, a := range rec.Attempts {
-		if a.Failure != nil && a.Failure.Code == schemas.FailHandback {
-			handed++
+		t.attempts++
+		switch {
+		case a.Failure == nil:
+		case a.Failure.Code == schemas.FailHandback:
+			t.handbacks++
+		case a.Failure.Code == schemas.FailLost:
+			t.losses++
 		}
 	}
-	counted := len(rec.Attempts) - min(handed, r.maxHandbacks)
-	return f.Retryable && counted < r.maxAttempts
+	return t
 }
 
 // expire ends a job whose wait is over. It reports whether it was.

@@ -23,9 +23,9 @@ func running(attempts int, codes ...schemas.FailureCode) *schemas.Record {
 
 func TestFail(t *testing.T) {
 	t.Parallel()
-	r := rules{maxAttempts: 3, maxHandbacks: 2}
+	r := rules{maxAttempts: 3, maxHandbacks: 2, maxLosses: 2}
 	now := time.UnixMicro(1_000_000_000)
-	const handed, lost = schemas.FailHandback, schemas.FailLost
+	const handed, lost, guest = schemas.FailHandback, schemas.FailLost, schemas.FailGuest
 	for _, test := range []struct {
 		name   string
 		rec    *schemas.Record
@@ -35,10 +35,13 @@ func TestFail(t *testing.T) {
 		waits  bool
 	}{
 		{"first", running(1), false, lost, schemas.StateQueued, true},
-		{"last", running(3, lost, lost), false, lost, schemas.StateDead, false},
+		{"last", running(3, guest, guest), false, guest, schemas.StateDead, false},
+		{"lost once, failed once", running(2, lost), false, guest, schemas.StateQueued, true},
+		{"poison: lost twice", running(2, lost), false, lost, schemas.StateDead, false},
+		{"poison: lost twice, not in a row", running(4, lost, handed, handed), false, lost, schemas.StateDead, false},
 		{"not retryable", running(1), false, schemas.FailImage, schemas.StateDead, false},
 		{"handed back", running(1), false, handed, schemas.StateQueued, false},
-		{"handed back does not count", running(4, handed, lost, handed), false, lost, schemas.StateQueued, true},
+		{"handed back does not count", running(4, handed, guest, handed), false, lost, schemas.StateQueued, true},
 		{"handed back too often counts", running(5, handed, handed, handed, handed), false, handed, schemas.StateDead, false},
 		{"cancelled", running(1), true, lost, schemas.StateCancelled, false},
 	} {
@@ -56,6 +59,22 @@ func TestFail(t *testing.T) {
 				t.Errorf("record = %+v", test.rec)
 			}
 		})
+	}
+}
+
+// TestPoisonSaysSo: whoever finds a job that took its executors with it learns that, and what to do.
+func TestPoisonSaysSo(t *testing.T) {
+	t.Parallel()
+	r := rules{maxAttempts: 9, maxLosses: 2}
+	rec := running(2, schemas.FailLost)
+	r.fail(rec, time.UnixMicro(1), schemas.NewFailure(schemas.FailLost, "executor e2 went silent"))
+	for _, want := range []string{"executor e2 went silent", "2 executors were lost with this job", "pe dead retry"} {
+		if rec.Failure == nil || rec.Failure.Code != schemas.FailLost || !strings.Contains(rec.Failure.Message, want) {
+			t.Errorf("failure %+v does not say %q", rec.Failure, want)
+		}
+	}
+	if last := rec.Attempts[1].Failure.Message; last != "executor e2 went silent" {
+		t.Errorf("the attempt's own reason became %q", last)
 	}
 }
 

@@ -47,6 +47,8 @@ type Config struct {
 	// Images says where images come from, ImageBytes bounds their cache (default 20 GiB).
 	Images     imagesync.Sources
 	ImageBytes int64
+	// Jobs says how jobs are tried.
+	Jobs roles.JobsConfig
 	// S3 is the object store. Default: a folder in DataDir.
 	S3 *s3.Config
 	// NATS is a queue that runs elsewhere. Default: a server inside this process.
@@ -185,7 +187,7 @@ func (p *parts) makeGateway(ctx context.Context, connect connector) error {
 	p.gateway, err = roles.NewGateway(ctx, roles.GatewayConfig{
 		Metrics: p.metrics,
 		Listen:  p.cfg.Listen, Tokens: p.cfg.Tokens, Queue: queue, Store: store, Objects: objects,
-		Images: p.images(), Version: p.cfg.Version, Log: p.cfg.Log,
+		Images: p.images(), Jobs: p.cfg.Jobs, Version: p.cfg.Version, Log: p.cfg.Log,
 	})
 	if err != nil {
 		return err

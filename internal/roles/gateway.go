@@ -33,12 +33,20 @@ type GatewayConfig struct {
 	Objects http.Handler
 	// Images says where images may come from.
 	Images imagesync.Sources
+	// Jobs says how jobs are tried.
+	Jobs JobsConfig
 	// Version of this program.
 	Version string
 	// Log default: discard.
 	Log *slog.Logger
 	// Metrics is what /metrics shows. Default: a registry of its own.
 	Metrics *prometheus.Registry
+}
+
+// JobsConfig says how jobs are tried; zero values are the coordinator's defaults.
+type JobsConfig struct {
+	// MaxAttempts and MaxLosses are those of [coordinator.Config].
+	MaxAttempts, MaxLosses int
 }
 
 // Gateway is one that listens.
@@ -56,7 +64,10 @@ func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 	if err := c.Queue.EnsureStreams(ctx); err != nil {
 		return nil, err
 	}
-	jobs, err := coordinator.New(coordinator.Config{Queue: c.Queue, Store: c.Store, Log: c.Log, Metrics: c.Metrics})
+	jobs, err := coordinator.New(coordinator.Config{
+		Queue: c.Queue, Store: c.Store, Log: c.Log, Metrics: c.Metrics,
+		MaxAttempts: c.Jobs.MaxAttempts, MaxLosses: c.Jobs.MaxLosses,
+	})
 	if err != nil {
 		return nil, err
 	}
