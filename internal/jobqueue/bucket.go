@@ -60,7 +60,23 @@ func (b *Bucket) open(ctx context.Context) (jetstream.KeyValue, error) {
 
 // Create writes a key that must not exist and returns its revision; [ErrConflict] if it does.
 func (b *Bucket) Create(ctx context.Context, key string, value []byte) (uint64, error) {
-	return b.write(ctx, key, value, 0)
+	rev, err := b.write(ctx, key, value, 0)
+	if !errors.Is(err, ErrConflict) {
+		return rev, err
+	}
+	// Of a deleted key there is a marker, whose revision the write must name.
+	kv, openErr := b.open(ctx)
+	if openErr != nil {
+		return 0, openErr
+	}
+	rev, createErr := kv.Create(ctx, key, value)
+	switch {
+	case createErr == nil:
+		return rev, nil
+	case errors.Is(createErr, jetstream.ErrKeyExists):
+		return 0, err
+	}
+	return 0, fmt.Errorf("create %s %s: %w", b.name, key, createErr)
 }
 
 // Update writes a key whose revision must be as given; [ErrConflict] if it is another.

@@ -44,6 +44,12 @@ func TestBucketCompareAndSet(t *testing.T) {
 	if _, err := q.Jobs.Get(ctx, "a.b"); !errors.Is(err, jobqueue.ErrNotFound) {
 		t.Errorf("Get after Delete = %v", err)
 	}
+	if again, err := q.Jobs.Create(ctx, "a.b", []byte("3")); err != nil || again <= next {
+		t.Errorf("Create after Delete = %d, %v", again, err)
+	}
+	if _, err := q.Jobs.Create(ctx, "a.b", []byte("4")); !errors.Is(err, jobqueue.ErrConflict) {
+		t.Errorf("Create of what was created anew = %v", err)
+	}
 }
 
 // TestWatchOutlivesTheServer: all values, then every write, also those that
