@@ -24,8 +24,8 @@ func TestSchemaAndValidateAgree(t *testing.T) {
 		`{"image":"a","limits":{"memory_bytes":1}}`, `{"image":"a","limits":{"pids":40000}}`, `{"image":"a","limits":{"scratch_bytes":1}}`, `{"image":"a","limits":{"output_bytes":1}}`, `{"image":"a","limits":{"wall":1}}`,
 		`{"image":"a","requires":{"arch":"x86"}}`, `{"image":"a","requires":{"isolation":"none"}}`, `{"image":"a","requires":{"accel":"x"}}`, `{"image":"a","requires":{"kernel":"x"}}`,
 		`{"image":"a","requires":{"features":["A"]}}`, `{"image":"a","requires":{"executor":"A"}}`, `{"image":"a","requires":{"labels":{"-":""}}}`,
-		`{"image":"a","lane":"fast"}`, `{"image":"a","labels":{"a":"` + long + `"}}`, `{"image":"a","labels":{"a":"\n"}}`, `{"image":"a","idempotency_key":"ä"}`,
 		`{"image":"a","callback":"https://a"}`, `{"image":"a","callback":{}}`, `{"image":"a","callback":{"url":"ftp://a"}}`, `{"image":"a","callback":{"url":"https://a#b"}}`, `{"image":"a","callback":{"url":"https://a/` + long + long + `"}}`, `{"image":"a","callback":{"url":"https://a","events":[]}}`,
+		`{"image":"a","lane":"fast"}`, `{"image":"a","deadline_ms":999}`, `{"image":"a","deadline_ms":2592000001}`, `{"image":"a","labels":{"a":"` + long + `"}}`, `{"image":"a","labels":{"a":"\n"}}`, `{"image":"a","idempotency_key":"ä"}`,
 	} {
 		if _, found, err := DecodeJobSpec(strings.NewReader(bad)); err != nil || len(found) == 0 {
 			t.Errorf("%.100s: accepted by Validate (%v)", bad, err)

@@ -49,6 +49,7 @@ var cacheFields = map[string]struct {
 	"JobSpec.CacheFailures":  {false, func(s *JobSpec) { s.CacheFailures = true }},
 	"JobSpec.Lane":           {false, func(s *JobSpec) { s.Lane = LaneBatch }},
 	"JobSpec.QueueTimeoutMS": {false, func(s *JobSpec) { s.QueueTimeoutMS = 5000 }},
+	"JobSpec.DeadlineMS":     {false, func(s *JobSpec) { s.DeadlineMS = 5000 }},
 	"JobSpec.Labels":         {false, func(s *JobSpec) { s.Labels = map[string]string{"a": "b"} }},
 	"JobSpec.Callback":       {false, func(s *JobSpec) { s.Callback = &Callback{URL: "https://example.org/"} }},
 	"JobSpec.IdempotencyKey": {false, func(s *JobSpec) { s.IdempotencyKey = "once" }},

@@ -25,6 +25,8 @@ var (
 	OutputRange  = Range{64 * kib, 256 * mib, 16 * gib}
 	// QueueRange is of [JobSpec.QueueTimeoutMS].
 	QueueRange = Range{1000, 24 * 3600 * 1000, 30 * 24 * 3600 * 1000}
+	// DeadlineRange is of [JobSpec.DeadlineMS]; there is none by default.
+	DeadlineRange = Range{1000, 0, 30 * 24 * 3600 * 1000}
 )
 
 // Defaults of a job specification.

@@ -1,10 +1,8 @@
 package schemas
 
 import (
-	"fmt"
 	"os"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -103,7 +101,7 @@ func TestPageHasTheRanges(t *testing.T) {
 		"1 to " + strconv.Itoa(MaxKeyBytes), strconv.Itoa(MaxFeatures) + " CPU", strconv.Itoa(MaxArgBytes/kib) + " KiB as JSON",
 		"first " + strconv.Itoa(StdioHead/kib) + " KiB", "first " + thousands(MaxListedOutputs),
 		thousands(QueueRange.Min) + " to " + thousands(QueueRange.Max), strconv.FormatInt(QueueRange.Default/3_600_000, 10) + " h |",
-		strconv.FormatInt(QueueRange.Max/86_400_000, 10) + " days)", "at most " + strconv.Itoa(maxModel) + " bytes: `epyc", "at most " + strconv.Itoa(MaxSpecBytes/mib) + " MiB",
+		strconv.FormatInt(QueueRange.Max/86_400_000, 10) + " days)", "together, " + thousands(DeadlineRange.Min) + " to " + thousands(DeadlineRange.Max), "at most " + strconv.Itoa(maxModel) + " bytes: `epyc", "at most " + strconv.Itoa(MaxSpecBytes/mib) + " MiB",
 	} {
 		if !strings.Contains(page, text) {
 			t.Errorf("docs/job-spec.md does not say %q", text)
@@ -134,46 +132,9 @@ func thousands(n int64) string {
 	return digits
 }
 
-// TestPageHasTheStateMachine holds the picture to the transitions.
-func TestPageHasTheStateMachine(t *testing.T) {
-	t.Parallel()
-	picture := "```mermaid\nstateDiagram-v2\n    [*] --> queued\n"
-	for _, from := range States {
-		for _, to := range States {
-			if from.CanBecome(to) {
-				picture += fmt.Sprintf("    %s --> %s\n", from, to)
-			}
-		}
-	}
-	for _, s := range States {
-		if s.Terminal() {
-			picture += fmt.Sprintf("    %s --> [*]\n", s)
-		}
-	}
-	page := jobSpecPage(t)
-	have := regexp.MustCompile("(?s)```mermaid\n.*?```").FindString(page)
-	if lines(have) != lines(picture+"```") {
-		t.Errorf("docs/job-spec.md draws:\n%s\nthe states are:\n%s```", have, picture)
-	}
-	var states []string
-	for _, s := range States {
-		states = append(states, string(s))
-	}
-	if rows := firstCells(tableOf(t, strings.Replace(page, "```mermaid", "", 1), "States")); !slices.Equal(rows, states) {
-		t.Errorf("the page has states %v", rows)
-	}
-}
-
-// lines sorts, for a picture's order means nothing.
-func lines(s string) string {
-	sorted := strings.Split(s, "\n")
-	slices.Sort(sorted)
-	return strings.Join(sorted, "\n")
-}
-
 func TestPageHasTheFailureCodes(t *testing.T) {
 	t.Parallel()
-	_, after, _ := strings.Cut(jobSpecPage(t), "before the job is dead.\n")
+	_, after, _ := strings.Cut(jobSpecPage(t), "before the job is [dead](states.md#attempts).\n")
 	rows := tableOf(t, "\n## Codes\n"+after, "Codes")
 	var codes []string
 	for i, c := range FailureCodes {
@@ -199,8 +160,8 @@ func TestStateMachine(t *testing.T) {
 			t.Errorf("%s and a state that is none", from)
 		}
 		for _, to := range States {
-			if from.Terminal() && from.CanBecome(to) {
-				t.Errorf("%s is terminal and becomes %s", from, to)
+			if back := from == StateDead && to == StateQueued; from.Terminal() && from.CanBecome(to) != back {
+				t.Errorf("%s is terminal and becomes %s, or a dead job cannot be brought back", from, to)
 			}
 		}
 		if !from.Terminal() && !from.CanBecome(StateCancelled) {

@@ -27,16 +27,18 @@ const (
 	FailHandback FailureCode = "handed-back"
 	// FailCapacity: no executor took the job in time, or the one that it names may not be named by its tenant.
 	FailCapacity FailureCode = "no-executor"
+	// FailDeadline: the job's deadline passed before it had ended.
+	FailDeadline FailureCode = "deadline"
 	// FailInternal: a defect of ours.
 	FailInternal FailureCode = "internal"
 )
 
 // FailureCodes lists all of them.
-var FailureCodes = []FailureCode{FailImage, FailImagePull, FailInput, FailStage, FailMachine, FailGuest, FailUpload, FailLost, FailHandback, FailCapacity, FailInternal}
+var FailureCodes = []FailureCode{FailImage, FailImagePull, FailInput, FailStage, FailMachine, FailGuest, FailUpload, FailLost, FailHandback, FailCapacity, FailDeadline, FailInternal}
 
 // Retryable reports whether another attempt may end differently.
 func (c FailureCode) Retryable() bool {
-	return c != FailImage && c != FailInput && c != FailCapacity
+	return c != FailImage && c != FailInput && c != FailCapacity && c != FailDeadline
 }
 
 // Failure is the platform's own failure. A program's exit code is never one:

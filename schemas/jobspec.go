@@ -43,6 +43,9 @@ type JobSpec struct {
 	// QueueTimeoutMS is how long it may wait for an executor each time that it is
 	// queued, in milliseconds; then it is expired. Default 24 h.
 	QueueTimeoutMS int64 `json:"queue_timeout_ms,omitempty"`
+	// DeadlineMS is within which time after its submission it must have ended, all
+	// attempts together, in milliseconds; then it is stopped and expired. 0 is no deadline.
+	DeadlineMS int64 `json:"deadline_ms,omitempty"`
 	// Labels are the client's own, for filters: at most 16, keys and values up to 63 bytes.
 	Labels map[string]string `json:"labels,omitempty"`
 	// IdempotencyKey makes a repeated submit return the first job; up to 128 bytes.

@@ -156,6 +156,7 @@ var fieldRules = map[string]rule{
 	"Requires.cpu_model":             func(n *node) { n.Pattern, n.MaxLength = modelPattern.String(), maxModel },
 	"JobSpec.queue_timeout_ms":       within(QueueRange),
 	"AccessTokenRequest.lifetime_ms": func(n *node) { n.Maximum = MaxTokenLifetimeMS },
+	"JobSpec.deadline_ms":            within(DeadlineRange),
 	"Facts.owner":                    pattern(tokenPattern.String()),
 	"Facts.tenants":                  items(maxTenants, pattern(`^(?:\*|[a-z0-9-]{1,40})$`)),
 	"Executor.tenants":               items(maxTenants, pattern(`^(?:\*|[a-z0-9-]{1,40})$`)),

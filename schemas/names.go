@@ -167,6 +167,9 @@ var AttemptObjects = []string{ObjectResult, ObjectArchive, ObjectIndex, ObjectSt
 // InputKey is the object key of a tenant's input; sum is plain hex.
 func InputKey(tenant, sum string) string { return tenant + "/in/" + sum }
 
+// JobPrefix begins the keys of all objects of a job, but for its inputs.
+func JobPrefix(tenant, job string) string { return tenant + "/jobs/" + job + "/" }
+
 // SpecKey is the object key of a job's specification.
 func SpecKey(tenant, job string) string { return tenant + "/jobs/" + job + "/spec.json" }
 

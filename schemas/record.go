@@ -34,10 +34,16 @@ type Record struct {
 	QueueTimeoutMS int64 `json:"queue_timeout_ms,omitempty"`
 	// Callback is the address that the job's end is told to; no specification that executors see has it.
 	Callback string `json:"callback,omitempty"`
+	// DeadlineUS is when the job must have ended, in microseconds since the Unix epoch; 0 for never.
+	DeadlineUS int64 `json:"deadline_us,omitempty"`
 	// Cancel is set when the client asked to cancel a running job.
 	Cancel bool `json:"cancel,omitempty"`
 	// Attempts are all of them, the newest last; its N is the fence token.
+	// Of a job that was brought back, the oldest may be missing.
 	Attempts []Attempt `json:"attempts,omitempty"`
+	// Forgiven is the number of the last attempt before the job was brought back:
+	// up to it they count towards no bound.
+	Forgiven int `json:"forgiven,omitempty"`
 	// Outcome is set by the accepted attempt, and with it what it produced: ResultInline
 	// is the [Result] itself, as in [Event]; else Result is its object. Failure is set
 	// in the states dead and expired.
@@ -91,13 +97,20 @@ type Attempt struct {
 	Failure   *Failure `json:"failure,omitempty"`
 }
 
-// ExpiresUS is when a queued job's wait ends, in microseconds since the Unix
-// epoch; 0 if it never does.
+// ExpiresUS is when a queued job's wait ends, by its queue timeout or its
+// deadline, in microseconds since the Unix epoch; 0 if it never does.
 func (r *Record) ExpiresUS() int64 {
-	if r.State != StateQueued || r.QueueTimeoutMS == 0 {
+	if r.State != StateQueued {
 		return 0
 	}
-	return r.QueuedUS + r.QueueTimeoutMS*1000
+	if r.QueueTimeoutMS == 0 {
+		return r.DeadlineUS
+	}
+	timeout := r.QueuedUS + r.QueueTimeoutMS*1000
+	if r.DeadlineUS == 0 {
+		return timeout
+	}
+	return min(timeout, r.DeadlineUS)
 }
 
 // Current returns the attempt that holds the job, or nil unless it is running.

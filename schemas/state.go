@@ -12,7 +12,7 @@ const (
 	StateSucceeded State = "succeeded" // the program ended with exit code 0
 	StateFailed    State = "failed"    // the program did not: exit code, signal or limit
 	StateCancelled State = "cancelled" // the client asked for it
-	StateExpired   State = "expired"   // no executor took it within its queue timeout
+	StateExpired   State = "expired"   // its queue timeout or its deadline passed
 	StateDead      State = "dead"      // the platform could not run it
 )
 
@@ -22,11 +22,13 @@ var States = []State{StateQueued, StateRunning, StateSucceeded, StateFailed, Sta
 var transitions = map[State][]State{
 	// A queued job that follows another ends with its result.
 	StateQueued:  {StateRunning, StateSucceeded, StateFailed, StateCancelled, StateExpired, StateDead},
-	StateRunning: {StateQueued, StateSucceeded, StateFailed, StateCancelled, StateDead},
+	StateRunning: {StateQueued, StateSucceeded, StateFailed, StateCancelled, StateExpired, StateDead},
+	StateDead:    {StateQueued},
 }
 
-// Terminal reports whether no transition leaves the state.
-func (s State) Terminal() bool { return s.Valid() && len(transitions[s]) == 0 }
+// Terminal reports whether the job has ended: the platform does nothing more of
+// itself. Only a person moves one on, a dead one, which then is queued again.
+func (s State) Terminal() bool { return s.Valid() && s != StateQueued && s != StateRunning }
 
 // Valid reports whether s is one of [States].
 func (s State) Valid() bool { return slices.Contains(States, s) }

@@ -68,6 +68,9 @@ func (s JobSpec) Validate() []Problem {
 	if v := s.QueueTimeoutMS; v != 0 && (v < QueueRange.Min || v > QueueRange.Max) {
 		ps.add("/queue_timeout_ms", "want %d to %d milliseconds; it is %d", QueueRange.Min, QueueRange.Max, v)
 	}
+	if v := s.DeadlineMS; v != 0 && (v < DeadlineRange.Min || v > DeadlineRange.Max) {
+		ps.add("/deadline_ms", "want %d to %d milliseconds; it is %d", DeadlineRange.Min, DeadlineRange.Max, v)
+	}
 	validateLabels(&ps, "/labels", s.Labels)
 	if s.IdempotencyKey != "" && !keyPattern.MatchString(s.IdempotencyKey) {
 		ps.add("/idempotency_key", "want 1 to %d printable ASCII characters", MaxKeyBytes)

@@ -99,13 +99,30 @@ func New(c Config) (*API, error) {
 	if a.document, err = openAPIDocument(c.Version); err != nil {
 		return nil, err
 	}
-	for _, rt := range a.routes() {
-		a.mux.HandleFunc(rt.method+" "+rt.pattern, func(w http.ResponseWriter, r *http.Request) { a.exchange(rt, w, r) })
-	}
+	a.mount()
 	if c.Objects != nil {
 		a.mux.Handle(objectsPrefix, a.signedObjects(c.Objects))
 	}
 	return a, nil
+}
+
+// mount gives every route to the mux.
+func (a *API) mount() {
+	verbs := map[string]map[string]route{} // by pattern without the verb
+	for _, rt := range a.routes() {
+		if resource, verb, ok := strings.Cut(rt.pattern, "}:"); ok {
+			at := rt.method + " " + resource + "}"
+			if verbs[at] == nil {
+				verbs[at] = map[string]route{}
+			}
+			verbs[at][verb] = rt
+			continue
+		}
+		a.mux.HandleFunc(rt.method+" "+rt.pattern, func(w http.ResponseWriter, r *http.Request) { a.exchange(rt, w, r) })
+	}
+	for at, of := range verbs {
+		a.mux.HandleFunc(at, a.byVerb(of))
+	}
 }
 
 // Drain ends long polls and event streams, so that the server can stop: polls

@@ -25,6 +25,9 @@ type Jobs interface {
 	Get(ctx context.Context, tenant, job string) (schemas.Record, error)
 	List(ctx context.Context, tenant string, f coordinator.Filter, after string, limit int) (recs []schemas.Record, next string, err error)
 	Cancel(ctx context.Context, tenant, job string) (schemas.Record, error)
+	// Retry queues a dead job again; Drop removes it and returns it as it was.
+	Retry(ctx context.Context, tenant, job string) (schemas.Record, error)
+	Drop(ctx context.Context, tenant, job string) (schemas.Record, error)
 }
 
 // Watcher tells what becomes of a job.

@@ -125,6 +125,9 @@ func (h *harness) matchesDocument(t *testing.T, method, path string, resp *http.
 		return // no such route
 	}
 	at := documented(route)
+	if _, verb, ok := strings.Cut(path, ":"); ok && strings.HasSuffix(at, "/jobs/{id}") {
+		at += ":" + verb // which the mux knows nothing of
+	}
 	var op operation
 	if err := json.Unmarshal(h.api.operations(t)[at][strings.ToLower(method)], &op); err != nil {
 		t.Fatalf("%s %s is not documented: %v", method, at, err)

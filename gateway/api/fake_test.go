@@ -205,6 +205,33 @@ func (f *fakeJobs) ClearCache(context.Context, string) error {
 	return nil
 }
 
+func (f *fakeJobs) Retry(ctx context.Context, tenant, job string) (schemas.Record, error) {
+	r, err := f.deadJob(ctx, tenant, job)
+	if err == nil {
+		r.State, r.Failure, r.EndedUS = schemas.StateQueued, nil, 0
+		f.set(r)
+	}
+	return r, err
+}
+
+func (f *fakeJobs) Drop(ctx context.Context, tenant, job string) (schemas.Record, error) {
+	r, err := f.deadJob(ctx, tenant, job)
+	if err == nil {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.records, schemas.RecordKey(tenant, job))
+	}
+	return r, err
+}
+
+func (f *fakeJobs) deadJob(ctx context.Context, tenant, job string) (schemas.Record, error) {
+	r, err := f.Get(ctx, tenant, job)
+	if err == nil && r.State != schemas.StateDead {
+		err = coordinator.ErrNotDead
+	}
+	return r, err
+}
+
 func (f *fakeJobs) Executors() []schemas.Executor { return f.fleet }
 func (f *fakeJobs) Ready() error                  { return f.down }
 

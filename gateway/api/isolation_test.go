@@ -26,11 +26,15 @@ var attempts = map[string]struct {
 	"GET /v1/events":                         {"/v1/events?since=0&output=1", "", 200}, // see below for whose they are
 	"GET /v1/jobs/{id}":                      {"/v1/jobs/JOB?wait=1s", "", 404},
 	"DELETE /v1/jobs/{id}":                   {"/v1/jobs/JOB", "", 404},
+	"POST /v1/jobs/{id}:retry":               {"/v1/jobs/JOB:retry", "", 404},
+	"POST /v1/jobs/{id}:drop":                {"/v1/jobs/JOB:drop", "", 404},
 	"GET /v1/jobs/{id}/logs":                 {"/v1/jobs/JOB/logs?follow=1", "", 404},
 	"GET /v1/jobs/{id}/outputs":              {"/v1/jobs/JOB/outputs", "", 404},
 	"GET /v1/jobs/{id}/outputs/{path...}":    {"/v1/jobs/JOB/outputs/alices-output", "", 404},
 	"PUT /v1/blobs/{sha256}":                 {"/v1/blobs/BLOB", alicesInput, 201}, // 200 would tell that it is there
 	"POST /v1/blobs/missing":                 {"/v1/blobs/missing", `{"sha256":["sha256:BLOB"]}`, 200},
+	"GET /v1/cache":                          {"/v1/cache", "", 200},
+	"DELETE /v1/cache":                       {"/v1/cache", "", 200},
 	"GET /v1/executors":                      {"/v1/executors", "", 200},
 	"GET /v1/images":                         {"/v1/images", "", 200},
 	"POST /v1/tokens":                        {"/v1/tokens", `{"tenant":"local","scopes":["read"]}`, 403},

@@ -29,6 +29,9 @@ var (
 	kindNotFound       = kind{"not-found", "There is no such thing here", http.StatusNotFound}
 	kindMethod         = kind{"method-not-allowed", "This method is not allowed here", http.StatusMethodNotAllowed}
 	kindNotEnded       = kind{"not-ended", "The job has not ended", http.StatusConflict}
+	kindNotDead        = kind{"not-dead", "The job is not dead", http.StatusConflict}
+	kindDeadline       = kind{"deadline-over", "The job's deadline is over", http.StatusConflict}
+	kindGone           = kind{"gone", "What the job needs is gone", http.StatusGone}
 	kindNotAFile       = kind{"not-a-file", "The output is not a regular file", http.StatusConflict}
 	kindConflict       = kind{"conflict", "The request contradicts an earlier one", http.StatusConflict}
 	kindLength         = kind{"wrong-length", "The body has the wrong length", http.StatusBadRequest}
@@ -88,6 +91,12 @@ func problemOf(err error) *schemas.ProblemDocument {
 		return document
 	case errors.Is(err, coordinator.ErrNotFound):
 		return kindNotFound.problem("there is no such job", "GET /v1/jobs lists the jobs that there are")
+	case errors.Is(err, coordinator.ErrNotDead):
+		return kindNotDead.problem(err.Error(), "GET /v1/jobs?state=dead lists those that can be retried or dropped")
+	case errors.Is(err, coordinator.ErrDeadlineOver):
+		return kindDeadline.problem(err.Error(), "submit it anew")
+	case errors.Is(err, coordinator.ErrObjectsGone):
+		return kindGone.problem(err.Error(), "submit it anew, with its inputs, and drop this one")
 	case errors.Is(err, coordinator.ErrKeyReused):
 		return kindConflict.problem(err.Error(), "use a new idempotency_key for another job")
 	case errors.Is(err, coordinator.ErrTooMany):

@@ -14,7 +14,8 @@ type handler func(w http.ResponseWriter, r *http.Request, tenant string) error
 // A route is one entry of the API. Every one is described in openapi.json; a
 // test holds the two against each other.
 type route struct {
-	method  string
+	method string
+	// pattern is one of the mux's, or such a one with :VERB behind its last parameter.
 	pattern string
 	serve   handler
 	// scope is what a caller's token must allow. A route has one, or is public:
@@ -48,6 +49,8 @@ func (a *API) routes() []route {
 		{method: get, pattern: "/v1/jobs", serve: a.listJobs, scope: read},
 		{method: get, pattern: "/v1/jobs/{id}", serve: a.getJob, scope: read},
 		{method: del, pattern: "/v1/jobs/{id}", serve: a.cancelJob, scope: submit},
+		{method: post, pattern: "/v1/jobs/{id}:retry", serve: a.retryJob, scope: submit},
+		{method: post, pattern: "/v1/jobs/{id}:drop", serve: a.dropJob, scope: submit},
 		{method: get, pattern: "/v1/jobs/{id}/logs", serve: a.logs, scope: read},
 		{method: get, pattern: "/v1/jobs/{id}/outputs", serve: a.outputs, scope: read},
 		{method: get, pattern: "/v1/jobs/{id}/outputs/{path...}", serve: a.outputFile, scope: read},

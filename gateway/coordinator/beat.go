@@ -9,6 +9,7 @@ import (
 
 const (
 	reasonCancelled = "cancelled"
+	reasonDeadline  = "deadline"
 	reasonNotYours  = "the attempt does not hold the job any more"
 )
 
@@ -32,14 +33,11 @@ func (c *Coordinator) beat(ctx context.Context, executor string, body []byte) (a
 	if news {
 		c.fleetChanged()
 	}
-	lost, cancelled, foreign := c.state.heard(executor, beat)
+	lost, stop, foreign := c.state.heard(executor, beat)
 	for _, h := range lost {
 		c.later(func(ctx context.Context) { c.lose(ctx, executor, h, lostMissing) })
 	}
-	reply := schemas.BeatReply{Pools: c.fleet.pools(executor)}
-	for _, h := range cancelled {
-		reply.Stop = append(reply.Stop, schemas.Stop{Held: h, Reason: reasonCancelled})
-	}
+	reply := schemas.BeatReply{Pools: c.fleet.pools(executor), Stop: stop}
 	for _, h := range foreign {
 		// What is known here may be old; a job is stopped on the record's word alone.
 		rec, _, err := c.read(ctx, h.Tenant, h.Job)

@@ -36,7 +36,7 @@ func (c *Coordinator) Cancel(ctx context.Context, tenant, job string) (schemas.R
 	}
 	if a := rec.Current(); a != nil {
 		held := schemas.Held{Tenant: tenant, Job: job, Attempt: a.N}
-		c.later(func(ctx context.Context) { c.stop(ctx, a.Executor, held) })
+		c.later(func(ctx context.Context) { c.stop(ctx, a.Executor, held, reasonCancelled) })
 		return rec, nil
 	}
 	c.ended(rec)
@@ -48,14 +48,15 @@ func (c *Coordinator) Cancel(ctx context.Context, tenant, job string) (schemas.R
 // heartbeats tell.
 const stopTimeout = 20 * time.Second
 
-// stop has an attempt of a job ended that is to be cancelled.
-func (c *Coordinator) stop(ctx context.Context, executor string, held schemas.Held) {
-	if !c.tellStop(ctx, executor, held, reasonCancelled) {
+// stop has an attempt of a job ended that is to be cancelled, or whose deadline
+// is over. Whatever comes of it, the record says which of them it is.
+func (c *Coordinator) stop(ctx context.Context, executor string, held schemas.Held, reason string) {
+	if !c.tellStop(ctx, executor, held, reason) {
 		return
 	}
-	err := c.endAttempt(ctx, executor, held, schemas.NewFailure(schemas.FailHandback, "stopped, as the client asked"))
+	err := c.endAttempt(ctx, executor, held, schemas.NewFailure(schemas.FailHandback, "stopped: "+reason))
 	if err != nil && !errors.Is(err, errNotHeld) && !isNotFound(err) {
-		c.log.Error("job not cancelled yet", "job", held.Job, "err", err)
+		c.log.Error("job not stopped yet", "job", held.Job, "reason", reason, "err", err)
 	}
 }
 

@@ -93,6 +93,8 @@ func (c *Coordinator) mayClaim(rec *schemas.Record, facts schemas.Facts, claim s
 		return false, refusal(schemas.AnswerNotYou)
 	case rec.Needs.Executor != "" && !facts.NamedBy(rec.Tenant):
 		return false, errNotNamed
+	case pastDeadline(rec, c.cfg.Now()):
+		return false, refusal(schemas.AnswerGone) // it is expired in a moment
 	case untilDue(time.UnixMicro(rec.NotBeforeUS), c.cfg.Now()) > 0:
 		// An offer from before its last attempt: it will be offered again.
 		return false, refusal(schemas.AnswerBusy)

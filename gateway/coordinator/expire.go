@@ -15,11 +15,15 @@ const (
 	expireAtOnce = 1000
 )
 
-// expireQueued ends the jobs that no executor took in time.
+// expireQueued ends the jobs that no executor took in time, and has those
+// stopped that run past their deadline.
 func (c *Coordinator) expireQueued(ctx context.Context) error {
 	for pause(ctx, expireEvery) {
 		if !c.state.isLoaded() || c.queue.Healthy() != nil {
 			continue
+		}
+		for held, executor := range c.state.overran(c.cfg.Now()) {
+			c.later(func(ctx context.Context) { c.stop(ctx, executor, held, reasonDeadline) })
 		}
 		for _, place := range c.feeder.overdue(expireAtOnce) {
 			if err := c.expire(ctx, place); err != nil && ctx.Err() == nil {
@@ -53,10 +57,14 @@ func (c *Coordinator) expire(ctx context.Context, place jobqueue.Place) error {
 }
 
 func (c *Coordinator) whyExpired(rec schemas.Record) string {
-	text := fmt.Sprintf("no executor took the job within %s: ", time.Duration(rec.QueueTimeoutMS)*time.Millisecond)
-	if rec.Follows != "" {
-		return fmt.Sprintf("the same job, %s, gave no result within %s", rec.Follows, time.Duration(rec.QueueTimeoutMS)*time.Millisecond)
+	waited := (time.Duration(c.cfg.Now().UnixMicro()-rec.QueuedUS) * time.Microsecond).Round(time.Second)
+	if most := time.Duration(rec.QueueTimeoutMS) * time.Millisecond; most != 0 {
+		waited = min(waited, most)
 	}
+	if rec.Follows != "" {
+		return fmt.Sprintf("the same job, %s, gave no result within %s", rec.Follows, waited)
+	}
+	text := fmt.Sprintf("no executor took the job within %s: ", waited)
 	if able := c.fleet.able(rec.Needs); !anyUp(able) {
 		return text + absence(able)
 	}

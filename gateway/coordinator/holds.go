@@ -16,6 +16,10 @@ type hold struct {
 	// missed counts the heartbeats in a row that did not list it.
 	missed int
 	cancel bool
+	// deadline is when the job must have ended, in microseconds since the Unix
+	// epoch, or 0; told is set once the executor was told so.
+	deadline int64
+	told     bool
 }
 
 // maxMissed is how many heartbeats in a row may lack an attempt before it is
@@ -46,6 +50,8 @@ func (s *state) hold(e *entry, rec *schemas.Record) {
 			Held:  schemas.Held{Tenant: rec.Tenant, Job: rec.ID, Attempt: a.N},
 			since: s.feeder.now(),
 			limit: time.Duration(rec.WallMS) * time.Millisecond,
+
+			deadline: rec.DeadlineUS,
 		}
 		of[e.key] = h
 	}
@@ -56,7 +62,7 @@ func (s *state) hold(e *entry, rec *schemas.Record) {
 // heard compares a heartbeat with what the executor should hold. It returns
 // the attempts that are lost, those that it holds and should end, and those
 // that are listed and not known to be its own.
-func (s *state) heard(executor string, beat schemas.Beat) (lost, cancelled, foreign []schemas.Held) {
+func (s *state) heard(executor string, beat schemas.Beat) (lost []schemas.Held, stop []schemas.Stop, foreign []schemas.Held) {
 	listed := make(map[string]int, len(beat.Held))
 	for _, h := range beat.Held {
 		listed[schemas.RecordKey(h.Tenant, h.Job)] = h.Attempt
@@ -67,8 +73,8 @@ func (s *state) heard(executor string, beat schemas.Beat) (lost, cancelled, fore
 		switch {
 		case listed[key] == h.Attempt:
 			h.missed = 0
-			if h.cancel {
-				cancelled = append(cancelled, h.Held)
+			if reason := h.stop(s.feeder.now()); reason != "" {
+				stop = append(stop, schemas.Stop{Held: h.Held, Reason: reason})
 			}
 		default:
 			if h.missed++; h.missed >= maxMissed {
@@ -82,7 +88,34 @@ func (s *state) heard(executor string, beat schemas.Beat) (lost, cancelled, fore
 			foreign = append(foreign, h)
 		}
 	}
-	return lost, cancelled, foreign
+	return lost, stop, foreign
+}
+
+// stop is why a held attempt should end, or nothing.
+func (h *hold) stop(now time.Time) string {
+	switch {
+	case h.cancel:
+		return reasonCancelled
+	case h.deadline != 0 && now.UnixMicro() >= h.deadline:
+		return reasonDeadline
+	}
+	return ""
+}
+
+// overran lists what is held past its deadline, each once: heartbeats tell it again.
+func (s *state) overran(now time.Time) map[schemas.Held]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := map[schemas.Held]string{}
+	for executor, of := range s.running {
+		for _, h := range of {
+			if !h.told && h.stop(now) == reasonDeadline {
+				h.told = true
+				all[h.Held] = executor
+			}
+		}
+	}
+	return all
 }
 
 // heldBy lists what an executor holds.

@@ -27,12 +27,17 @@ func (rules) claim(rec *schemas.Record, now time.Time, executor, nonce string) *
 }
 
 // accept ends a running job with the outcome of its current attempt. A job
-// that was to be cancelled is, whatever its program did meanwhile.
+// that was to be cancelled is, whatever its program did meanwhile; one that
+// should have ended before now is expired.
 func (rules) accept(rec *schemas.Record, now time.Time, e schemas.Event) {
 	rec.Current().EndedUS = now.UnixMicro()
 	rec.EndedUS = now.UnixMicro()
-	if rec.Cancel {
+	switch {
+	case rec.Cancel:
 		rec.State = schemas.StateCancelled
+		return
+	case pastDeadline(rec, now):
+		overrun(rec, now, "its result was on its way")
 		return
 	}
 	rec.State = e.Outcome.State()
@@ -40,7 +45,7 @@ func (rules) accept(rec *schemas.Record, now time.Time, e schemas.Event) {
 }
 
 // fail ends a running job's current attempt: it is tried again, at once if it
-// was handed back, or it is dead, or cancelled.
+// was handed back, or it is dead, cancelled, or expired.
 func (r rules) fail(rec *schemas.Record, now time.Time, f *schemas.Failure) {
 	a := rec.Current()
 	a.EndedUS = now.UnixMicro()
@@ -48,10 +53,20 @@ func (r rules) fail(rec *schemas.Record, now time.Time, f *schemas.Failure) {
 	switch {
 	case rec.Cancel:
 		rec.State, rec.EndedUS = schemas.StateCancelled, now.UnixMicro()
+	case pastDeadline(rec, now):
+		overrun(rec, now, fmt.Sprintf("attempt %d was running on %s", a.N, a.Executor))
 	case r.mayRetry(rec, f):
-		rec.State, rec.QueuedUS, rec.NotBeforeUS = schemas.StateQueued, now.UnixMicro(), 0
+		next := now
 		if f.Code != schemas.FailHandback {
-			rec.NotBeforeUS = backoff(now, rec.ID, a.N).UnixMicro()
+			next = backoff(now, rec.ID, a.N-rec.Forgiven)
+		}
+		if pastDeadline(rec, next) {
+			overrun(rec, now, fmt.Sprintf("it waited for its next attempt, after attempt %d failed: %s", a.N, f.Message))
+			return
+		}
+		rec.State, rec.QueuedUS, rec.NotBeforeUS = schemas.StateQueued, now.UnixMicro(), 0
+		if next.After(now) {
+			rec.NotBeforeUS = next.UnixMicro()
 		}
 	default:
 		rec.State, rec.EndedUS, rec.Failure = schemas.StateDead, now.UnixMicro(), r.last(rec, f)
@@ -75,11 +90,14 @@ func (r rules) last(rec *schemas.Record, f *schemas.Failure) *schemas.Failure {
 		"see what it does to its machine, then retry it (pe dead retry) or drop it", f.Message, n))
 }
 
-// tally is what became of a job's attempts.
+// tally is what became of a job's attempts since it was last brought back.
 type tally struct{ attempts, handbacks, losses int }
 
 func tallyOf(rec *schemas.Record) (t tally) {
 	for _, a := range rec.Attempts {
+		if a.N <= rec.Forgiven {
+			continue
+		}
 		t.attempts++
 		switch {
 		case a.Failure == nil:
@@ -96,6 +114,10 @@ func tallyOf(rec *schemas.Record) (t tally) {
 func (rules) expire(rec *schemas.Record, now time.Time, why string) bool {
 	if at := rec.ExpiresUS(); at == 0 || now.UnixMicro() < at {
 		return false
+	}
+	if pastDeadline(rec, now) {
+		overrun(rec, now, "it waited: "+why)
+		return true
 	}
 	rec.State, rec.EndedUS = schemas.StateExpired, now.UnixMicro()
 	rec.Failure = schemas.NewFailure(schemas.FailCapacity, why)

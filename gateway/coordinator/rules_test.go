@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +97,90 @@ func TestExpire(t *testing.T) {
 		if before := rec.State; (rules{}).expire(rec, time.UnixMicro(1e12), "") || rec.State != before {
 			t.Errorf("expired: %+v", rec)
 		}
+	}
+}
+
+// TestDeadlineRules: who would begin, go on or report after the deadline is too late.
+func TestDeadlineRules(t *testing.T) {
+	t.Parallel()
+	r := rules{maxAttempts: 3, maxLosses: 2}
+	code := 0
+	result := schemas.Event{Outcome: &schemas.Outcome{ExitCode: &code}}
+	lost, handed := schemas.NewFailure(schemas.FailLost, "gone"), schemas.NewFailure(schemas.FailHandback, "")
+	for _, test := range []struct {
+		name string
+		now  int64 // the deadline is at 10 s
+		step func(rec *schemas.Record, now time.Time)
+		want schemas.State
+		says string
+	}{
+		{"a result in time", 9_999_999, func(rec *schemas.Record, now time.Time) { r.accept(rec, now, result) }, schemas.StateSucceeded, ""},
+		{"a result too late", 10_000_000, func(rec *schemas.Record, now time.Time) { r.accept(rec, now, result) }, schemas.StateExpired, "its result was on its way"},
+		{"lost, with time for another", 5_000_000, func(rec *schemas.Record, now time.Time) { r.fail(rec, now, lost) }, schemas.StateQueued, ""},
+		{"lost, without", 9_800_000, func(rec *schemas.Record, now time.Time) { r.fail(rec, now, lost) }, schemas.StateExpired, "after attempt 1 failed: gone"},
+		{"handed back, which waits for nothing", 9_800_000, func(rec *schemas.Record, now time.Time) { r.fail(rec, now, handed) }, schemas.StateQueued, ""},
+		{"stopped", 10_000_001, func(rec *schemas.Record, now time.Time) { r.fail(rec, now, handed) }, schemas.StateExpired, "attempt 1 was running on e1"},
+		{"stopped, and cancelled before", 10_000_001, func(rec *schemas.Record, now time.Time) { rec.Cancel = true; r.fail(rec, now, handed) }, schemas.StateCancelled, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			rec := running(1)
+			rec.CreatedUS, rec.DeadlineUS = 1, 10_000_000
+			test.step(rec, time.UnixMicro(test.now))
+			if rec.State != test.want || !schemas.StateRunning.CanBecome(rec.State) || rec.State.Terminal() != (rec.EndedUS != 0) {
+				t.Errorf("record = %+v", rec)
+			}
+			if test.says != "" && (rec.Failure == nil || rec.Failure.Code != schemas.FailDeadline || !strings.Contains(rec.Failure.Message, test.says)) {
+				t.Errorf("failure = %+v", rec.Failure)
+			}
+			if rec.State == schemas.StateExpired && rec.Outcome != nil {
+				t.Error("an expired job has an outcome")
+			}
+		})
+	}
+}
+
+// TestRevive: a person brings a job back as often as they like, and its record has room for what comes.
+func TestRevive(t *testing.T) {
+	t.Parallel()
+	r := rules{maxAttempts: 3, maxHandbacks: 10, maxLosses: 2}
+	rec := &schemas.Record{Version: schemas.RecordVersion, ID: "j0000000000000000000000001", Tenant: "local", State: schemas.StateQueued}
+	data, err := encodeRecord(*rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec.Labels = map[string]string{"a": strings.Repeat("x", maxAdmitted-len(data)-len(`,"labels":{"a":""}`))}
+	now := time.UnixMicro(1_800_000_000_000_000)
+	n := 0
+	for round := range 40 {
+		for rec.State == schemas.StateQueued {
+			n++
+			if a := r.claim(rec, now, strings.Repeat("e", 40), strings.Repeat("N", 32)); a.N != n {
+				t.Fatalf("attempt %d has number %d", n, a.N)
+			}
+			code := schemas.FailHandback
+			if n%13 > 9 {
+				code = schemas.FailGuest
+			}
+			r.fail(rec, now, schemas.NewFailure(code, strings.Repeat("x", schemas.MaxFailureMessage)))
+			data, err := encodeRecord(*rec)
+			if err != nil {
+				t.Fatalf("round %d: %v", round, err)
+			}
+			if *rec, err = decodeRecord(schemas.RecordKey(rec.Tenant, rec.ID), data); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if rec.State != schemas.StateDead || tallyOf(rec).attempts < r.maxAttempts {
+			t.Fatalf("round %d: %s after %+v", round, rec.State, tallyOf(rec))
+		}
+		if err := r.revive(rec, now); err != nil || rec.Forgiven != n || rec.State != schemas.StateQueued {
+			t.Fatalf("revive: %v, forgiven %d", err, rec.Forgiven)
+		}
+	}
+	rec.State, rec.DeadlineUS = schemas.StateDead, now.UnixMicro()
+	if err := r.revive(rec, now); !errors.Is(err, ErrDeadlineOver) || rec.State != schemas.StateDead {
+		t.Errorf("past its deadline: %v", err)
 	}
 }
 

@@ -108,6 +108,9 @@ func newDraft(now time.Time, s Submission) (d draft, err error) {
 		QueueTimeoutMS: s.Spec.QueueTimeoutMS,
 		Callback:       callback,
 	}
+	if s.Spec.DeadlineMS != 0 {
+		d.rec.DeadlineUS = d.rec.CreatedUS + s.Spec.DeadlineMS*1000
+	}
 	if err := identify(&d.rec, now, s.Request, spec); err != nil {
 		return d, err
 	}

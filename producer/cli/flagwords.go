@@ -16,7 +16,7 @@ func flagOf(pointer string) string {
 		"/limits/wall_ms": "--wall", "/limits/cpu_ms": "--cpu-time", "/limits/cpus": "--cpus", "/limits/pids": "--pids",
 		"/limits/memory_bytes": "--memory", "/limits/scratch_bytes": "--scratch", "/limits/output_bytes": "--output-limit",
 		"/requires/arch": "--arch", "/requires/isolation": "--isolation", "/requires/accel": "--accel",
-		"/requires/kernel": "--kernel", "/requires/cpu_model": "--cpu-model", "/queue_timeout_ms": "--queue-timeout", "/requires/executor": "--executor",
+		"/requires/kernel": "--kernel", "/requires/cpu_model": "--cpu-model", "/queue_timeout_ms": "--queue-timeout", "/deadline_ms": "--deadline", "/requires/executor": "--executor",
 	}[pointer]
 }
 
@@ -43,7 +43,7 @@ func flagMessage(p schemas.Problem) string {
 		format func(int64) string
 	}{
 		"/limits/wall_ms": {schemas.WallRange, span}, "/limits/cpu_ms": {schemas.CPUTimeRange, span},
-		"/queue_timeout_ms":    {schemas.QueueRange, span},
+		"/queue_timeout_ms": {schemas.QueueRange, span}, "/deadline_ms": {schemas.DeadlineRange, span},
 		"/limits/memory_bytes": {schemas.MemoryRange, bytes}, "/limits/scratch_bytes": {schemas.ScratchRange, bytes},
 		"/limits/output_bytes": {schemas.OutputRange, bytes},
 	}[p.Pointer]
@@ -61,6 +61,8 @@ func hintWords(hint string) string {
 		return hint
 	}
 	switch path {
+	case "/v1/jobs?state=dead":
+		return "pe dead list " + does
 	case "/v1/jobs", "/v1/images", "/v1/executors":
 		return "pe " + strings.TrimPrefix(path, "/v1/") + " " + does
 	}

@@ -29,10 +29,10 @@ type jobFlags struct {
 	requires   schemas.Requires
 	on         []string
 
-	wall, cpuTime, wait      durationFlag
-	memory, scratch, outputs bytesFlag
-	pids                     int64
-	cpus                     float64
+	wall, cpuTime, wait, deadline durationFlag
+	memory, scratch, outputs      bytesFlag
+	pids                          int64
+	cpus                          float64
 }
 
 func (j *jobFlags) add(a *app, cmd *cobra.Command) {
@@ -56,9 +56,11 @@ func (j *jobFlags) add(a *app, cmd *cobra.Command) {
 	f.BoolVar(&j.failures, "cache-failures", false, flagCacheFailures)
 	f.StringVar(&j.lane, "lane", "", flagLane)
 	f.Var(&j.wait, "queue-timeout", flagQueueTimeout)
+	f.Var(&j.deadline, "deadline", flagDeadline)
 	f.StringVar(&j.key, "idempotency-key", "", flagKey)
 	f.StringVar(&j.callback, "callback", "", flagCallback)
 	f.Lookup("queue-timeout").DefValue = "0"
+	f.Lookup("deadline").DefValue = "0"
 	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "timeout" {
 			name = "wall"
@@ -134,6 +136,7 @@ func (j *jobFlags) build(a *app, set *pflag.FlagSet, args []string) (schemas.Job
 		spec.Outputs = j.collect
 	}
 	override(&spec.QueueTimeoutMS, j.wait.milliseconds())
+	override(&spec.DeadlineMS, j.deadline.milliseconds())
 	j.limits(&spec.Limits)
 	j.require(&spec.Requires)
 	where, err := parseOn(j.on)

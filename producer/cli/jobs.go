@@ -110,13 +110,7 @@ func (s *stream) pass(e producer.Event) error {
 
 func (a *app) cancelCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "cancel JOB...", Short: cancelShort,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usage(errors.New(wrongArguments(cmd.CommandPath(), "JOB...")))
-			}
-			return nil
-		},
+		Use: "cancel JOB...", Short: cancelShort, Args: someJobs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {
@@ -151,9 +145,6 @@ func (a *app) jobsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if limit > 0 {
-				f.PageSize = min(limit, 200)
-			}
 			return a.listJobs(cmd.Context(), f, limit)
 		},
 	}
@@ -187,14 +178,9 @@ func (a *app) listJobs(ctx context.Context, f producer.Filter, limit int) error 
 	if err != nil {
 		return err
 	}
-	jobs := []schemas.Job{}
-	for job, err := range c.List(ctx, f) {
-		if err != nil {
-			return err
-		}
-		if jobs = append(jobs, job); limit > 0 && len(jobs) == limit {
-			break
-		}
+	jobs, err := listed(ctx, c, f, limit)
+	if err != nil {
+		return err
 	}
 	if a.json {
 		return a.print(schemas.JobList{Jobs: jobs})
@@ -205,6 +191,23 @@ func (a *app) listJobs(ctx context.Context, f producer.Filter, limit int) error 
 		t.add(job.ID, stateWords(job), shortImage(job.Image.Reference), formatAge(now, job.Created), tookWords(job, now), labelWords(job.Labels))
 	}
 	return t.write()
+}
+
+// listed is up to limit jobs, all for 0.
+func listed(ctx context.Context, c *producer.Client, f producer.Filter, limit int) ([]schemas.Job, error) {
+	if limit > 0 {
+		f.PageSize = min(limit, 200)
+	}
+	jobs := []schemas.Job{}
+	for job, err := range c.List(ctx, f) {
+		if err != nil {
+			return nil, err
+		}
+		if jobs = append(jobs, job); limit > 0 && len(jobs) == limit {
+			break
+		}
+	}
+	return jobs, nil
 }
 
 // stateWords are a state and what is worth knowing of it in a table.

@@ -155,6 +155,7 @@ const (
 	flagOn           = "`TARGET`s, such as arm64-vm,amd64-gvisor or all: run on each and compare; or a label KEY=VALUE that all must have (repeatable)"
 	flagCPUModel     = "`WORDS` of the processor's name, such as 'epyc 7763'"
 	flagQueueTimeout = "`TIME` that it may wait for a machine, such as 10m (default 24h)"
+	flagDeadline     = "`TIME` from now within which it must have ended, such as 1h (default none)"
 	flagWall         = "`TIME` limit, such as 90s or 5m; also --timeout (default 1m)"
 	flagCPUTime      = "limit of processor `TIME` of all processes (default wall times cpus)"
 	flagCPUs         = "`N` processors' worth of time, such as 0.5 (default 1)"
@@ -367,6 +368,9 @@ func endWords(job schemas.Job) string {
 	case schemas.StateCancelled:
 		return fmt.Sprintf("job %s was cancelled", job.ID)
 	case schemas.StateExpired:
+		if job.Failure != nil && job.Failure.Code == schemas.FailDeadline {
+			return fmt.Sprintf("job %s did not end in time (--deadline): %s", job.ID, printable(job.Failure.Message))
+		}
 		return fmt.Sprintf("job %s waited longer than it may%s", job.ID, waitedFor(job))
 	case schemas.StateDead:
 		if job.Failure == nil {

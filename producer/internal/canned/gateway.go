@@ -53,6 +53,7 @@ func Start(t testing.TB) *Gateway {
 	mux.HandleFunc("GET /v1/jobs", g.list)
 	mux.HandleFunc("GET /v1/jobs/{id}", g.withJob(g.get))
 	mux.HandleFunc("DELETE /v1/jobs/{id}", g.withJob(g.cancel))
+	mux.HandleFunc("POST /v1/jobs/{id}", g.verb)
 	mux.HandleFunc("GET /v1/jobs/{id}/logs", g.withJob(g.logs))
 	mux.HandleFunc("GET /v1/jobs/{id}/outputs", g.withJob(g.outputs))
 	mux.HandleFunc("GET /v1/jobs/{id}/outputs/{path...}", g.withJob(g.outputFile))

@@ -44,6 +44,7 @@ type script struct {
 //	missing     is not in the image
 //	dead        the platform fails
 //	expired     waits too long
+//	late        is not done by its deadline
 //	outputs     leaves files
 //	hostile K   leaves an entry of that kind
 //	skips       leaves what is not collected
@@ -86,6 +87,8 @@ func write(spec schemas.JobSpec) script {
 		s.state, s.failure = schemas.StateDead, schemas.NewFailure(schemas.FailGuest, "the guest went silent 3 times")
 	case "expired":
 		s.state = schemas.StateExpired
+	case "late":
+		s.state, s.failure = schemas.StateExpired, schemas.NewFailure(schemas.FailDeadline, "its deadline, 1m0s after its submission, passed while attempt 1 was running on local")
 	case "outputs":
 		s.outputs = ordinaryOutputs()
 	case "hostile":
@@ -150,7 +153,7 @@ func dump(spec schemas.JobSpec) []string {
 		f := spec.Files[name]
 		say("file %s %s %s", name, f.Mode, content(f.Text, f.Base64, f.SHA256[:min(len(f.SHA256), 12)]))
 	}
-	say("outputs %q limits %+v queue timeout %d", spec.Outputs, spec.Limits, spec.QueueTimeoutMS)
+	say("outputs %q limits %+v queue timeout %d deadline %d", spec.Outputs, spec.Limits, spec.QueueTimeoutMS, spec.DeadlineMS)
 	requires, _ := json.Marshal(spec.Requires) // strings alone
 	say("requires %s lane %s labels %v user %s cwd %s", requires, spec.Lane, spec.Labels, spec.User, spec.Cwd)
 	return lines

@@ -1,0 +1,26 @@
+package producer
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/program-explorer/pe/schemas"
+)
+
+// Retry queues a dead job again: the same job, with all its tries before it. It
+// is refused if the job is not dead, if its inputs are not stored any more, or
+// if its deadline is over. It is asked once: of an [UnreachableError], the job
+// itself tells whether it was queued.
+func (c *Client) Retry(ctx context.Context, id string) (schemas.Job, error) {
+	return c.verb(ctx, id, "retry")
+}
+
+// Drop removes a dead job and what it left, for good, and returns it as it was.
+func (c *Client) Drop(ctx context.Context, id string) (schemas.Job, error) {
+	return c.verb(ctx, id, "drop")
+}
+
+func (c *Client) verb(ctx context.Context, id, verb string) (job schemas.Job, err error) {
+	err = c.ask(ctx, call{method: http.MethodPost, path: []string{"v1", "jobs", id + ":" + verb}, json: true}, &job)
+	return job, err
+}
