@@ -176,7 +176,13 @@ func SpecKey(tenant, job string) string { return tenant + "/jobs/" + job + "/spe
 // SpecKey is the object key of the record's specification, if that is an object.
 // Of two submissions under one idempotency key each writes an object of its own,
 // so the name is not always spec.json.
-func (r *Record) SpecKey() string { return r.Tenant + "/jobs/" + r.ID + "/" + r.Spec.Name }
+func (r *Record) SpecKey() string {
+	job := r.ID
+	if r.SpecOf != "" {
+		job = r.SpecOf
+	}
+	return r.Tenant + "/jobs/" + job + "/" + r.Spec.Name
+}
 
 // AttemptKey is the object key of one object of an attempt.
 func AttemptKey(tenant, job string, attempt int, name string) string {

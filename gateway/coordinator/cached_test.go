@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -114,6 +115,58 @@ func testCacheHit(t *testing.T, inline bool) {
 	}
 	if info, err := g.CacheInfo(t.Context(), rec.Tenant); err != nil || info.Entries != 1 || info.Hits != 1 || info.ClearedUS != 0 {
 		t.Errorf("CacheInfo = %+v, %v", info, err)
+	}
+}
+
+// TestHitOfALargeSpecification: the same one is stored once, another one beside it.
+func TestHitOfALargeSpecification(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "e1")
+	store := &counted{Store: w.store}
+	w.store = store
+	g := w.gateway(nil)
+	w.executor("e1", 1, func(e *fakeExecutor) { e.prompt = true })
+	large := caching(schemas.CacheUse, strings.Repeat("a", 3*schemas.MaxInline))
+	first := w.wait(g, w.submit(g, large), schemas.StateSucceeded)
+	labelled := large
+	labelled.Labels = map[string]string{"a": "b"}
+	for puts, s := range []schemas.JobSpec{large, labelled} {
+		before := store.puts.Load()
+		rec := w.hit(g, s)
+		if n := store.puts.Load() - before; n != int32(puts) || (rec.SpecOf == first.ID) != (puts == 0) {
+			t.Errorf("%d specifications stored, want %d; it is that of %q", n, puts, rec.SpecOf)
+		}
+		if got, err := g.Spec(t.Context(), rec); err != nil || got.Args[0] != large.Args[0] || len(got.Labels) != puts {
+			t.Errorf("specification %+v, %v", got, err)
+		}
+	}
+}
+
+// TestCacheInABatch: jobs of one batch share with earlier ones and with each other.
+func TestCacheInABatch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "e1")
+	g := w.gateway(nil)
+	var runs atomic.Int32
+	w.executor("e1", 1, runsOf(&runs, nil))
+	w.kept(w.wait(g, w.submit(g, caching(schemas.CacheUse, "earlier")), schemas.StateSucceeded))
+	var jobs []coordinator.Submission
+	for _, arg := range []string{"earlier", "new", "new", "new", "refreshed"} {
+		jobs = append(jobs, submission(caching(schemas.CacheUse, arg)))
+	}
+	jobs[4].Spec.Cache = schemas.CacheRefresh
+	answers, err := g.SubmitBatch(t.Context(), jobs, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rec := answers[0].Record; rec.Source == nil || rec.State != schemas.StateSucceeded {
+		t.Errorf("earlier: %+v", rec)
+	}
+	for _, a := range answers {
+		w.wait(g, a.Record, schemas.StateSucceeded)
+	}
+	if n := runs.Load(); n != 3 {
+		t.Errorf("%d runs, want one each of earlier, new and refreshed", n)
 	}
 }
 
