@@ -76,6 +76,8 @@ func (c *collected) addOutputs(ctx context.Context, a *attempt, ended Ended) err
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF) && ended.Collected.Limit != "":
 		return c.dropOutputs("the outputs did not fit on their disk") // cut in the middle of an entry
+	case errors.Is(err, errFinal): // this host's disk, not what the guest wrote
+		return fail(schemas.FailInternal, fmt.Errorf("outputs: %w", err))
 	case err != nil:
 		return fail(schemas.FailGuest, fmt.Errorf("outputs: %w", err))
 	case packed.Size > a.spec.Limits.ArchiveBytes():
@@ -110,20 +112,24 @@ func (c *collected) dropOutputs(why string) error {
 	return nil
 }
 
-// repack reads the guest's tar once, and only as far as the limits go.
+// repack reads the guest's tar once, and only as far as the limits go. Errors of
+// this host's disk are errFinal.
 func (a *attempt) repack(ctx context.Context, outputs io.Reader) (localObject, atrest.Index, error) {
 	path := filepath.Join(a.dir, schemas.ObjectArchive)
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return localObject{}, atrest.Index{}, err
+		return localObject{}, atrest.Index{}, final(err)
 	}
 	defer file.Close()
-	index, err := atrest.Repack(&untilDone{ctx, outputs}, file, archive.Limits{MaxBytes: a.spec.Limits.OutputBytes})
+	index, err := atrest.Repack(&untilDone{ctx, outputs}, &localWriter{file}, archive.Limits{MaxBytes: a.spec.Limits.OutputBytes})
 	if err != nil {
 		return localObject{}, atrest.Index{}, err
 	}
 	object := schemas.Object{Name: schemas.ObjectArchive, Size: index.ArchiveSize, SHA256: index.ArchiveSHA256}
-	return localObject{object, path}, index, file.Close()
+	if err := file.Close(); err != nil {
+		return localObject{}, atrest.Index{}, final(err)
+	}
+	return localObject{object, path}, index, nil
 }
 
 // keepIndex writes the index to the attempt's folder: it may be too large for memory.

@@ -28,6 +28,7 @@ type Executor struct {
 	metrics  *metrics
 	slots    *slots // for attempts
 	runs     *slots // for those of them that have a machine run
+	rest     rest
 	puller   *jobqueue.Puller
 
 	// registered is closed when a gateway knows of this executor.

@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -85,6 +87,52 @@ func TestPlatformFailures(t *testing.T) {
 			}
 			w.eventually("the machine is closed", func() bool { return s.open() == 0 })
 		})
+	}
+}
+
+// TestABrokenHostDoesNotEatTheQueue: one that fails every job at once leaves them to
+// one that is sound and busy.
+func TestABrokenHostDoesNotEatTheQueue(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "broken", "sound")
+	broken := &stub{start: func(context.Context, int, executor.Shape) error { return errors.New("no room on the disk") }}
+	w.executor("broken", broken, nil)
+	w.executor("sound", &stub{run: func(context.Context, *stubMachine, executor.Work) (executor.Ended, error) {
+		time.Sleep(100 * time.Millisecond) // longer than a failure takes
+		return executor.Ended{}, nil
+	}}, nil)
+	var jobs []schemas.Record
+	for range 20 {
+		jobs = append(jobs, w.submit(spec()))
+	}
+	for _, rec := range jobs {
+		w.wait(rec, schemas.StateSucceeded)
+	}
+}
+
+// TestThisHostsDiskIsNotTheGuestsFault: what can't be written here is our failure.
+func TestThisHostsDiskIsNotTheGuestsFault(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "one")
+	dir := make(chan string, 1)
+	var first atomic.Bool
+	e := w.executor("one", &stub{run: func(context.Context, *stubMachine, executor.Work) (executor.Ended, error) {
+		if first.CompareAndSwap(false, true) {
+			attempts, err := filepath.Glob(filepath.Join(<-dir, "attempts", "*"))
+			if err != nil || len(attempts) != 1 {
+				t.Errorf("attempts %q, %v", attempts, err)
+			}
+			// Nothing can be written where the outputs go.
+			if err := os.Mkdir(filepath.Join(attempts[0], schemas.ObjectArchive), 0o700); err != nil {
+				t.Error(err)
+			}
+		}
+		return executor.Ended{Outputs: bytes.NewReader(make([]byte, 1024))}, nil
+	}}, nil)
+	dir <- e.dir
+	rec := w.wait(w.submit(spec()), schemas.StateSucceeded)
+	if f := rec.Attempts[0].Failure; f == nil || f.Code != schemas.FailInternal {
+		t.Errorf("failure %+v", f)
 	}
 }
 

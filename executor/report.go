@@ -32,6 +32,9 @@ func (e *Executor) report(ctx context.Context, a *attempt, event schemas.Event, 
 		failure := failureOf(err)
 		e.metrics.attempts.WithLabelValues(string(failure.Code)).Inc()
 		log.Warn("attempt failed", "code", failure.Code, "err", failure.Message)
+		if pause := e.rest.failed(failure.Code); pause > 0 {
+			e.log.Warn("this host failed a job by its own fault, and takes no more for a while", "code", failure.Code, "pause", pause)
+		}
 		event = schemas.Event{Tenant: a.held.Tenant, Nonce: a.nonce, Failure: failure, AtUS: time.Now().UnixMicro()}
 		e.deliver(ctx, a.held, event)
 	default:
@@ -39,6 +42,7 @@ func (e *Executor) report(ctx context.Context, a *attempt, event schemas.Event, 
 		e.metrics.attempts.WithLabelValues(string(state)).Inc()
 		e.metrics.observe(a.timeline.sorted())
 		log.Info("job ended", "state", state)
+		e.rest.succeeded()
 		e.deliver(ctx, a.held, event)
 	}
 }

@@ -39,6 +39,9 @@ func (e *Executor) takeOffers(ctx context.Context) {
 
 func (e *Executor) takeMore(ctx context.Context) {
 	for {
+		if err := e.rest.wait(ctx); err != nil {
+			return
+		}
 		if err := e.slots.take(ctx); err != nil {
 			return
 		}
@@ -49,6 +52,11 @@ func (e *Executor) takeMore(ctx context.Context) {
 			}
 			e.slots.give()
 			return
+		}
+		if e.rest.left() > 0 { // since this slot began to wait
+			e.giveBack(offer)
+			e.slots.give()
+			continue
 		}
 		go func() {
 			defer e.slots.give()
