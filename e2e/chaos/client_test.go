@@ -29,6 +29,8 @@ type wish struct {
 	cancel time.Duration
 	// blob is an input that is uploaded first.
 	blob string
+	// callback: the receiver wants to hear of its end.
+	callback bool
 }
 
 // wishFor is the n-th job of a run: the same one for the same seed.
@@ -62,6 +64,7 @@ func wishFor(seed uint64, n int, real []schemas.Requires) wish {
 		w.spec.IdempotencyKey = fmt.Sprintf("key-%d", n)
 		w.twice = r.IntN(3) == 0
 	}
+	w.callback = callbacks && r.IntN(4) == 0
 	if r.IntN(12) == 0 {
 		w.cancel = time.Duration(1+r.IntN(2000)) * time.Millisecond
 	}
@@ -87,10 +90,14 @@ type clients struct {
 	records *records
 	real    []schemas.Requires
 	urls    []string
+	told    *receiver
 
 	submitted, refused, unknown, cancelled, compared atomic.Int64
-	mu                                               sync.Mutex
-	wrong                                            []error
+
+	mu    sync.Mutex
+	wrong []error
+	// asked are the jobs whose end the receiver must hear of.
+	asked []check.JobName
 }
 
 func (c *clients) complain(format string, args ...any) {
@@ -156,6 +163,9 @@ func (c *clients) submit(ctx context.Context, n int) {
 		}
 		w.spec.Files = files
 	}
+	if w.callback {
+		w.spec.Callback = &schemas.Callback{URL: c.told.url(w.tenant)}
+	}
 	ids := make(chan string, 2)
 	var both sync.WaitGroup
 	both.Go(func() { ids <- c.send(ctx, n, w) })
@@ -207,8 +217,7 @@ func (c *clients) send(ctx context.Context, gateway int, w wish) string {
 		job, err := c.at(gateway, w.tenant).Submit(asking, w.spec)
 		cancel()
 		if err == nil {
-			c.submitted.Add(1)
-			c.history.add(check.Line{Accepted: &check.Accepted{JobName: check.JobName{Tenant: w.tenant, Job: job.ID}, Key: w.spec.IdempotencyKey, AtUS: now()}})
+			c.accepted(check.JobName{Tenant: w.tenant, Job: job.ID}, w)
 			return job.ID
 		}
 		var lost *producer.UnreachableError
@@ -222,6 +231,23 @@ func (c *clients) send(ctx context.Context, gateway int, w wish) string {
 	}
 	c.refused.Add(1)
 	return ""
+}
+
+func (c *clients) accepted(job check.JobName, w wish) {
+	c.submitted.Add(1)
+	c.history.add(check.Line{Accepted: &check.Accepted{JobName: job, Key: w.spec.IdempotencyKey, Callback: w.callback, AtUS: now()}})
+	if w.callback {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.asked = append(c.asked, job)
+	}
+}
+
+// untold counts the jobs whose end the receiver has not heard of.
+func (c *clients) untold() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.told.missing(c.asked)
 }
 
 // compare downloads the outputs of a job that pretended to run and compares them with its inputs.

@@ -176,6 +176,9 @@ func (s *system) addGateway(name string, j judges) error {
 	p := s.process(name, filepath.Join(bin, "ped"), nil, "gateway", "--listen", address, "--nats-url", queue,
 		"--s3-endpoint", "http://"+s.store.Addr(), "--s3-bucket", bucket, "--s3-access-key", accessKey, "--s3-secret-key", secretKey,
 		"--token-file", tokenFile(), "--catalog", catalogFile(), "--log-format", "json")
+	if callbacks {
+		p.args = append(p.args, "--webhook-allow-cidr", "127.0.0.0/8")
+	}
 	s.gateways, s.urls = append(s.gateways, p), append(s.urls, "http://"+address)
 	return p.start()
 }
