@@ -27,6 +27,8 @@ type wish struct {
 	twice bool
 	// cancel, if not 0, is when it is cancelled after its acceptance.
 	cancel time.Duration
+	// batch, if not 0, is how many more like it are sent with it in one request.
+	batch int
 	// blob is an input that is uploaded first.
 	blob string
 	// callback: the receiver wants to hear of its end.
@@ -57,16 +59,23 @@ func wishFor(seed uint64, n int, real []schemas.Requires) wish {
 	case 1, 2:
 		w.blob = fmt.Sprintf("blob %d of seed %d, %s", n, seed, strings.Repeat("y", 20_000))
 	}
-	if len(real) > 0 && n%realEvery == 0 {
-		w.makeReal(real[r.IntN(len(real))], n)
-	}
 	if r.IntN(3) == 0 {
 		w.spec.IdempotencyKey = fmt.Sprintf("key-%d", n)
 		w.twice = r.IntN(3) == 0
 	}
+	switch r.IntN(20) {
+	case 0:
+		w.batch, w.twice, w.blob = 1+r.IntN(12), false, ""
+	case 1, 2: // one of few jobs that many want the result of
+		w.spec.Cache, w.spec.Env["NOOP_STDOUT"], w.spec.Env["NOOP_RUN"] = schemas.CacheUse, strconv.Itoa(n/40), "200ms"
+		w.spec.Files, w.blob = nil, ""
+	}
 	w.callback = callbacks && r.IntN(4) == 0
 	if r.IntN(12) == 0 {
 		w.cancel = time.Duration(1+r.IntN(2000)) * time.Millisecond
+	}
+	if len(real) > 0 && n%realEvery == 0 {
+		w.makeReal(real[r.IntN(len(real))], n)
 	}
 	return w
 }
@@ -76,7 +85,8 @@ const realEvery = 16
 
 // makeReal has a job run in a machine, with outputs that take a moment to collect.
 func (w *wish) makeReal(needs schemas.Requires, n int) {
-	w.spec.Image, w.spec.Requires, w.spec.Env = "busybox", needs, nil
+	w.spec.Image, w.spec.Requires, w.spec.Env, w.spec.Cache = "busybox", needs, nil, ""
+	w.batch, w.blob = 0, ""
 	w.spec.Args = []string{"sh", "-c", fmt.Sprintf("cat * > /output/in 2>/dev/null; sleep 0.3; for i in $(seq 40); do seq $i 20000 > /output/$i; done; echo %d", n)}
 	w.spec.Files = map[string]schemas.File{"in": text(strconv.Itoa(n))}
 }
@@ -166,6 +176,10 @@ func (c *clients) submit(ctx context.Context, n int) {
 	if w.callback {
 		w.spec.Callback = &schemas.Callback{URL: c.told.url(w.tenant)}
 	}
+	if w.batch > 0 {
+		c.sendBatch(ctx, n, w)
+		return
+	}
 	ids := make(chan string, 2)
 	var both sync.WaitGroup
 	both.Go(func() { ids <- c.send(ctx, n, w) })
@@ -211,31 +225,64 @@ func (c *clients) upload(ctx context.Context, n int, w wish) (map[string]schemas
 }
 
 // send returns the id of an acknowledged job, else nothing.
-func (c *clients) send(ctx context.Context, gateway int, w wish) string {
+func (c *clients) send(ctx context.Context, gateway int, w wish) (id string) {
+	c.insist(ctx, gateway, w, func(ctx context.Context, client *producer.Client) error {
+		job, err := client.Submit(ctx, w.spec)
+		if err == nil {
+			id = job.ID
+			c.accepted(check.JobName{Tenant: w.tenant, Job: id}, w, w.spec.IdempotencyKey)
+		}
+		return err
+	})
+	return id
+}
+
+// sendBatch sends jobs like this one in one request: all of them, or none.
+func (c *clients) sendBatch(ctx context.Context, gateway int, w wish) {
+	specs := make([]schemas.JobSpec, 1+w.batch)
+	for i := range specs {
+		specs[i] = w.spec
+		if w.spec.IdempotencyKey != "" {
+			specs[i].IdempotencyKey = fmt.Sprintf("%s-%d", w.spec.IdempotencyKey, i)
+		}
+	}
+	c.insist(ctx, gateway, w, func(ctx context.Context, client *producer.Client) error {
+		items, err := client.SubmitBatch(ctx, specs, schemas.BatchAll)
+		for i, item := range items {
+			if item.Job == nil {
+				c.complain("job %d of an accepted batch of %s was not taken: %v", i, w.tenant, item.Problem)
+				continue
+			}
+			c.accepted(check.JobName{Tenant: w.tenant, Job: item.Job.ID}, w, specs[i].IdempotencyKey)
+		}
+		return err
+	})
+}
+
+// insist submits until it is acknowledged, refused too often, or nobody knows.
+func (c *clients) insist(ctx context.Context, gateway int, w wish, submit func(context.Context, *producer.Client) error) {
 	for range 10 {
 		asking, cancel := context.WithTimeout(ctx, answerWithin)
-		job, err := c.at(gateway, w.tenant).Submit(asking, w.spec)
+		err := submit(asking, c.at(gateway, w.tenant))
 		cancel()
 		if err == nil {
-			c.accepted(check.JobName{Tenant: w.tenant, Job: job.ID}, w)
-			return job.ID
+			return
 		}
 		var lost *producer.UnreachableError
 		told := !errors.Is(err, context.DeadlineExceeded) && (!errors.As(err, &lost) || lost.Refused())
 		if !told && w.spec.IdempotencyKey == "" {
 			c.unknown.Add(1) // it may have been accepted: nobody may send it again
-			return ""
+			return
 		}
 		gateway++
 		sleep(ctx, 500*time.Millisecond)
 	}
 	c.refused.Add(1)
-	return ""
 }
 
-func (c *clients) accepted(job check.JobName, w wish) {
+func (c *clients) accepted(job check.JobName, w wish, key string) {
 	c.submitted.Add(1)
-	c.history.add(check.Line{Accepted: &check.Accepted{JobName: job, Key: w.spec.IdempotencyKey, Callback: w.callback, AtUS: now()}})
+	c.history.add(check.Line{Accepted: &check.Accepted{JobName: job, Key: key, Callback: w.callback, AtUS: now()}})
 	if w.callback {
 		c.mu.Lock()
 		defer c.mu.Unlock()

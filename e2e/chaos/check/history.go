@@ -98,7 +98,7 @@ type Record struct {
 // Outcome is how a program ended.
 type Outcome struct {
 	ExitCode int    `json:"exit_code"`
-	Signal   int    `json:"signal,omitempty"`
+	Signal   string `json:"signal,omitempty"`
 	Limit    string `json:"limit,omitempty"`
 }
 

@@ -119,8 +119,8 @@ func (c *checker) outcome(name JobName, r *Record) {
 		c.report(RuleAccepted, name, "is %s and has no outcome", r.State)
 		return
 	}
-	if good := r.Outcome.ExitCode == 0 && r.Outcome.Signal == 0 && r.Outcome.Limit == ""; good != (r.State == "succeeded") {
-		c.report(RuleAccepted, name, "is %s with exit code %d, signal %d, limit %q", r.State, r.Outcome.ExitCode, r.Outcome.Signal, r.Outcome.Limit)
+	if good := r.Outcome.ExitCode == 0 && r.Outcome.Signal == "" && r.Outcome.Limit == ""; good != (r.State == "succeeded") {
+		c.report(RuleAccepted, name, "is %s with exit code %d, signal %q, limit %q", r.State, r.Outcome.ExitCode, r.Outcome.Signal, r.Outcome.Limit)
 	}
 	if r.Source != nil {
 		return // another job's
