@@ -18,6 +18,7 @@ package noop
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -37,6 +38,9 @@ const Kernel = schemas.KernelNoop
 
 // Config of a runner that runs nothing.
 type Config struct {
+	// Dir is the runner's own for inputs while they are staged; what an earlier run
+	// left there is removed. Default: the system's folder for temporary files.
+	Dir string
 	// Arch that it claims to be. Default: this program's own.
 	Arch string
 	// Start is how long a machine takes to start, Run how long a job runs. Default 0.
@@ -65,6 +69,11 @@ func New(c Config) (*Runner, error) {
 	if c.ExitCode < 0 || c.ExitCode > 255 {
 		return nil, fmt.Errorf("no-op runner with exit code %d: want 0 to 255", c.ExitCode)
 	}
+	if c.Dir != "" {
+		if err := errors.Join(os.RemoveAll(c.Dir), os.MkdirAll(c.Dir, 0o700)); err != nil {
+			return nil, fmt.Errorf("empty the no-op runner's folder: %w", err)
+		}
+	}
 	return &Runner{c}, nil
 }
 
@@ -80,7 +89,7 @@ func (r *Runner) Requires() schemas.Requires {
 
 // Start implements executor.Runner.
 func (r *Runner) Start(ctx context.Context, _ executor.Shape) (executor.Machine, error) {
-	input, err := os.CreateTemp("", "pe-noop-input-")
+	input, err := os.CreateTemp(r.cfg.Dir, "pe-noop-input-")
 	if err != nil {
 		return nil, fmt.Errorf("no-op machine: %w", err)
 	}

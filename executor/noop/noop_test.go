@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"reflect"
 	"testing"
 	"testing/synctest"
@@ -127,6 +129,33 @@ func TestAJobSaysWhatItPretends(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestLeavesNothing: a run that was killed may have left an input's file.
+func TestLeavesNothing(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "noop")
+	left := func() int {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Error(err)
+		}
+		return len(entries)
+	}
+	m, err := newRunner(t, noop.Config{Dir: dir}).Start(t.Context(), executor.Shape{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if n := left(); n != 0 {
+		t.Errorf("%d files while it runs, want none that has a name", n)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "left"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if newRunner(t, noop.Config{Dir: dir}); left() != 0 {
+		t.Error("what was left is still there")
+	}
 }
 
 func TestEchoesItsInputs(t *testing.T) {

@@ -125,6 +125,7 @@ func (e *Executor) makeRunners(ctx context.Context, c ExecutorConfig) (runners [
 		runners = append(runners, r)
 	}
 	if c.Ways.has(WayNoop) {
+		c.Ways.Noop.Dir = filepath.Join(c.Dir, "run", WayNoop)
 		idle, err := noop.New(c.Ways.Noop)
 		if err != nil {
 			return nil, err
