@@ -74,14 +74,14 @@ func wishFor(seed uint64, n int, real []schemas.Requires) wish {
 	if r.IntN(12) == 0 {
 		w.cancel = time.Duration(1+r.IntN(2000)) * time.Millisecond
 	}
-	if len(real) > 0 && n%realEvery == 0 {
+	if len(real) > 0 && r.IntN(realEvery) == 0 {
 		w.makeReal(real[r.IntN(len(real))], n)
 	}
 	return w
 }
 
 // realEvery: one of so many jobs is a real one.
-const realEvery = 16
+const realEvery = 12
 
 // makeReal has a job run in a machine, with outputs that take a moment to collect.
 func (w *wish) makeReal(needs schemas.Requires, n int) {
@@ -136,7 +136,7 @@ const (
 	maxOpen = 150
 )
 
-// run submits n jobs, or until ctx ends, with pauses of up to pause.
+// run submits n jobs, those of batches counted, or until ctx ends, with pauses of up to pause.
 func (c *clients) run(ctx context.Context, n int, pause time.Duration) {
 	numbers := make(chan int)
 	var all sync.WaitGroup
@@ -148,7 +148,7 @@ func (c *clients) run(ctx context.Context, n int, pause time.Duration) {
 		})
 	}
 	r := rand.New(rand.NewPCG(c.seed, 2))
-	for i := 0; i < n && ctx.Err() == nil; i++ {
+	for i := 0; i < n && ctx.Err() == nil; i += 1 + wishFor(c.seed, i, c.real).batch {
 		for _, open := c.records.count(); open >= maxOpen && ctx.Err() == nil; _, open = c.records.count() {
 			sleep(ctx, 50*time.Millisecond)
 		}

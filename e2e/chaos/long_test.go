@@ -11,7 +11,7 @@ import (
 func longPlan(t *testing.T) plan {
 	t.Helper()
 	p := plan{
-		setup: setup{gateways: 2, noops: 3, ways: map[string]way{}}, jobs: *jobs, pause: 200 * time.Millisecond, rest: time.Second,
+		setup: setup{gateways: 2, noops: 3, ways: map[string]way{}}, jobs: *jobs, pause: 280 * time.Millisecond, rest: 600 * time.Millisecond,
 		kills: 200, least: 3, length: *last, compareEvery: 20,
 	}
 	guests, runsc := cached("guest"), cached("bin", "runsc")

@@ -47,7 +47,9 @@ var part = map[string][]string{
 	ofGuest:    {stepStage, stepRun, stepCollect},
 }
 
-func never(component, step string) bool { return !slices.Contains(part[component], step) }
+func never(component, step string) bool {
+	return !slices.Contains(part[component], step) || step == stepWebhook && !callbacks
+}
 
 // moment is a job in a step, seen at one process: a gateway's or an executor's name.
 type moment struct {

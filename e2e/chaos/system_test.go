@@ -113,7 +113,7 @@ func startSystem(ctx context.Context, dir string, u setup, j judges) (s *system,
 	for _, id := range ids {
 		flags := u.ways[id].flags
 		if s.real[id] == "" {
-			flags = []string{"--isolation", "noop", "--noop-echo", "--slots", "4"}
+			flags = []string{"--isolation", "noop", "--noop-echo", "--slots", "6"}
 		}
 		if err := s.addExecutor(id, flags, j); err != nil {
 			return s, err
