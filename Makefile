@@ -20,7 +20,7 @@ export PE_CACHE
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: build ## Install what is needed, run a real job in a virtual machine, show its result
@@ -43,6 +43,11 @@ test: build ## Install what is needed and run every test, virtual machines inclu
 test-all: export PE_LONG = 1
 test-all: test cross ## Also the tests that take minutes, a build for every platform, and a short fuzz of each decoder
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=10s
+
+.PHONY: power-cut
+power-cut: build ## Cut the power of a machine that runs everything, 20 times under load, and look for what is lost
+	@deploy/setup.sh --for test
+	PE_REQUIRE_ALL=1 go test ./e2e/powercut -v -count 1 -timeout 60m -cuts 20
 
 .PHONY: lint
 lint: ## Check format, and what go vet, staticcheck and shellcheck find

@@ -52,6 +52,7 @@ packages() {
 		demo  curl                        curl                                talks to the gateway in examples
 		test  erofs-utils                 fsck.erofs                          checks the images that imagesync writes
 		test  chromium,chromium-browser   chromium,chromium-browser,google-chrome  proves that a job's HTML output cannot run script
+		test  e2fsprogs                   mkfs.ext4                           makes the disk of a machine whose power is cut
 		test  shellcheck                  shellcheck                          checks the shell scripts
 		up    runc                        runc                                runs jobs in containers
 		bench podman                      podman                              is measured beside

@@ -1,0 +1,147 @@
+package powercut
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/program-explorer/pe/producer"
+)
+
+// patience bounds waits for what must come; nothing is measured by it.
+const patience = 3 * time.Minute
+
+// computer is a machine's hardware: what stays when its power is cut.
+type computer struct {
+	*testing.T
+	dir, qemu, kernel string
+}
+
+// newComputer has an empty ext4 disk.
+func newComputer(t *testing.T, o orders) *computer {
+	t.Helper()
+	c := &computer{T: t, dir: t.TempDir(), kernel: cache(t, "guest/amd64/"+filepath.Base(kernelModules(t))+"/kernel")}
+	for name, path := range map[string]*string{"qemu-system-x86_64": &c.qemu, "mkfs.ext4": new(string)} {
+		found, err := exec.LookPath(name)
+		if err != nil {
+			missing(t, "%v", err)
+		}
+		*path = found
+	}
+	if err := os.WriteFile(c.file("initramfs"), initramfs(t, o), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(c.file("disk"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(c.file("disk"), 2<<30); err != nil {
+		t.Fatal(err)
+	}
+	// Its tables are written now: while it is mounted that would be work for others.
+	if out, err := exec.Command("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", c.file("disk")).CombinedOutput(); err != nil {
+		t.Fatalf("mkfs.ext4: %v: %s", err, out)
+	}
+	return c
+}
+
+func (c *computer) file(name string) string { return filepath.Join(c.dir, name) }
+
+// machine is a computer that is on.
+type machine struct {
+	*computer
+	cmd    *exec.Cmd
+	client *producer.Client
+	dead   chan struct{}
+}
+
+// on boots the computer and returns when it takes jobs.
+func (c *computer) on() *machine {
+	c.Helper()
+	address := freeAddress(c)
+	console, err := os.OpenFile(c.file("console"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		c.Fatal(err)
+	}
+	defer console.Close()
+	m := &machine{computer: c, dead: make(chan struct{}), cmd: exec.Command(c.qemu,
+		"-nodefaults", "-no-user-config", "-nographic", "-no-reboot", "-M", "q35", "-m", "1G", "-smp", "2",
+		"-accel", "tcg,thread=multi,tb-size=256", "-cpu", "Nehalem",
+		"-kernel", c.kernel, "-initrd", c.file("initramfs"),
+		"-append", "console=ttyS0 quiet panic=-1 cryptomgr.notests norandmaps random.trust_cpu=on mitigations=off",
+		"-drive", "file="+c.file("disk")+",format=raw,if=none,id=disk,cache=writeback", "-device", "virtio-blk-pci,drive=disk",
+		"-netdev", "user,id=net,restrict=on,hostfwd=tcp:"+address+"-:7300", "-device", "virtio-net-pci,netdev=net,romfile=",
+		"-object", "rng-builtin,id=rng", "-device", "virtio-rng-pci,rng=rng",
+		"-serial", "stdio")}
+	m.cmd.Stdout, m.cmd.Stderr = console, console
+	m.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := m.cmd.Start(); err != nil {
+		c.Fatal(err)
+	}
+	go func() { m.cmd.Wait(); close(m.dead) }()
+	c.Cleanup(m.cut)
+	m.client = m.newClient(address, patience)
+	begin := time.Now()
+	if err := m.ready(); err != nil {
+		c.Fatalf("the system does not come up: %v\n%s", err, m.said())
+	}
+	c.Logf("ready after %v", time.Since(begin).Round(100*time.Millisecond))
+	return m
+}
+
+func (m *machine) newClient(address string, patience time.Duration) *producer.Client {
+	client, err := producer.New(producer.Config{Server: "http://" + address, Token: token, Patience: patience})
+	if err != nil {
+		m.Fatal(err)
+	}
+	return client
+}
+
+// ready waits until an executor is there.
+func (m *machine) ready() error {
+	ctx, cancel := context.WithTimeout(m.Context(), patience)
+	defer cancel()
+	for {
+		executors, err := m.client.Executors(ctx)
+		if err == nil && len(executors) > 0 && executors[0].State == "up" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %v", ctx.Err(), err)
+		case <-m.dead:
+			return fmt.Errorf("QEMU ended: %v", m.cmd.ProcessState)
+		case <-time.After(50 * time.Millisecond): // another machine has no event for us
+		}
+	}
+}
+
+// cut ends QEMU where it is. What the guest holds in memory is gone.
+func (m *machine) cut() {
+	m.cmd.Process.Kill()
+	<-m.dead
+}
+
+// said is the end of what was written to the console.
+func (c *computer) said() string {
+	text, err := os.ReadFile(c.file("console"))
+	if err != nil {
+		return err.Error()
+	}
+	return string(text[max(0, len(text)-8<<10):])
+}
+
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
