@@ -24,6 +24,8 @@ type fakeExecutor struct {
 	puller *jobqueue.Puller
 	// work is what becomes of a granted attempt; default a result with exit code 0.
 	work func(ctx context.Context, a attempt) (schemas.EventKind, schemas.Event)
+	// stubborn reports again until somebody has it, as a real one does.
+	stubborn bool
 
 	mu      sync.Mutex
 	held    map[schemas.Held]context.CancelCauseFunc
@@ -56,7 +58,7 @@ func facts(id string, slots int) schemas.Facts {
 func (w *world) executor(id string, slots int, change func(*fakeExecutor)) *fakeExecutor {
 	w.Helper()
 	e := &fakeExecutor{
-		w: w, id: id, facts: facts(id, slots), queue: w.server.Executor(w, id, w.log),
+		w: w, id: id, facts: facts(id, slots), queue: w.queues.Executor(w, id, w.log),
 		held: map[schemas.Held]context.CancelCauseFunc{}, logs: map[schemas.Held][]byte{},
 	}
 	e.puller = e.queue.NewPuller()
@@ -257,7 +259,12 @@ func (e *fakeExecutor) take(ctx context.Context, offer *jobqueue.Offer) {
 
 func (e *fakeExecutor) report(held schemas.Held, kind schemas.EventKind, event schemas.Event) {
 	name := jobqueue.EventName{Executor: e.id, Job: held.Job, Attempt: held.Attempt, Kind: kind}
-	if err := e.queue.PublishEvent(context.Background(), name, event); err != nil {
+	err := e.queue.PublishEvent(context.Background(), name, event)
+	for e.stubborn && err != nil {
+		e.w.Log(err)
+		err = e.queue.PublishEvent(context.Background(), name, event)
+	}
+	if err != nil {
 		e.w.Error(err)
 	}
 }

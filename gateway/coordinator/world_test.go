@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/program-explorer/pe/gateway/coordinator"
+	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/internal/jobqueue/queuetest"
 	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/internal/objstore/dir"
@@ -21,11 +22,27 @@ import (
 type world struct {
 	testing.TB
 	server *queuetest.Server
+	// queues makes connections: to the server, or to a cluster.
+	queues queues
 	store  objstore.Store
 	log    *slog.Logger
 }
 
+type queues interface {
+	Gateway(testing.TB, *slog.Logger) *jobqueue.Queue
+	Executor(t testing.TB, id string, log *slog.Logger) *jobqueue.Queue
+}
+
 func newWorld(t testing.TB, executors ...string) *world {
+	t.Helper()
+	w := worldWith(t, nil)
+	w.server = queuetest.Start(t, executors...)
+	w.queues = w.server
+	return w
+}
+
+// worldWith is a world without a server of its own.
+func worldWith(t testing.TB, q queues) *world {
 	t.Helper()
 	store, err := dir.Open(dir.Config{Path: t.TempDir(), BaseURL: func() string { return "http://127.0.0.1:1/" }})
 	if err != nil {
@@ -34,7 +51,7 @@ func newWorld(t testing.TB, executors ...string) *world {
 	t.Cleanup(func() { store.Close() })
 	return &world{
 		TB:     t,
-		server: queuetest.Start(t, executors...),
+		queues: q,
 		store:  store,
 		log:    slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo})),
 	}
@@ -49,7 +66,7 @@ type gateway struct {
 // gateway starts a coordinator, which stops with the test or before.
 func (w *world) gateway(change func(*coordinator.Config)) *gateway {
 	w.Helper()
-	cfg := coordinator.Config{Queue: w.server.Gateway(w, w.log), Store: w.store, Log: w.log}
+	cfg := coordinator.Config{Queue: w.queues.Gateway(w, w.log), Store: w.store, Log: w.log}
 	if change != nil {
 		change(&cfg)
 	}

@@ -1,6 +1,7 @@
 package jobqueue
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -84,14 +85,41 @@ func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision 
 	return b.write(ctx, key, value, revision)
 }
 
-func (b *Bucket) write(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+func (b *Bucket) write(ctx context.Context, key string, value []byte, revision uint64) (rev uint64, err error) {
 	msg := nats.NewMsg("$KV." + b.name + "." + key)
 	msg.Data = value
-	ack, err := b.q.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(revision))
-	if err == nil {
-		return ack.Sequence, nil
+	err = answered(ctx, func(ctx context.Context, again bool) error {
+		ack, err := b.q.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(revision))
+		if err == nil {
+			rev = ack.Sequence
+			return nil
+		}
+		if err = conflictOr(err); again && errors.Is(err, ErrConflict) {
+			rev, err = b.ours(ctx, key, value, err)
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("write %s %s: %w", b.name, key, err)
 	}
-	return 0, fmt.Errorf("write %s %s: %w", b.name, key, conflictOr(err))
+	return rev, nil
+}
+
+// ours tells what a conflict after a try that nobody answered means: what is there
+// may be what that try wrote.
+func (b *Bucket) ours(ctx context.Context, key string, value []byte, conflict error) (uint64, error) {
+	kv, err := b.open(ctx)
+	if err != nil {
+		return 0, err
+	}
+	switch e, err := kv.Get(ctx, key); {
+	case err == nil && bytes.Equal(e.Value(), value):
+		return e.Revision(), nil
+	case err == nil || errors.Is(err, jetstream.ErrKeyNotFound) || errors.Is(err, jetstream.ErrKeyDeleted):
+		return 0, conflict
+	default:
+		return 0, err
+	}
 }
 
 // Put writes a key whatever it was.
@@ -113,7 +141,8 @@ func (b *Bucket) Get(ctx context.Context, key string) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	e, err := kv.Get(ctx, key)
+	var e jetstream.KeyValueEntry
+	err = answered(ctx, func(ctx context.Context, _ bool) (err error) { e, err = kv.Get(ctx, key); return err })
 	if errors.Is(err, jetstream.ErrKeyNotFound) || errors.Is(err, jetstream.ErrKeyDeleted) {
 		return Entry{}, fmt.Errorf("get %s %s: %w", b.name, key, ErrNotFound)
 	}

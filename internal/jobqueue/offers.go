@@ -32,7 +32,11 @@ func (q *Queue) PublishOffer(ctx context.Context, p Place, id string) (stored bo
 	if err == nil {
 		return !ack.Duplicate, nil
 	}
-	if api := apiError(err); api != nil && api.ErrorCode == codeStoreFailed {
+	api := apiError(err)
+	if api != nil && api.ErrorCode == codeDuplicateInProcess {
+		return false, nil // another gateway's; should that one fail, the job has no offer, which is looked for
+	}
+	if api != nil && api.ErrorCode == codeStoreFailed {
 		if api.Description == maxPerSubjectError {
 			return false, fmt.Errorf("offer job %s: %w", p.Job, ErrOffered)
 		}

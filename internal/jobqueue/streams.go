@@ -134,9 +134,12 @@ func maxBucketValue(bucket string) int32 {
 }
 
 // codeStoreFailed is JSStreamStoreFailedF: its description is the store's error.
+// codeDuplicateInProcess is JSStreamDuplicateMessageConflict: in a cluster, a message
+// of the same id is on its way to being stored.
 const (
-	codeStoreFailed    jetstream.ErrorCode = 10077
-	maxPerSubjectError                     = "maximum messages per subject exceeded"
+	codeStoreFailed        jetstream.ErrorCode = 10077
+	codeDuplicateInProcess jetstream.ErrorCode = 10158
+	maxPerSubjectError                         = "maximum messages per subject exceeded"
 )
 
 func apiError(err error) *jetstream.APIError {

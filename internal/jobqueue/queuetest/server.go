@@ -28,8 +28,16 @@ type Server struct {
 // Start runs a server until the test ends.
 func Start(t testing.TB, executors ...string) *Server {
 	t.Helper()
+	o := options(t, executors)
+	o.DontListen = true
+	s := &Server{options: o}
+	s.start(t)
+	t.Cleanup(s.stop)
+	return s
+}
+
+func options(t testing.TB, executors []string) *server.Options {
 	o := &server.Options{
-		DontListen: true,
 		JetStream:  true,
 		StoreDir:   t.TempDir(),
 		SyncAlways: true,
@@ -40,10 +48,7 @@ func Start(t testing.TB, executors ...string) *Server {
 	for _, id := range executors {
 		o.Users = append(o.Users, &server.User{Username: id, Password: password, Permissions: permissions(id)})
 	}
-	s := &Server{options: o}
-	s.start(t)
-	t.Cleanup(s.stop)
-	return s
+	return o
 }
 
 func permissions(executor string) *server.Permissions {
@@ -57,14 +62,20 @@ func permissions(executor string) *server.Permissions {
 
 func (s *Server) start(t testing.TB) {
 	t.Helper()
+	s.launch(t)
+	if !s.ReadyForConnections(10 * time.Second) {
+		t.Fatal("NATS server is not ready")
+	}
+}
+
+// launch does not wait until it is ready: one of a cluster needs the others for that.
+func (s *Server) launch(t testing.TB) {
+	t.Helper()
 	var err error
 	if s.Server, err = server.NewServer(s.options.Clone()); err != nil {
 		t.Fatalf("make NATS server: %v", err)
 	}
 	s.Server.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("NATS server is not ready")
-	}
 }
 
 func (s *Server) stop() {
@@ -82,7 +93,7 @@ func (s *Server) Restart(t testing.TB) {
 // Gateway returns a gateway's connection, with streams and buckets made.
 func (s *Server) Gateway(t testing.TB, log *slog.Logger) *jobqueue.Queue {
 	t.Helper()
-	q := s.connect(t, jobqueue.Config{Server: s, User: gatewayUser, Password: password, Name: gatewayUser, Synced: true, Log: log})
+	q := connect(t, jobqueue.Config{Server: s, User: gatewayUser, Password: password, Name: gatewayUser, Synced: true, Log: log})
 	if err := q.EnsureStreams(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -92,10 +103,10 @@ func (s *Server) Gateway(t testing.TB, log *slog.Logger) *jobqueue.Queue {
 // Executor returns the connection of an executor that was named to [Start].
 func (s *Server) Executor(t testing.TB, id string, log *slog.Logger) *jobqueue.Queue {
 	t.Helper()
-	return s.connect(t, jobqueue.Config{Server: s, User: id, Password: password, Name: id, Executor: id, Log: log})
+	return connect(t, jobqueue.Config{Server: s, User: id, Password: password, Name: id, Executor: id, Log: log})
 }
 
-func (s *Server) connect(t testing.TB, cfg jobqueue.Config) *jobqueue.Queue {
+func connect(t testing.TB, cfg jobqueue.Config) *jobqueue.Queue {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
