@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -153,6 +154,40 @@ func (s *serveFlags) bind() *pflag.FlagSet {
 	f.StringVar(&s.tokenFile, "token-file", "", "file of access tokens, a line each: sha256:DIGEST or TOKEN, then [TENANT [SCOPE,…]] (see ped token create)")
 	f.StringVar(&s.readyFile, "ready-file", "", "file to write the address into when ready")
 	return f
+}
+
+// webhookFlags say where ends of jobs may be told.
+type webhookFlags struct {
+	publicURL   string
+	allow, deny []string
+}
+
+func (w *webhookFlags) bind() *pflag.FlagSet {
+	f := newGroup()
+	f.StringVar(&w.publicURL, "public-url", "", "address of the API as others know it, for links in webhooks")
+	f.StringSliceVar(&w.allow, "webhook-allow-cidr", nil, "range of addresses that webhooks may go to though they are not public, by http too; repeat for more")
+	f.StringSliceVar(&w.deny, "webhook-deny-cidr", nil, "range of public addresses that webhooks may not go to; repeat for more")
+	return f
+}
+
+func (w *webhookFlags) config() (c roles.WebhooksConfig, err error) {
+	c.PublicURL = w.publicURL
+	if c.Allow, err = ranges("webhook-allow-cidr", w.allow); err != nil {
+		return c, err
+	}
+	c.Deny, err = ranges("webhook-deny-cidr", w.deny)
+	return c, err
+}
+
+func ranges(flag string, list []string) (all []netip.Prefix, err error) {
+	for _, text := range list {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("%s %q: want a range of addresses such as 10.1.0.0/16", flag, text)}
+		}
+		all = append(all, p.Masked())
+	}
+	return all, nil
 }
 
 // guestFlags say what machines boot.

@@ -23,6 +23,7 @@ type gatewayCommand struct {
 	store  storeFlags
 	images imageFlags
 	jobs   jobsFlags
+	hooks  webhookFlags
 }
 
 func (a *app) gateway() *cobra.Command {
@@ -38,7 +39,7 @@ Executors (ped executor) do the work.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runGateway(cmd.Context(), g) },
 	}
-	return a.configured(cmd, g.at.bind(), g.serve.bind(), g.jobs.bind(), g.queue.bind(" (required)"), g.store.bind(" (required)"), g.images.bind(), g.log.bind())
+	return a.configured(cmd, g.at.bind(), g.serve.bind(), g.jobs.bind(), g.queue.bind(" (required)"), g.store.bind(" (required)"), g.images.bind(), g.hooks.bind(), g.log.bind())
 }
 
 func (a *app) runGateway(ctx context.Context, g gatewayCommand) error {
@@ -57,6 +58,9 @@ func (a *app) runGateway(ctx context.Context, g gatewayCommand) error {
 		return err
 	}
 	if c.Jobs, err = g.jobs.config(); err != nil {
+		return err
+	}
+	if c.Webhooks, err = g.hooks.config(); err != nil {
 		return err
 	}
 	s3Config, err := g.store.config()

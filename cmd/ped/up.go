@@ -24,6 +24,7 @@ type upCommand struct {
 	store  storeFlags
 	images imageFlags
 	jobs   jobsFlags
+	hooks  webhookFlags
 	id     string
 	labels []string
 }
@@ -51,7 +52,7 @@ A first SIGINT or SIGTERM takes no more jobs and lets those that run end within
 	f.StringVar(&u.id, "executor-id", "local", "its executor's name: 1 to 40 of a-z, 0-9 and -")
 	f.StringSliceVar(&u.labels, "label", nil, "NAME=VALUE that jobs may ask for; repeat for more")
 	return a.configured(cmd, f, u.data.bind(a.getenv), u.at.bind(), u.serve.bind(), u.jobs.bind(), u.guest.bind(), u.ready.bind(), u.ways.bind(), u.noop.bind(), u.work.bind(defaultSlots()),
-		u.queue.bind(" (default: embedded)"), u.store.bind(" (default: a folder in DATA-DIR)"), u.images.bind(), u.log.bind())
+		u.queue.bind(" (default: embedded)"), u.store.bind(" (default: a folder in DATA-DIR)"), u.images.bind(), u.hooks.bind(), u.log.bind())
 }
 
 func (a *app) runUp(ctx context.Context, u upCommand) error {
@@ -92,6 +93,9 @@ func (a *app) boxConfig(u upCommand) (onebox.Config, error) {
 		return c, err
 	}
 	if c.Jobs, err = u.jobs.config(); err != nil {
+		return c, err
+	}
+	if c.Webhooks, err = u.hooks.config(); err != nil {
 		return c, err
 	}
 	if u.store.endpoint != "" {

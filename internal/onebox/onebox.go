@@ -53,6 +53,8 @@ type Config struct {
 	S3 *s3.Config
 	// NATS is a queue that runs elsewhere. Default: a server inside this process.
 	NATS *jobqueue.Config
+	// Webhooks says where, beside public addresses, ends of jobs may be told.
+	Webhooks roles.WebhooksConfig
 	// Version of this program.
 	Version string
 	// Log default: discard.
@@ -187,7 +189,7 @@ func (p *parts) makeGateway(ctx context.Context, connect connector) error {
 	p.gateway, err = roles.NewGateway(ctx, roles.GatewayConfig{
 		Metrics: p.metrics,
 		Listen:  p.cfg.Listen, Tokens: p.cfg.Tokens, Queue: queue, Store: store, Objects: objects,
-		Images: p.images(), Jobs: p.cfg.Jobs, Version: p.cfg.Version, Log: p.cfg.Log,
+		Images: p.images(), Jobs: p.cfg.Jobs, Webhooks: p.cfg.Webhooks, Version: p.cfg.Version, Log: p.cfg.Log,
 	})
 	if err != nil {
 		return err

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -13,6 +15,7 @@ import (
 	"github.com/program-explorer/pe/gateway/access"
 	"github.com/program-explorer/pe/gateway/api"
 	"github.com/program-explorer/pe/gateway/coordinator"
+	"github.com/program-explorer/pe/gateway/webhook"
 	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/internal/objstore"
@@ -35,6 +38,8 @@ type GatewayConfig struct {
 	Images imagesync.Sources
 	// Jobs says how jobs are tried.
 	Jobs JobsConfig
+	// Webhooks says where, beside public addresses, ends of jobs may be told.
+	Webhooks WebhooksConfig
 	// Version of this program.
 	Version string
 	// Log default: discard.
@@ -49,11 +54,20 @@ type JobsConfig struct {
 	MaxAttempts, MaxLosses int
 }
 
+// WebhooksConfig is what an operator decides about webhooks.
+type WebhooksConfig struct {
+	// PublicURL is the gateway's address as receivers know it, for links. Default: links are paths.
+	PublicURL string
+	// Allow and Deny are ranges of addresses that may, or may not, be sent to; see [webhook.Config].
+	Allow, Deny []netip.Prefix
+}
+
 // Gateway is one that listens.
 type Gateway struct {
 	server      *gateway.Server
 	coordinator *coordinator.Coordinator
 	tokens      *access.Tokens
+	outbox      *webhook.Outbox
 }
 
 // NewGateway makes the queue's streams and listens. Requests wait until Run serves them.
@@ -64,8 +78,15 @@ func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 	if err := c.Queue.EnsureStreams(ctx); err != nil {
 		return nil, err
 	}
+	outbox, err := webhook.New(webhook.Config{
+		Queue: c.Queue, PublicURL: c.Webhooks.PublicURL, Allow: c.Webhooks.Allow, Deny: c.Webhooks.Deny,
+		Version: c.Version, Log: c.Log, Metrics: c.Metrics,
+	})
+	if err != nil {
+		return nil, err
+	}
 	jobs, err := coordinator.New(coordinator.Config{
-		Queue: c.Queue, Store: c.Store, Log: c.Log, Metrics: c.Metrics,
+		Queue: c.Queue, Store: c.Store, OnEnded: outbox.Ended, Log: c.Log, Metrics: c.Metrics,
 		MaxAttempts: c.Jobs.MaxAttempts, MaxLosses: c.Jobs.MaxLosses,
 	})
 	if err != nil {
@@ -85,7 +106,7 @@ func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Gateway{server: server, coordinator: jobs, tokens: tokens}, nil
+	return &Gateway{server: server, coordinator: jobs, tokens: tokens, outbox: outbox}, nil
 }
 
 // URL is the address as a client uses it.
@@ -95,6 +116,17 @@ func (g *Gateway) URL() string { return g.server.URL() }
 func (g *Gateway) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
+		if err := g.outbox.Run(ctx); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("tell of ends: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		select { // so that no end has to be remembered; but jobs wait for nobody
+		case <-ctx.Done():
+		case <-g.outbox.Known():
+		case <-time.After(knownPatience):
+		}
 		if err := g.coordinator.Run(ctx); err != nil && ctx.Err() == nil {
 			return fmt.Errorf("coordinate jobs: %w", err)
 		}
@@ -104,6 +136,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	group.Go(func() error { return g.server.Run(ctx) })
 	return group.Wait()
 }
+
+// knownPatience is how long jobs wait for the webhooks to be known.
+const knownPatience = 5 * time.Second
 
 // Close gives back the address of a gateway that was not run.
 func (g *Gateway) Close() error { return g.server.Close() }

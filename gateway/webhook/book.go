@@ -1,0 +1,218 @@
+package webhook
+
+import (
+	"cmp"
+	"container/heap"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/program-explorer/pe/internal/jobqueue"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// book is what a gateway knows of all deliveries, derived from the bucket: of
+// one that has ended, an index entry alone.
+type book struct {
+	me string
+	// freed is told when a tenant has room for a pending delivery again, begun of a new lane.
+	freed func()
+	begun func(*lane)
+
+	mu      sync.Mutex
+	items   map[string]*item
+	tenants map[string]*ledger
+	lanes   map[string]*lane
+	loaded  bool
+}
+
+// item is a delivery in the index.
+type item struct {
+	key, id string
+	rev     uint64
+	created int64
+	// learnt is when the newest write was heard of: the bucket drops it by age, and tells nobody.
+	learnt  time.Time
+	webhook string
+	state   string
+	// d is kept while it is pending.
+	d *delivery
+	// lane it waits in at the heap's index; nil while it is sent, or has ended.
+	lane  *lane
+	index int
+	// sending: it is this gateway's at the moment. notBefore delays it here alone.
+	sending   bool
+	notBefore time.Time
+}
+
+// ledger of one tenant.
+type ledger struct {
+	ordered []*item // by creation, the oldest first
+	pending int
+}
+
+func newBook(me string, freed func(), begun func(*lane)) *book {
+	return &book{me: me, freed: freed, begun: begun, items: map[string]*item{}, tenants: map[string]*ledger{}, lanes: map[string]*lane{}}
+}
+
+func (b *book) ledger(tenant string) *ledger {
+	l := b.tenants[tenant]
+	if l == nil {
+		l = &ledger{}
+		b.tenants[tenant] = l
+	}
+	return l
+}
+
+// learn takes note of a delivery, unless it is older than what is known.
+func (b *book) learn(d delivery, rev uint64, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	key := d.key()
+	it := b.items[key]
+	if it != nil && it.rev >= rev {
+		return
+	}
+	ledger := b.ledger(d.Tenant)
+	if it == nil {
+		it = &item{key: key, id: d.Delivery.ID, created: d.Delivery.CreatedUS, webhook: d.Delivery.Webhook}
+		b.items[key] = it
+		ledger.insert(it, b.loaded)
+	}
+	b.count(ledger, it, -1)
+	b.unqueue(it)
+	it.rev, it.state, it.d, it.learnt, it.notBefore = rev, d.Delivery.State, nil, now, time.Time{}
+	if it.state == schemas.DeliveryPending {
+		it.d = &d
+	}
+	b.count(ledger, it, +1)
+	b.queue(it)
+}
+
+func (b *book) count(l *ledger, it *item, by int) {
+	if it.d == nil {
+		return
+	}
+	if l.pending += by; by < 0 {
+		b.freed()
+	}
+}
+
+// forget takes note that an entry was deleted.
+func (b *book) forget(key string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if it := b.items[key]; it != nil {
+		b.drop(it)
+	}
+}
+
+func (b *book) drop(it *item) {
+	tenant, _, _ := strings.Cut(it.key, ".")
+	l := b.ledger(tenant)
+	b.count(l, it, -1)
+	b.unqueue(it)
+	it.d = nil
+	delete(b.items, it.key)
+	l.ordered = slices.DeleteFunc(l.ordered, func(x *item) bool { return x == it })
+}
+
+// expire drops what the bucket has dropped by now.
+func (b *book) expire(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	old := func(it *item) bool { return it.d == nil && now.Sub(it.learnt) > jobqueue.DeliveryAge }
+	for _, l := range b.tenants {
+		l.ordered = slices.DeleteFunc(l.ordered, func(it *item) bool {
+			if old(it) {
+				delete(b.items, it.key)
+				return true
+			}
+			return false
+		})
+	}
+}
+
+func (l *ledger) insert(it *item, sorted bool) {
+	if !sorted || len(l.ordered) == 0 || byCreation(l.ordered[len(l.ordered)-1], it) < 0 {
+		l.ordered = append(l.ordered, it)
+		return
+	}
+	at, _ := slices.BinarySearchFunc(l.ordered, it, byCreation)
+	l.ordered = slices.Insert(l.ordered, at, it)
+}
+
+func byCreation(a, b *item) int {
+	return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.id, b.id))
+}
+
+// sortAll ends the time in which values came in the order of their writes.
+func (b *book) sortAll() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range b.tenants {
+		slices.SortFunc(l.ordered, byCreation)
+	}
+	b.loaded = true
+	b.freed()
+}
+
+func (b *book) knows(key string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.items[key] != nil
+}
+
+// room reports whether a tenant may have one more pending delivery, at most most.
+func (b *book) room(tenant string, most int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.loaded && b.ledger(tenant).pending < most
+}
+
+// pending counts all tenants' deliveries on their way, and the lanes whose breaker is open.
+func (b *book) pending() (deliveries, broken int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range b.tenants {
+		deliveries += l.pending
+	}
+	for _, l := range b.lanes {
+		if l.breaker.open() {
+			broken++
+		}
+	}
+	return deliveries, broken
+}
+
+// queue puts a pending delivery into its lane, unless it is being sent.
+func (b *book) queue(it *item) {
+	if it.d == nil || it.sending {
+		return
+	}
+	name := it.d.lane()
+	l := b.lanes[name]
+	if l == nil {
+		l = &lane{name: name, tenant: it.d.Tenant, woken: make(chan struct{}, 1)}
+		b.lanes[name] = l
+		b.begun(l)
+	}
+	it.lane = l
+	heap.Push(&l.waiting, entry{it, b.due(it)})
+	l.wake()
+}
+
+func (b *book) due(it *item) time.Time {
+	if due := it.d.due(b.me); due.After(it.notBefore) {
+		return due
+	}
+	return it.notBefore
+}
+
+func (b *book) unqueue(it *item) {
+	if it.lane != nil {
+		heap.Remove(&it.lane.waiting, it.index)
+		it.lane = nil
+	}
+}

@@ -1,0 +1,91 @@
+package webhook
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/program-explorer/pe/schemas"
+)
+
+const (
+	entryVersion = 1
+	// maxEntryBytes bounds an entry of either bucket: 16 labels whose every byte takes six in JSON.
+	maxEntryBytes = 32 << 10
+	// lease is how much longer than a request may take the holder of a delivery is waited for.
+	lease = 15 * time.Second
+)
+
+// delivery is an entry of the bucket of deliveries.
+type delivery struct {
+	Version  int              `json:"v"`
+	Tenant   string           `json:"tenant"`
+	Delivery schemas.Delivery `json:"delivery"`
+	// Holder is the one gateway that sends it before UntilUS; after that any may,
+	// and becomes the holder. So a send costs one write, that of its outcome.
+	Holder  string `json:"holder"`
+	UntilUS int64  `json:"until_us"`
+	// RoundUS is when it was created, or last replayed.
+	RoundUS int64 `json:"round_us"`
+}
+
+func (d *delivery) key() string { return schemas.RecordKey(d.Tenant, d.Delivery.ID) }
+
+// due is when this gateway may send it.
+func (d *delivery) due(me string) time.Time {
+	at := d.Delivery.NextUS
+	if d.Holder != me {
+		at = max(at, d.UntilUS)
+	}
+	return time.UnixMicro(at)
+}
+
+// schedule makes it pending, to be sent by this gateway.
+func (d *delivery) schedule(me string, at time.Time, timeout time.Duration) {
+	d.Delivery.State, d.Delivery.NextUS = schemas.DeliveryPending, at.UnixMicro()
+	d.Holder, d.UntilUS = me, at.Add(timeout+lease).UnixMicro()
+}
+
+// end makes it one that is not sent again; the reason may be empty.
+func (d *delivery) end(state, reason string) {
+	d.Delivery.State, d.Delivery.Reason, d.Delivery.NextUS, d.UntilUS = state, reason, 0, 0
+}
+
+// lane is whose limits and breaker it is under: its webhook's, or its callback's host's.
+func (d *delivery) lane() string {
+	if d.Delivery.Webhook != "" {
+		return schemas.RecordKey(d.Tenant, d.Delivery.Webhook)
+	}
+	if u, err := url.Parse(d.Delivery.URL); err == nil {
+		return schemas.RecordKey(d.Tenant, u.Host)
+	}
+	return schemas.RecordKey(d.Tenant, "")
+}
+
+func encode(v any) ([]byte, error) {
+	data, err := json.Marshal(v)
+	if err == nil && len(data) > maxEntryBytes {
+		err = fmt.Errorf("%d bytes: %w", len(data), schemas.ErrTooLarge)
+	}
+	return data, err
+}
+
+// decodeDelivery reads what a gateway wrote, perhaps a newer one.
+func decodeDelivery(key string, data []byte) (d delivery, err error) {
+	if len(data) > maxEntryBytes {
+		return d, fmt.Errorf("delivery %.120q: %w", key, schemas.ErrTooLarge)
+	}
+	if err := json.Unmarshal(data, &d); err != nil {
+		return d, fmt.Errorf("decode delivery %.120q: %w", key, err)
+	}
+	one := &d.Delivery
+	switch {
+	case d.Version != entryVersion || d.key() != key || !schemas.ValidToken(d.Tenant) || !schemas.ValidDeliveryID(one.ID):
+		return d, fmt.Errorf("delivery %.120q is of another version, or another key's", key)
+	case !slices.Contains(schemas.DeliveryStates, one.State) || one.Webhook != "" && !schemas.ValidWebhookID(one.Webhook):
+		return d, fmt.Errorf("delivery %.120q has state %.20q and webhook %.40q", key, one.State, one.Webhook)
+	}
+	return d, nil
+}
