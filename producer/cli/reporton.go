@@ -93,7 +93,7 @@ func runCells(r producer.Run) []string {
 	}
 	copy(cells[2:], []string{
 		producer.EndOf(result.Outcome), wallOf(result.Spans), formatMicros(result.Usage.UserUS + result.Usage.SystemUS),
-		formatBytes(max(result.Usage.PeakMemoryBytes, result.Usage.MaxRSSBytes)), startWords(result), printable(result.RanOn.Executor),
+		formatBytes(max(result.Usage.PeakMemoryBytes, result.Usage.MaxRSSBytes)), startWords(r.Job), printable(result.RanOn.Executor),
 	})
 	return cells
 }

@@ -170,7 +170,12 @@ func outputWords(o producer.OutputVersions) string {
 }
 
 // startWords say how a job's machine came to be.
-func startWords(r *schemas.Result) string { return cmp.Or(r.RanOn.Start, "-") }
+func startWords(job *schemas.Job) string {
+	if job.Cached != nil {
+		return "cached"
+	}
+	return cmp.Or(job.Result.RanOn.Start, "-")
+}
 
 func didYouMean(name, hint string) string {
 	return strings.TrimSuffix("did you mean --image "+printable(name)+"? "+hint, " ")

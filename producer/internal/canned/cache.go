@@ -7,14 +7,14 @@ import (
 	"github.com/program-explorer/pe/schemas"
 )
 
-// cached is a new job with the result of an earlier one of the same image and
-// arguments, if it asks for that. It is called with the lock held.
+// cached is a new job with the result of an earlier one of the same image,
+// arguments and architecture, if it asks for that. It is called with the lock held.
 func (g *Gateway) cached(spec schemas.JobSpec) *job {
 	if spec.Cache != schemas.CacheUse {
 		return nil
 	}
 	for _, origin := range g.jobs {
-		if origin.State != schemas.StateSucceeded || origin.Spec.Image != spec.Image || !slices.Equal(origin.Spec.Args, spec.Args) {
+		if origin.State != schemas.StateSucceeded || origin.Spec.Image != spec.Image || !slices.Equal(origin.Spec.Args, spec.Args) || origin.Spec.Requires.Arch != spec.Requires.Arch {
 			continue
 		}
 		j := g.newJob(spec)
