@@ -23,8 +23,8 @@ func (p *parts) queue() (connector, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.later(func() error { stopNATS(server); return nil })
-		base.Server = inProcess{server}
+		p.later(func() error { server.stop(); return nil })
+		p.nats, base.Server = server, server
 	}
 	return func(ctx context.Context, name, executor string) (*jobqueue.Queue, error) {
 		c := base

@@ -121,6 +121,7 @@ func (b *Box) Close() error {
 type parts struct {
 	cfg      Config
 	metrics  *prometheus.Registry // of gateway and executor together
+	nats     *embedded            // nil if it runs elsewhere
 	gateway  *roles.Gateway
 	executor *roles.Executor
 	undo     []func() error
@@ -162,6 +163,9 @@ func (p *parts) run(ctx context.Context) error {
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
 	group, serving := errgroup.WithContext(serving)
+	if p.nats != nil {
+		group.Go(func() error { return p.nats.mend(serving) })
+	}
 	group.Go(func() error { return p.gateway.Run(serving) })
 	group.Go(func() error {
 		defer stopServing()
