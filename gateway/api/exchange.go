@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"mime"
 	"net/http"
 	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/program-explorer/pe/gateway/coordinator"
 )
 
 // statusGone is what logs and metrics show of a request whose client left.
@@ -70,6 +73,10 @@ func (a *API) fail(rt route, w *answer, r *http.Request, err error) {
 	}
 	if p.Status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="program-explorer"`)
+	}
+	var full *coordinator.FullError
+	if errors.As(err, &full) && p.Status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", strconv.FormatInt(int64(math.Ceil(full.After.Seconds())), 10))
 	}
 	writeProblem(w, p)
 }

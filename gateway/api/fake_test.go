@@ -25,6 +25,8 @@ type fakeJobs struct {
 	store objstore.Store
 	fleet []schemas.Executor
 	down  error
+	// full refuses every submission.
+	full error
 	// origin is the job whose result is in the cache; nil for none.
 	origin  *schemas.Record
 	cleared atomic.Int64
@@ -48,6 +50,9 @@ func newFakeJobs(store objstore.Store) *fakeJobs {
 }
 
 func (f *fakeJobs) Submit(ctx context.Context, s coordinator.Submission) (schemas.Record, bool, error) {
+	if f.full != nil {
+		return schemas.Record{}, false, f.full
+	}
 	id, err := schemas.NewJobID(time.Now(), rand.Reader)
 	if err != nil {
 		return schemas.Record{}, false, err

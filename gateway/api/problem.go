@@ -100,7 +100,7 @@ func problemOf(err error) *schemas.ProblemDocument {
 	case errors.Is(err, coordinator.ErrKeyReused):
 		return kindConflict.problem(err.Error(), "use a new idempotency_key for another job")
 	case errors.Is(err, coordinator.ErrTooMany):
-		return kindTooMany.problem(err.Error(), "wait until some have been run, or cancel some")
+		return kindTooMany.problem(err.Error(), "wait as long as Retry-After says, or cancel some")
 	case errors.Is(err, coordinator.ErrRecordTooLarge):
 		return kindInvalid.problem(err.Error(), "use fewer or shorter labels")
 	case errors.Is(err, coordinator.ErrCursor):

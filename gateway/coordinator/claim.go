@@ -39,11 +39,20 @@ func (c *Coordinator) answerClaim(ctx context.Context, executor string, claim sc
 		return schemas.ClaimReply{Answer: schemas.AnswerNotYou}, nil
 	}
 	var spec *schemas.JobSpec
-	var granted bool
+	var granted, begun bool
+	defer func() {
+		if begun {
+			c.feeder.end(claim.Tenant)
+		}
+	}()
 	rec, err := c.change(ctx, claim.Tenant, claim.Job, func(rec *schemas.Record) (err error) {
 		if granted, err = c.mayClaim(rec, facts, claim); granted || err != nil {
 			return err
 		}
+		if !begun && !c.feeder.begin(claim.Tenant) {
+			return errTenantFull
+		}
+		begun = true
 		// Before the claim counts: what cannot be read cannot be granted.
 		if spec, err = c.spec(ctx, rec); err != nil {
 			return err
@@ -59,6 +68,9 @@ func (c *Coordinator) answerClaim(ctx context.Context, executor string, claim sc
 		if spec, err = c.spec(ctx, &rec); err != nil {
 			return schemas.ClaimReply{}, err
 		}
+	case errors.Is(err, errTenantFull):
+		c.feeder.refused(schemas.RecordKey(claim.Tenant, claim.Job))
+		return schemas.ClaimReply{Answer: schemas.AnswerBusy}, nil
 	case errors.As(err, &no):
 		if schemas.Answer(no) == schemas.AnswerNotYou {
 			c.log.Warn("claim of a job that the executor may not run", "executor", executor, "job", claim.Job)
@@ -74,6 +86,10 @@ func (c *Coordinator) answerClaim(ctx context.Context, executor string, claim sc
 
 // errGranted: this very claim was granted before.
 var errGranted = errors.New("granted already")
+
+// errTenantFull: the tenant has as many running as it may. Its offers are held
+// back, so this is rare: another gateway offered the job.
+var errTenantFull = errors.New("the tenant has as many jobs running as it may")
 
 // errNotNamed: nobody else may run the job, and this executor's owner does not let the tenant.
 var errNotNamed = errors.New("the owner of the executor that the job names does not let this tenant name it")

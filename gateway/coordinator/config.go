@@ -36,9 +36,8 @@ type Config struct {
 	// MaxHandbacks is how many attempts that executors handed back are not counted;
 	// default 10, or what a record has room for beside MaxAttempts.
 	MaxHandbacks int
-	// MaxQueued bounds a tenant's queued jobs, MaxPools its distinct requirements
-	// among jobs that have not ended, or did within PoolIdle; defaults 100,000 and 128.
-	MaxQueued, MaxPools int
+	// Limits are what tenants may have, until [Coordinator.SetLimits] says otherwise.
+	Limits LimitTable
 	// PoolIdle is how long a pool stays that has no jobs, or no executors; default 10 min.
 	PoolIdle time.Duration
 	// OnEnded is told of every record that is terminal: at once of those that
@@ -70,8 +69,7 @@ func (c Config) withDefaults() (Config, error) {
 	defaultTo(&c.MaxAttempts, 3)
 	defaultTo(&c.MaxLosses, 2)
 	defaultTo(&c.MaxHandbacks, 10)
-	defaultTo(&c.MaxQueued, 100_000)
-	defaultTo(&c.MaxPools, 128)
+	c.Limits = c.Limits.withDefaults()
 	defaultTo(&c.PoolIdle, 10*time.Minute)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -30,6 +31,7 @@ type Coordinator struct {
 	specs   *specCache
 	results *resultcache.Cache
 	metrics *metrics
+	limits  atomic.Pointer[LimitTable]
 	// batches bounds those that are submitted at once.
 	batches chan struct{}
 	// background counts what was begun and outlives its caller.
@@ -69,6 +71,8 @@ func New(cfg Config) (*Coordinator, error) {
 	pools := make(chan struct{})
 	c.pools, c.pooled = pools, sync.OnceFunc(func() { close(pools) })
 	c.state = newState(c.feeder, c.metrics.moved)
+	c.SetLimits(cfg.Limits)
+	c.feeder.limits = c.Limits
 	c.feeder.offer, c.feeder.prepare = c.offer, c.prepare
 	return c, nil
 }

@@ -24,12 +24,12 @@ func TestPageHasTheFigures(t *testing.T) {
 	}
 	thousands := func(n int) string { return fmt.Sprintf("%d,%03d", n/1000, n%1000) }
 	for text, holds := range map[string]bool{
-		"After ten minutes without":                   c.PoolIdle == 10*time.Minute,
-		"until ten minutes after its last job":        c.PoolIdle == 10*time.Minute,
-		"after a week they are":                       forgetAfter == 7*24*time.Hour,
-		thousands(c.MaxQueued) + " queued":            true,
-		fmt.Sprintf("%d pools;", c.MaxPools):          true,
-		"together may have " + thousands(maxAllPools): true,
+		"After ten minutes without":                      c.PoolIdle == 10*time.Minute,
+		"until ten minutes after its last job":           c.PoolIdle == 10*time.Minute,
+		"after a week they are":                          forgetAfter == 7*24*time.Hour,
+		thousands(c.Limits.Default.Queued) + " queued":   true,
+		fmt.Sprintf("%d pools;", c.Limits.Default.Pools): true,
+		"together may have " + thousands(maxAllPools):    true,
 	} {
 		if flat := strings.Join(strings.Fields(string(page)), " "); !holds || !strings.Contains(flat, text) {
 			t.Errorf("docs/architecture.md does not say %q, or the code is otherwise", text)

@@ -21,8 +21,14 @@ type feeder struct {
 	// prepare makes a pool's consumers in the background, then calls ready.
 	prepare func(pool string, needs schemas.Requires)
 
-	mu      sync.Mutex
-	tickets map[string]*ticket
+	// limits are a tenant's.
+	limits func(tenant string) Limits
+
+	mu       sync.Mutex
+	tickets  map[string]*ticket
+	accounts map[string]*account // by tenant
+	// running are the jobs that do, by key.
+	running map[string]struct{}
 	pools   map[string]*pool
 	delayed delays
 	// expiring are all tickets whose wait ends some time.
@@ -45,6 +51,8 @@ type ticket struct {
 	// index is its place among those that do.
 	expires int64
 	index   int
+	// before and behind are its neighbours in the lane.
+	before, behind *ticket
 }
 
 type whereabouts uint8
@@ -80,7 +88,7 @@ const (
 )
 
 func newFeeder(now func() time.Time) *feeder {
-	return &feeder{now: now, tickets: map[string]*ticket{}, pools: map[string]*pool{}, wake: make(chan struct{}, 1)}
+	return &feeder{now: now, limits: func(string) Limits { return Limits{} }, accounts: map[string]*account{}, running: map[string]struct{}{}, tickets: map[string]*ticket{}, pools: map[string]*pool{}, wake: make(chan struct{}, 1)}
 }
 
 // id of a ticket's offer: the revision of the queued record rises with each wait.
@@ -99,6 +107,7 @@ func (f *feeder) note(key string, rec *schemas.Record, rev uint64) {
 	if old != nil {
 		f.drop(old)
 	}
+	f.runs(key, rec)
 	if rec.State == schemas.StateQueued {
 		t := &ticket{key: key, rev: rev, due: time.UnixMicro(rec.NotBeforeUS),
 			place: jobqueue.Place{Pool: rec.Pool, Lane: rec.Lane, Tenant: rec.Tenant, Job: rec.ID}}
@@ -111,6 +120,19 @@ func (f *feeder) note(key string, rec *schemas.Record, rev uint64) {
 	}
 	if old != nil {
 		f.feed(old.place.Pool)
+	}
+	f.tidy(rec.Tenant)
+}
+
+// runs counts a job that begins or ends to run.
+func (f *feeder) runs(key string, rec *schemas.Record) {
+	if _, did := f.running[key]; did {
+		delete(f.running, key)
+		f.account(rec.Tenant).running--
+	}
+	if rec.State == schemas.StateRunning {
+		f.running[key] = struct{}{}
+		f.account(rec.Tenant).running++
 	}
 }
 
@@ -132,28 +154,34 @@ func (f *feeder) enqueue(t *ticket) {
 		f.poke()
 		return
 	}
-	t.at = atLane
-	f.lane(t).push(t)
+	f.wait(t)
 	f.feed(t.place.Pool)
+}
+
+// wait puts a ticket at the end of its lane.
+func (f *feeder) wait(t *ticket) {
+	t.at = atLane
+	f.lane(t).push(t, f.account(t.place.Tenant))
 }
 
 func (f *feeder) lane(t *ticket) *lane {
 	p := f.pools[t.place.Pool]
 	l := p.lanes[t.place.Lane]
 	if l == nil {
-		l = newLane()
+		l = newLane(t.place.Pool, t.place.Lane)
 		p.lanes[t.place.Lane] = l
 	}
 	return l
 }
 
 func (f *feeder) drop(t *ticket) {
-	l := f.lane(t)
-	delete(l.offered, t)
-	waited := t.at == atLane
-	if t.at = atEnd; waited {
-		l.left(t)
+	switch t.at {
+	case atLane:
+		f.lane(t).remove(t)
+	case atStream:
+		f.outOfStream(t)
 	}
+	t.at = atEnd
 	delete(f.tickets, t.key)
 	f.pools[t.place.Pool].tickets--
 	f.expiring.remove(t)
@@ -172,8 +200,9 @@ func (f *feeder) feed(name string) {
 		}
 		return
 	}
-	for _, l := range p.lanes {
-		for len(l.offered) < p.target {
+	for _, name := range laneNames {
+		l := p.lanes[name]
+		for l != nil && len(l.offered) < p.target {
 			t := l.pop()
 			if t == nil {
 				break
@@ -184,23 +213,32 @@ func (f *feeder) feed(name string) {
 	}
 }
 
+// laneNames in the order in which they are served.
+var laneNames = []string{schemas.LaneInteractive, schemas.LaneBatch}
+
 func (f *feeder) inStream(t *ticket) {
 	t.at, t.offeredAt = atStream, f.now()
 	f.lane(t).offered[t] = struct{}{}
+	f.account(t.place.Tenant).offered++
+}
+
+func (f *feeder) outOfStream(t *ticket) {
+	delete(f.lane(t).offered, t)
+	f.account(t.place.Tenant).offered--
 }
 
 // jobs counts those of a pool that are due, about.
 func (p *pool) jobs() int {
 	n := 0
 	for _, l := range p.lanes {
-		n += len(l.offered) + len(l.turns)
+		n += len(l.offered) + len(l.shares)
 	}
 	return n
 }
 
 func (p *pool) wanted() bool {
 	for _, l := range p.lanes {
-		if len(l.turns) > 0 {
+		if l.turns.Len() > 0 {
 			return true
 		}
 	}
@@ -214,9 +252,10 @@ func (f *feeder) settle(t *ticket, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err != nil && t.at == atStream {
-		delete(f.lane(t).offered, t)
+		f.outOfStream(t)
 		t.due = f.now().Add(feedPause)
 		f.enqueue(t)
+		f.tidy(t.place.Tenant)
 	}
 }
 
@@ -359,10 +398,10 @@ func (f *feeder) retired(name string) {
 	p.state, p.exists, p.used = poolNew, false, f.now()
 	for _, l := range p.lanes {
 		for t := range l.offered {
-			delete(l.offered, t)
+			f.outOfStream(t)
 			// The server may still know the id of the offer that was taken back.
-			t.feed, t.at = f.now().UnixNano(), atLane
-			l.push(t)
+			t.feed = f.now().UnixNano()
+			f.wait(t)
 		}
 	}
 	if p.tickets == 0 {
@@ -388,6 +427,7 @@ func (f *feeder) compare(name, laneName string, there []jobqueue.Place) (repaire
 		case t == nil || t.place != place:
 			stray = append(stray, place)
 		case t.at == atLane:
+			f.lane(t).remove(t)
 			f.inStream(t)
 		}
 	}

@@ -176,8 +176,8 @@ func TestFeederForgetsCancelled(t *testing.T) {
 		}
 	}
 	l := f.pools["p"].lanes[schemas.LaneBatch]
-	if n := len(l.waiting["a"]); n > 3 || len(l.waiting) != 2 || len(l.turns) != 2 {
-		t.Errorf("%d wait of a, %d tenants, turns %v", n, len(l.waiting), l.turns)
+	if q := l.shares["a"].waiting; q.first != q.last || len(l.shares) != 2 || l.turns.Len() != 2 || len(f.accounts) != 2 {
+		t.Errorf("of a wait %v to %v; %d tenants, %d turns, %d accounts", q.first, q.last, len(l.shares), l.turns.Len(), len(f.accounts))
 	}
 	f.retarget(func(schemas.Requires) int { return 9 })
 	f.expect(t, "a.keep", "b.keep")

@@ -154,7 +154,7 @@ func TestPoolsAreCappedForAWhile(t *testing.T) {
 	w := newWorld(t)
 	var later atomic.Int64
 	few := func(c *coordinator.Config) {
-		c.MaxPools, c.PoolIdle = 2, time.Hour
+		c.Limits.Default.Pools, c.PoolIdle = 2, time.Hour
 		c.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
 	}
 	g := w.gateway(few)

@@ -48,6 +48,7 @@ type tenantJobs struct {
 	// ordered by creation, the oldest first.
 	ordered []*entry
 	queued  int
+	outflow outflow
 	pools   map[string]int // of jobs that have not ended
 	// lately is when a job of a pool last ended, in microseconds since the Unix
 	// epoch: the pool lives on for a while.
@@ -92,6 +93,9 @@ func (s *state) learn(rec schemas.Record, rev uint64) (leader string) {
 		e.rec = &rec
 	}
 	s.count(t, e.rec, +1)
+	if old == schemas.StateQueued && rec.State != old {
+		t.outflow.left(s.feeder.now())
+	}
 	s.hold(e, &rec)
 	s.feeder.note(key, &rec, rev)
 	e.tell(rec)
@@ -183,7 +187,8 @@ func (s *state) live(key string) (schemas.Record, uint64, bool) {
 
 // usage is how many jobs of a tenant are queued, and how many pools its jobs use
 // that have not ended, or did less than idle ago; these are taken out of fresh.
-func (s *state) usage(tenant string, fresh map[string]bool, idle time.Duration) (queued, pools int) {
+// wait is about how long it takes until one more may be queued.
+func (s *state) usage(tenant string, fresh map[string]bool, idle time.Duration) (queued, pools int, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tenant(tenant)
@@ -198,7 +203,7 @@ func (s *state) usage(tenant string, fresh map[string]bool, idle time.Duration) 
 		}
 	}
 	maps.DeleteFunc(fresh, func(pool string, _ bool) bool { return t.pools[pool] > 0 || t.lately[pool] != 0 })
-	return t.queued, pools
+	return t.queued, pools, t.outflow.wait(s.feeder.now())
 }
 
 // hear begins to hear a job's records, from the one on that is returned: nil of

@@ -1,80 +1,117 @@
 package coordinator
 
-import "slices"
+import "container/list"
 
-// lane is the jobs of one pool and lane that wait to be offered. Tenants take
-// turns, one job each; a tenant's own jobs go in the order in which they came.
+// lane is the jobs of one pool and lane that wait to be offered. Tenants share
+// it by deficit round-robin: in its turn each may have as many offered as its
+// weight is, and what it did not use of a turn is gone when nothing of it waits.
+// A tenant's own jobs go in the order in which they came. A step takes the same
+// time for a thousand tenants as for one.
 type lane struct {
-	turns   []string
-	next    int
-	waiting map[string][]*ticket
-	// gone counts, by tenant, tickets in waiting that wait no more, about.
-	gone map[string]int
+	pool, name string
+	// turns are the shares that may be served, the next one first.
+	turns  list.List
+	shares map[string]*share // by tenant: all that have jobs waiting
 	// offered are the tickets whose offers are in the stream, or on their way.
 	offered map[*ticket]struct{}
 }
 
-func newLane() *lane {
-	return &lane{waiting: map[string][]*ticket{}, gone: map[string]int{}, offered: map[*ticket]struct{}{}}
+// share is what of a tenant waits in a lane.
+type share struct {
+	lane    *lane
+	account *account
+	waiting fifo
+	// deficit is how many of its jobs may still be offered in this turn.
+	deficit int
+	// turn is its place among the lane's turns; nil while its account is full.
+	turn *list.Element
 }
 
-func (l *lane) push(t *ticket) {
-	if len(l.waiting[t.place.Tenant]) == 0 {
-		l.turns = append(l.turns, t.place.Tenant)
+func newLane(pool, name string) *lane {
+	return &lane{pool: pool, name: name, shares: map[string]*share{}, offered: map[*ticket]struct{}{}}
+}
+
+// push lets a ticket of the account wait.
+func (l *lane) push(t *ticket, a *account) {
+	s := l.shares[t.place.Tenant]
+	if s == nil {
+		s = &share{lane: l, account: a}
+		s.turn = l.turns.PushBack(s)
+		l.shares[t.place.Tenant] = s
+		a.shares++
 	}
-	l.waiting[t.place.Tenant] = append(l.waiting[t.place.Tenant], t)
+	s.waiting.push(t)
 }
 
-// pop returns the next ticket that still waits, or nil.
+// pop returns the next ticket, or nil if none may be offered. Shares whose
+// account is full leave the turns until it is not.
 func (l *lane) pop() *ticket {
-	for len(l.turns) > 0 {
-		l.next %= len(l.turns)
-		tenant := l.turns[l.next]
-		queue := l.waiting[tenant]
-		t := queue[0]
-		queue[0] = nil
-		if queue = queue[1:]; len(queue) == 0 {
-			l.leave(l.next)
-		} else {
-			l.waiting[tenant] = queue
-			if t.at != atLane {
-				l.gone[tenant]--
-			}
-			if t.at == atLane {
-				l.next++
-			}
+	for l.turns.Len() > 0 {
+		s := l.turns.Front().Value.(*share)
+		if s.account.full() {
+			s.hold()
+			continue
 		}
-		if t.at == atLane {
-			return t
+		t := s.waiting.first
+		if s.deficit == 0 {
+			s.deficit = s.account.weight
 		}
+		if s.deficit--; s.deficit == 0 {
+			l.turns.MoveToBack(s.turn)
+		}
+		l.remove(t)
+		return t
 	}
 	return nil
 }
 
-// left takes note that a ticket waits no more. Nobody may pop for long, so what
-// is gone goes as soon as it is half of its tenant's queue.
-func (l *lane) left(t *ticket) {
-	tenant := t.place.Tenant
-	queue := l.waiting[tenant]
-	if l.gone[tenant]++; 2*l.gone[tenant] < len(queue) {
+// remove takes out a ticket that waits.
+func (l *lane) remove(t *ticket) {
+	s := l.shares[t.place.Tenant]
+	s.waiting.remove(t)
+	if s.waiting.first != nil {
 		return
 	}
-	delete(l.gone, tenant)
-	queue = slices.Clip(slices.DeleteFunc(queue, func(t *ticket) bool { return t.at != atLane }))
-	if l.waiting[tenant] = queue; len(queue) > 0 {
+	delete(l.shares, t.place.Tenant)
+	s.account.shares--
+	if s.turn == nil {
+		s.account.unhold(s)
 		return
 	}
-	if at := slices.Index(l.turns, tenant); at >= 0 {
-		l.leave(at)
-		if at < l.next {
-			l.next--
-		}
-	}
+	l.turns.Remove(s.turn)
 }
 
-// leave removes a tenant that has nothing waiting from the turns.
-func (l *lane) leave(at int) {
-	delete(l.waiting, l.turns[at])
-	delete(l.gone, l.turns[at])
-	l.turns = slices.Delete(l.turns, at, at+1)
+// hold takes the share out of the turns until its account has room.
+func (s *share) hold() {
+	s.lane.turns.Remove(s.turn)
+	s.turn, s.deficit = nil, 0
+	s.account.held = append(s.account.held, s)
+}
+
+// fifo is tickets in the order in which they came. It is linked through them, so
+// that one that is cancelled leaves at once from wherever it is.
+type fifo struct{ first, last *ticket }
+
+func (q *fifo) push(t *ticket) {
+	t.before, t.behind = q.last, nil
+	if q.last == nil {
+		q.first = t
+	} else {
+		q.last.behind = t
+	}
+	q.last = t
+}
+
+func (q *fifo) remove(t *ticket) {
+	if t.before == nil {
+		q.first = t.behind
+	} else {
+		t.before.behind = t.behind
+	}
+	if t.behind == nil {
+		q.last = t.before
+	} else {
+		t.behind.before = t.before
+	}
+	t.before, t.behind = nil, nil
 }

@@ -158,7 +158,7 @@ func TestIdempotencyKey(t *testing.T) {
 func TestTooMany(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	g := w.gateway(func(c *coordinator.Config) { c.MaxQueued, c.MaxPools = 3, 2 })
+	g := w.gateway(func(c *coordinator.Config) { c.Limits.Default.Queued, c.Limits.Default.Pools = 3, 2 })
 	arch := func(a string) schemas.JobSpec {
 		s := spec()
 		s.Requires.Arch = a

@@ -33,8 +33,6 @@ type Submission struct {
 var (
 	// ErrKeyReused: the idempotency key came before, with another request.
 	ErrKeyReused = errors.New("the idempotency key belongs to another request")
-	// ErrTooMany: the tenant has too many queued jobs, or too many different requirements.
-	ErrTooMany = errors.New("too many jobs are queued")
 )
 
 // Submit creates the record: one synced write, and one more in the object store
@@ -173,16 +171,17 @@ func (c *Coordinator) admit(recs ...schemas.Record) error {
 		fresh[rec.Pool] = true
 	}
 	tenant := recs[0].Tenant
-	queued, pools := c.state.usage(tenant, fresh, c.cfg.PoolIdle)
-	if queued+len(recs) > c.cfg.MaxQueued {
-		return fmt.Errorf("%w: %d are, at most %d may be", ErrTooMany, queued, c.cfg.MaxQueued)
+	may := c.Limits(tenant)
+	queued, pools, wait := c.state.usage(tenant, fresh, c.cfg.PoolIdle)
+	if queued+len(recs) > may.Queued {
+		return full(wait, "%d jobs are queued, at most %d may be", queued, may.Queued)
 	}
-	if len(fresh) > 0 && pools+len(fresh) > c.cfg.MaxPools {
-		return fmt.Errorf("%w: %d different requirements are in use, or were less than %s ago; at most %d may be",
-			ErrTooMany, pools, c.cfg.PoolIdle, c.cfg.MaxPools)
+	if len(fresh) > 0 && pools+len(fresh) > may.Pools {
+		return full(c.cfg.PoolIdle, "%d different requirements are in use, or were less than %s ago; at most %d may be",
+			pools, c.cfg.PoolIdle, may.Pools)
 	}
 	if n := c.feeder.count(fresh); len(fresh) > 0 && n+len(fresh) > maxAllPools {
-		return fmt.Errorf("%w: all tenants together use %d different requirements", ErrTooMany, n)
+		return full(c.cfg.PoolIdle, "all tenants together use %d different requirements", n)
 	}
 	return nil
 }

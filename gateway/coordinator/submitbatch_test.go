@@ -115,7 +115,7 @@ func TestBatchesAtOnce(t *testing.T) {
 func TestBatchLimit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	g := w.gateway(func(c *coordinator.Config) { c.MaxQueued = 5 })
+	g := w.gateway(func(c *coordinator.Config) { c.Limits.Default.Queued = 5 })
 	w.batch(g, batchOf("", "", ""), true)
 	for _, all := range []bool{true, false} {
 		if _, err := g.SubmitBatch(t.Context(), batchOf("", "", ""), all); !errors.Is(err, coordinator.ErrTooMany) {

@@ -23,6 +23,9 @@ func (c *Coordinator) Waiting(rec schemas.Record) string {
 	case untilDue(time.UnixMicro(rec.NotBeforeUS), c.cfg.Now()) > 0:
 		return "its last attempt failed; it is tried again soon"
 	}
+	if most, held := c.feeder.heldBack(schemas.RecordKey(rec.Tenant, rec.ID)); held {
+		return fmt.Sprintf("its tenant has %d jobs running or about to run, as many as it may at one time", most)
+	}
 	return ""
 }
 
