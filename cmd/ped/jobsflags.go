@@ -7,15 +7,26 @@ import (
 
 	"github.com/program-explorer/pe/gateway/coordinator"
 	"github.com/program-explorer/pe/internal/roles"
+	"github.com/program-explorer/pe/internal/settings"
 )
 
-// jobsFlags say how often jobs are tried.
-type jobsFlags struct{ attempts, losses int }
+// jobsFlags say how often jobs are tried, and how much each tenant may have.
+type jobsFlags struct {
+	attempts, losses       int
+	queued, running, pools int
+	stored                 settings.Size
+	tenants                string
+}
 
 func (j *jobsFlags) bind() *pflag.FlagSet {
 	f := newGroup()
 	f.IntVar(&j.attempts, "max-attempts", 3, "how often a job is tried that the platform could not run, 1 to 10; then it is dead")
 	f.IntVar(&j.losses, "max-losses", 2, "how many executors may be lost with one job; then it is dead, for it may be what ends them")
+	f.IntVar(&j.queued, "max-queued", 100_000, "how many queued jobs a tenant may have")
+	f.IntVar(&j.running, "max-running", 0, "how many jobs of a tenant may run or be about to; its others wait; 0: as many as there is room for")
+	f.Var(&j.stored, "max-stored", "how much a tenant may have stored; 0: as much as there is room for")
+	f.IntVar(&j.pools, "max-pools", 128, "how many different requirements a tenant's jobs may have at one time")
+	f.StringVar(&j.tenants, "tenants-file", "", "YAML file with other limits for some tenants, and their weights; read again when it changes")
 	return f
 }
 
@@ -26,5 +37,11 @@ func (j *jobsFlags) config() (roles.JobsConfig, error) {
 	if j.losses < 1 {
 		return roles.JobsConfig{}, usageError{fmt.Errorf("max-losses %d: want 1 or more", j.losses)}
 	}
-	return roles.JobsConfig{MaxAttempts: j.attempts, MaxLosses: j.losses}, nil
+	if j.queued < 1 || j.pools < 1 || j.running < 0 {
+		return roles.JobsConfig{}, usageError{fmt.Errorf("max-queued %d, max-pools %d, max-running %d: want 1 or more of the first two, and 0 or more", j.queued, j.pools, j.running)}
+	}
+	return roles.JobsConfig{
+		MaxAttempts: j.attempts, MaxLosses: j.losses, TenantsFile: j.tenants,
+		Limits: coordinator.Limits{Queued: j.queued, Running: j.running, StoredBytes: int64(j.stored), Pools: j.pools},
+	}, nil
 }

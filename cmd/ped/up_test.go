@@ -63,6 +63,7 @@ func TestUpSaysWhatIsInTheWay(t *testing.T) {
 		"a label that is none":        {[]string{"--label", "cellar"}, []string{`--label "cellar": want name=value`}},
 		"too many attempts":           {[]string{"--max-attempts", "11"}, []string{"max-attempts 11: want 1 to 10"}},
 		"no loss allowed":             {[]string{"--max-losses", "0"}, []string{"max-losses 0: want 1 or more"}},
+		"no queue":                    {[]string{"--max-queued", "-1"}, []string{"max-queued -1"}},
 		"an unknown level":            {[]string{"--log-level", "loud"}, []string{"debug, info, warn or error"}},
 		"pretended containers":        {[]string{"--isolation", "container,noop", "--container-image", "x"}, []string{"container and noop exclude each other"}},
 		"an exit code that is none":   {[]string{"--isolation", "noop", "--noop-exit-code", "256"}, []string{"exit code 256: want 0 to 255"}},

@@ -48,10 +48,16 @@ type GatewayConfig struct {
 	Metrics *prometheus.Registry
 }
 
-// JobsConfig says how jobs are tried; zero values are the coordinator's defaults.
+// JobsConfig says how jobs are tried, and what tenants may have; zero values are
+// the coordinator's defaults.
 type JobsConfig struct {
 	// MaxAttempts and MaxLosses are those of [coordinator.Config].
 	MaxAttempts, MaxLosses int
+	// Limits are every tenant's that TenantsFile says nothing else of.
+	Limits coordinator.Limits
+	// TenantsFile is a YAML file with tenants' limits; it is read again when it
+	// changes. Empty for none.
+	TenantsFile string
 }
 
 // WebhooksConfig is what an operator decides about webhooks.
@@ -68,12 +74,17 @@ type Gateway struct {
 	coordinator *coordinator.Coordinator
 	tokens      *access.Tokens
 	outbox      *webhook.Outbox
+	tenants     *tenantsFile
+	log         *slog.Logger
 }
 
 // NewGateway makes the queue's streams and listens. Requests wait until Run serves them.
 func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 	if c.Metrics == nil {
 		c.Metrics = NewRegistry()
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if err := c.Queue.EnsureStreams(ctx); err != nil {
 		return nil, err
@@ -85,9 +96,14 @@ func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	tenants := &tenantsFile{path: c.Jobs.TenantsFile, standard: c.Jobs.Limits}
+	limits, _, err := tenants.read()
+	if err != nil {
+		return nil, err
+	}
 	jobs, err := coordinator.New(coordinator.Config{
 		Queue: c.Queue, Store: c.Store, OnEnded: outbox.Ended, Log: c.Log, Metrics: c.Metrics,
-		MaxAttempts: c.Jobs.MaxAttempts, MaxLosses: c.Jobs.MaxLosses,
+		MaxAttempts: c.Jobs.MaxAttempts, MaxLosses: c.Jobs.MaxLosses, Limits: limits,
 	})
 	if err != nil {
 		return nil, err
@@ -106,7 +122,7 @@ func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Gateway{server: server, coordinator: jobs, tokens: tokens, outbox: outbox}, nil
+	return &Gateway{server: server, coordinator: jobs, tokens: tokens, outbox: outbox, tenants: tenants, log: c.Log}, nil
 }
 
 // URL is the address as a client uses it.
@@ -133,6 +149,12 @@ func (g *Gateway) Run(ctx context.Context) error {
 		return nil
 	})
 	group.Go(func() error { return g.tokens.Run(ctx) })
+	if g.tenants.path != "" {
+		group.Go(func() error {
+			g.tenants.watch(ctx, g.log, g.coordinator.SetLimits)
+			return nil
+		})
+	}
 	group.Go(func() error { return g.server.Run(ctx) })
 	return group.Wait()
 }
