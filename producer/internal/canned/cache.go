@@ -19,7 +19,9 @@ func (g *Gateway) cached(spec schemas.JobSpec) *job {
 		}
 		j := g.newJob(spec)
 		j.script = origin.script
-		j.State, j.Ended, j.Outcome, j.Result = origin.State, epoch, origin.Outcome, origin.Result
+		result := *origin.Result
+		result.Spans = nil // they are of another time
+		j.State, j.Ended, j.Outcome, j.Result = origin.State, epoch, origin.Outcome, &result
 		j.Cached = &schemas.Source{Job: origin.ID, Attempt: 1, EndedUS: origin.Ended}
 		g.hits++
 		return j
