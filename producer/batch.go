@@ -30,7 +30,7 @@ func (c *Client) SubmitBatch(ctx context.Context, jobs []schemas.JobSpec, mode s
 	if allKeyed(jobs) {
 		err = c.retry(ctx, try)
 	} else {
-		err = try()
+		err = c.retryLimited(ctx, try)
 	}
 	if err == nil && len(reply.Jobs) != len(jobs) {
 		err = fmt.Errorf("answer of %s has %d jobs, not %d", c.Server(), len(reply.Jobs), len(jobs))

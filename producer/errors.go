@@ -9,7 +9,9 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/program-explorer/pe/schemas"
 )
@@ -58,7 +60,30 @@ func readProblem(resp *http.Response) error {
 		}
 	}
 	p.Status = resp.StatusCode
+	if after := retryAfter(resp.Header.Get("Retry-After"), time.Now()); after > 0 {
+		return &laterError{ProblemDocument: p, after: after}
+	}
 	return p
+}
+
+// laterError is a problem of which the server said when to try again.
+type laterError struct {
+	*schemas.ProblemDocument
+	after time.Duration
+}
+
+func (e *laterError) Unwrap() error { return e.ProblemDocument }
+
+// retryAfter reads the header: seconds, or an instant; 0 if it is neither.
+func retryAfter(header string, now time.Time) time.Duration {
+	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	at, err := http.ParseTime(header)
+	if err != nil {
+		return 0
+	}
+	return max(0, at.Sub(now))
 }
 
 // Transient reports whether the same request may do better in a moment: the
@@ -77,6 +102,13 @@ func Transient(err error) bool {
 		return true
 	}
 	return false
+}
+
+// limited reports whether the gateway let the request not even in, or had no
+// room for what it asks, so that nothing was done and any call may be repeated.
+func limited(err error) bool {
+	var p *schemas.ProblemDocument
+	return errors.As(err, &p) && p.Status == http.StatusTooManyRequests
 }
 
 func refused(err error) bool {

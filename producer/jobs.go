@@ -27,7 +27,7 @@ func (c *Client) Submit(ctx context.Context, spec schemas.JobSpec) (schemas.Job,
 	post := call{method: http.MethodPost, path: []string{"v1", "jobs"}, body: body, size: size, json: true}
 	try := func() error { return c.ask(ctx, post, &job) }
 	if spec.IdempotencyKey == "" {
-		err = try()
+		err = c.retryLimited(ctx, try)
 	} else {
 		err = c.retry(ctx, try)
 	}

@@ -2,6 +2,7 @@ package producer
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 )
@@ -24,7 +25,8 @@ func (c *Client) newPatience() *patience { return &patience{limit: c.patience, h
 // reset is called when the gateway answered.
 func (p *patience) reset() { p.heard, p.tries = time.Now(), 0 }
 
-// pause waits before the next try, or returns err if there should be none.
+// pause waits before the next try, as long as the server says or longer, or
+// returns err if there should be none.
 func (p *patience) pause(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -32,7 +34,15 @@ func (p *patience) pause(ctx context.Context, err error) error {
 	if !Transient(err) || time.Since(p.heard) > p.limit {
 		return err
 	}
-	timer := time.NewTimer(backoff(p.tries))
+	wait := backoff(p.tries)
+	var later *laterError
+	if errors.As(err, &later) {
+		wait += later.after
+	}
+	if time.Since(p.heard)+wait > p.limit+maxPause {
+		return err // it would be in vain: the server has said so
+	}
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	p.tries++
 	select {
@@ -57,6 +67,21 @@ func (c *Client) retry(ctx context.Context, try func() error) error {
 	for {
 		err := try()
 		if err == nil || refused(err) {
+			return err
+		}
+		if err := p.pause(ctx, err); err != nil {
+			return err
+		}
+	}
+}
+
+// retryLimited repeats any call, but only as long as the gateway says that there
+// were too many: then nothing was done.
+func (c *Client) retryLimited(ctx context.Context, try func() error) error {
+	p := c.newPatience()
+	for {
+		err := try()
+		if !limited(err) {
 			return err
 		}
 		if err := p.pause(ctx, err); err != nil {

@@ -15,7 +15,8 @@ func (c *Client) CreateToken(ctx context.Context, want schemas.AccessTokenReques
 	if err != nil {
 		return made, err
 	}
-	err = c.ask(ctx, call{method: http.MethodPost, path: []string{"v1", "tokens"}, body: body, size: size, json: true}, &made)
+	post := call{method: http.MethodPost, path: []string{"v1", "tokens"}, body: body, size: size, json: true}
+	err = c.retryLimited(ctx, func() error { return c.ask(ctx, post, &made) })
 	return made, err
 }
 

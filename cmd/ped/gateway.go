@@ -19,6 +19,7 @@ type gatewayCommand struct {
 	log    logFlags
 	at     listenFlags
 	serve  serveFlags
+	limits limitFlags
 	queue  queueFlags
 	store  storeFlags
 	images imageFlags
@@ -39,7 +40,7 @@ Executors (ped executor) do the work.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runGateway(cmd.Context(), g) },
 	}
-	return a.configured(cmd, g.at.bind(), g.serve.bind(), g.jobs.bind(), g.queue.bind(" (required)"), g.store.bind(" (required)"), g.images.bind(), g.hooks.bind(), g.log.bind())
+	return a.configured(cmd, g.at.bind(), g.serve.bind(), g.limits.bind(), g.jobs.bind(), g.queue.bind(" (required)"), g.store.bind(" (required)"), g.images.bind(), g.hooks.bind(), g.log.bind())
 }
 
 func (a *app) runGateway(ctx context.Context, g gatewayCommand) error {
@@ -52,6 +53,9 @@ func (a *app) runGateway(ctx context.Context, g gatewayCommand) error {
 	}
 	c := roles.GatewayConfig{Listen: g.at.listen, Version: version, Log: log}
 	if c.Tokens, err = roles.LoadTokens(g.serve.tokenFile); err != nil {
+		return err
+	}
+	if c.Limits, c.Proxies, err = g.limits.limits(); err != nil {
 		return err
 	}
 	if c.Images, err = g.images.sources(); err != nil {

@@ -15,6 +15,7 @@ type upCommand struct {
 	data   dataFlags
 	at     listenFlags
 	serve  serveFlags
+	limits limitFlags
 	guest  guestFlags
 	ready  readyFlags
 	ways   waysFlags
@@ -51,7 +52,7 @@ A first SIGINT or SIGTERM takes no more jobs and lets those that run end within
 	f := newGroup()
 	f.StringVar(&u.id, "executor-id", "local", "its executor's name: 1 to 40 of a-z, 0-9 and -")
 	f.StringSliceVar(&u.labels, "label", nil, "NAME=VALUE that jobs may ask for; repeat for more")
-	return a.configured(cmd, f, u.data.bind(a.getenv), u.at.bind(), u.serve.bind(), u.jobs.bind(), u.guest.bind(), u.ready.bind(), u.ways.bind(), u.noop.bind(), u.work.bind(defaultSlots()),
+	return a.configured(cmd, f, u.data.bind(a.getenv), u.at.bind(), u.serve.bind(), u.limits.bind(), u.jobs.bind(), u.guest.bind(), u.ready.bind(), u.ways.bind(), u.noop.bind(), u.work.bind(defaultSlots()),
 		u.queue.bind(" (default: embedded)"), u.store.bind(" (default: a folder in DATA-DIR)"), u.images.bind(), u.hooks.bind(), u.log.bind())
 }
 
@@ -87,6 +88,9 @@ func (a *app) boxConfig(u upCommand) (onebox.Config, error) {
 		return c, usageError{err}
 	}
 	if c.Tokens, err = roles.LoadTokens(u.serve.tokenFile); err != nil {
+		return c, err
+	}
+	if c.Limits, c.Proxies, err = u.limits.limits(); err != nil {
 		return c, err
 	}
 	if c.Images, err = u.images.sources(); err != nil {

@@ -32,6 +32,10 @@ type Config struct {
 	// Tokens may use the API. While there are none (the default), every request
 	// from this machine's own programs may, and foreign pages in its browsers are kept out.
 	Tokens *access.Tokens
+	// Limits are how often requests are let in, while there are tokens. Default: there are none.
+	Limits *access.Limits
+	// Proxies are believed what they say of where a request came from. Default: nobody is.
+	Proxies access.Proxies
 	// Objects serves the store's signed URLs; nil if the store does so itself. It
 	// is given all requests below /v1/objects/, with their path as it is.
 	Objects http.Handler
@@ -65,6 +69,7 @@ type API struct {
 	jobs     Coordinator
 	store    objstore.Store
 	tokens   *access.Tokens
+	limits   *access.Limits
 	maxBlob  int64
 	log      *slog.Logger
 	gatherer prometheus.Gatherer
@@ -85,13 +90,19 @@ func New(c Config) (*API, error) {
 		return nil, errors.New("api: a coordinator, a store and a resolver are required")
 	}
 	c = c.withDefaults()
+	if c.Limits == nil {
+		var err error
+		if c.Limits, err = access.NewLimits(0, 0); err != nil {
+			return nil, err
+		}
+	}
 	m, err := newMetrics(c.Metrics)
 	if err != nil {
 		return nil, fmt.Errorf("api: register metrics: %w", err)
 	}
 	objects := newObjectReader(c.Store)
 	a := &API{
-		Config: c, jobs: c.Jobs, store: c.Store, tokens: c.Tokens, maxBlob: c.MaxBlobBytes,
+		Config: c, jobs: c.Jobs, store: c.Store, tokens: c.Tokens, limits: c.Limits, maxBlob: c.MaxBlobBytes,
 		log: c.Log, gatherer: c.Metrics, metrics: m, mux: http.NewServeMux(),
 		objects: objects, indexes: newIndexReader(objects),
 		streams: newStreams(c.MaxStreams), draining: make(chan struct{}),

@@ -27,6 +27,7 @@ func (a *API) submitBatch(w http.ResponseWriter, r *http.Request, tenant string)
 	if len(problems) > 0 {
 		return invalid(problems)
 	}
+	a.limits.Charge(callerOf(r.Context()).Token, len(posted.Jobs)-1) // one was counted already
 	jobs, err := a.admitBatch(r.Context(), tenant, posted)
 	if err != nil {
 		return err

@@ -62,6 +62,31 @@ func TestEveryRouteIsDocumentedAndNothingElse(t *testing.T) {
 	}
 }
 
+// Every route that needs a token says what becomes of who has none, whose does
+// not allow it, and who asks too often; no other says that it needs one.
+func TestDocumentSaysWhoIsRefused(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	for _, rt := range h.api.routes() {
+		var op struct {
+			operation
+			Security []any `json:"security"`
+		}
+		at := rt.method + " " + documented(rt.pattern)
+		if err := json.Unmarshal(h.api.operations(t)[documented(rt.pattern)][strings.ToLower(rt.method)], &op); err != nil {
+			t.Fatalf("%s: %v", at, err)
+		}
+		if rt.public != (op.Security != nil) {
+			t.Errorf("%s: public %v, security %v", at, rt.public, op.Security)
+		}
+		for _, status := range []string{"401", "403", "429"} {
+			if _, ok := op.Responses[status]; !ok && !rt.public {
+				t.Errorf("%s: %s is not documented", at, status)
+			}
+		}
+	}
+}
+
 func TestDocumentIsServedWhole(t *testing.T) {
 	t.Parallel()
 	h := start(t)

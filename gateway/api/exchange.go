@@ -95,7 +95,7 @@ func (a *API) guarded(rt route, w *answer, r *http.Request) (err error) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 	w.Header().Set("Vary", "Accept, Authorization, Origin")
-	caller, err := a.enter(rt, r)
+	caller, err := a.enter(rt, w, r)
 	if err != nil {
 		return err
 	}

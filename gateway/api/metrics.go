@@ -15,6 +15,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	busy     prometheus.Gauge
+	refusals *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -27,8 +28,11 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
 		}, []string{"route"}),
 		busy: prometheus.NewGauge(prometheus.GaugeOpts{Name: "pe_http_requests_in_flight", Help: "Requests being answered."}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "pe_http_refusals_total", Help: "Requests that were not let in, by reason: no-token, unknown-token, expired-token, revoked-token, scope, rate-limit, foreign.",
+		}, []string{"reason"}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.busy} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.busy, m.refusals} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

@@ -46,6 +46,7 @@ var (
 	kindImageForbidden = kind{"image-not-allowed", "The image is not on the list of images that may be run", http.StatusUnprocessableEntity}
 	kindTooMany        = kind{"too-many-jobs", "Too many jobs wait already", http.StatusTooManyRequests}
 	kindTooManyStreams = kind{"too-many-streams", "Too many streams of events are open", http.StatusTooManyRequests}
+	kindRateLimit      = kind{"rate-limit", "Too many requests", http.StatusTooManyRequests}
 	kindNoExecutor     = kind{"no-executor", "No executor can run the job", http.StatusUnprocessableEntity}
 	kindRegistry       = kind{"registry", "The image's registry did not answer", http.StatusBadGateway}
 	kindUnavailable    = kind{"unavailable", "The gateway is not ready", http.StatusServiceUnavailable}

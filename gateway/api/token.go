@@ -4,28 +4,38 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
+	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/program-explorer/pe/gateway/access"
 	"github.com/program-explorer/pe/schemas"
 )
 
-// enter decides whom a request acts for, and whether that may use the route. It
-// is the one place where tokens and scopes are looked at: a route that declares
-// no scope is for nobody.
-func (a *API) enter(rt route, r *http.Request) (access.Caller, error) {
+// enter decides whom a request acts for, and whether that may use the route
+// now. It is the one place where tokens, scopes and limits are looked at: a
+// route that declares no scope is for nobody.
+func (a *API) enter(rt route, w http.ResponseWriter, r *http.Request) (access.Caller, error) {
 	if user, single := a.tokens.User(); single {
-		return user, checkLocal(r)
+		return user, a.refuse("foreign", checkLocal(r))
 	}
+	from := a.Proxies.Client(r)
 	if rt.public {
-		return access.Caller{}, nil
+		return access.Caller{}, a.limit(w, a.limits.Address(from))
 	}
 	caller, err := a.bearer(r)
 	if err != nil {
-		return access.Caller{}, err
+		return caller, a.turnAway(w, from, err)
 	}
-	return caller, authorize(rt, caller)
+	if v, ok := a.limits.Proven(from, caller.Token); !ok {
+		return caller, a.limit(w, v)
+	}
+	if err := a.limit(w, a.limits.Token(caller.Token)); err != nil {
+		return caller, err
+	}
+	return caller, a.refuse("scope", authorize(rt, caller))
 }
 
 // bearer is whose token the request has.
@@ -35,6 +45,48 @@ func (a *API) bearer(r *http.Request) (access.Caller, error) {
 		return access.Caller{}, kindUnauthorized.problem("the request has no access token", "send the header Authorization: Bearer <token>")
 	}
 	return a.tokens.Find(strings.TrimSpace(secret))
+}
+
+// turnAway refuses who has no token that is accepted, and counts him by his
+// address: a guess counts for more, and without anything left no guess is answered.
+func (a *API) turnAway(w http.ResponseWriter, from netip.Addr, why error) error {
+	verdict, reason := a.limits.Address, "no-token"
+	switch {
+	case errors.Is(why, access.ErrUnknown):
+		verdict, reason = a.limits.Guess, "unknown-token"
+	case errors.Is(why, access.ErrExpired):
+		reason = "expired-token"
+	case errors.Is(why, access.ErrRevoked):
+		reason = "revoked-token"
+	}
+	if err := a.limit(w, verdict(from)); err != nil {
+		return err
+	}
+	return a.refuse(reason, why)
+}
+
+// limit sets the headers that tell what is left, and refuses a request if nothing is.
+func (a *API) limit(w http.ResponseWriter, v access.Verdict) error {
+	if v.Policy == "" {
+		return nil
+	}
+	h := w.Header()
+	h.Set("RateLimit-Policy", v.Policy)
+	h.Set("RateLimit", v.Limit)
+	if v.Allowed {
+		return nil
+	}
+	seconds := int(math.Ceil(v.Wait.Seconds()))
+	h.Set("Retry-After", strconv.Itoa(max(1, seconds)))
+	return a.refuse("rate-limit", kindRateLimit.problem("too many requests: "+v.Policy, "wait as long as Retry-After says"))
+}
+
+// refuse counts a refusal, if it is one.
+func (a *API) refuse(reason string, err error) error {
+	if err != nil {
+		a.metrics.refusals.WithLabelValues(reason).Inc()
+	}
+	return err
 }
 
 // authorize lets through whose token allows the route.

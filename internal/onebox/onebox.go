@@ -28,6 +28,9 @@ type Config struct {
 	Listen string
 	// Tokens may use the API; required unless Listen is of the loopback interface.
 	Tokens []access.Token
+	// Limits and Proxies are as in [roles.GatewayConfig].
+	Limits  *access.Limits
+	Proxies access.Proxies
 	// GuestDir holds guest bundles. Required, unless jobs run nothing.
 	GuestDir string
 	// ExecutorID names its executor. Default "local".
@@ -192,7 +195,7 @@ func (p *parts) makeGateway(ctx context.Context, connect connector) error {
 	}
 	p.gateway, err = roles.NewGateway(ctx, roles.GatewayConfig{
 		Metrics: p.metrics,
-		Listen:  p.cfg.Listen, Tokens: p.cfg.Tokens, Queue: queue, Store: store, Objects: objects,
+		Listen:  p.cfg.Listen, Tokens: p.cfg.Tokens, Limits: p.cfg.Limits, Proxies: p.cfg.Proxies, Queue: queue, Store: store, Objects: objects,
 		Images: p.images(), Jobs: p.cfg.Jobs, Webhooks: p.cfg.Webhooks, Version: p.cfg.Version, Log: p.cfg.Log,
 	})
 	if err != nil {

@@ -28,6 +28,9 @@ type GatewayConfig struct {
 	// Tokens are those of the token file; those that were made are in the queue's
 	// bucket. One must be usable, unless Listen is of the loopback interface.
 	Tokens []access.Token
+	// Limits and Proxies are as in [api.Config].
+	Limits  *access.Limits
+	Proxies access.Proxies
 	// Queue is a gateway's connection. Required.
 	Queue *jobqueue.Queue
 	// Store keeps objects. Required.
@@ -114,7 +117,7 @@ func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 	}
 	resolver := imagesync.NewResolver(imagesync.ResolverConfig{Sources: c.Images})
 	server, err := gateway.New(gateway.Config{Addr: c.Listen, API: api.Config{
-		Jobs: jobs, Store: c.Store, Objects: c.Objects, Tokens: tokens,
+		Jobs: jobs, Store: c.Store, Objects: c.Objects, Tokens: tokens, Limits: c.Limits, Proxies: c.Proxies,
 		Resolve: resolve(resolver, c.Images.Catalog),
 		Images:  catalogList(c.Images.Catalog, resolve(resolver, c.Images.Catalog)),
 		Log:     c.Log, Metrics: c.Metrics, Version: c.Version,
