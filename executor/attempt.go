@@ -23,7 +23,7 @@ type attempt struct {
 	stderr   *spool
 	// undo lets go of what it holds, last first.
 	undo []func()
-	// dir holds all its files and is removed with it.
+	// dir holds all its files, if there are any, and is removed with it.
 	dir string
 	// stop ends it with a reason, *stopped or *schemas.Failure; set before others see the attempt.
 	stop context.CancelCauseFunc
@@ -51,28 +51,30 @@ func (e *Executor) newAttempt(held schemas.Held, nonce string, grant schemas.Gra
 	return a
 }
 
-// open picks the runner, and makes the attempt's folder and log spools.
+// open picks the runner, and makes the log spools.
 func (a *attempt) open(e *Executor) error {
 	a.runner = e.runnerFor(a.grant.Needs)
 	if a.runner == nil {
 		return fail(schemas.FailInternal, fmt.Errorf("no runner of %s fits the job that it was granted", e.cfg.ID))
 	}
-	if err := os.MkdirAll(a.dir, 0o700); err != nil {
-		return fail(schemas.FailInternal, fmt.Errorf("make attempt folder: %w", err))
-	}
-	var err error
-	if a.stdout, err = a.newSpool(e, schemas.LiveStdout); err == nil {
-		a.stderr, err = a.newSpool(e, schemas.LiveStderr)
-	}
-	if err != nil {
-		return fail(schemas.FailInternal, err)
-	}
+	a.stdout, a.stderr = a.newSpool(e, schemas.LiveStdout), a.newSpool(e, schemas.LiveStderr)
 	return nil
 }
 
-func (a *attempt) newSpool(e *Executor, stream string) (*spool, error) {
-	live := func(offset int64, p []byte) { e.live.chunk(a.held, stream, offset, p) }
-	return newSpool(filepath.Join(a.dir, stream), live)
+func (a *attempt) newSpool(e *Executor, stream string) *spool {
+	return &spool{
+		open: func() (*os.File, error) { return a.create(stream) },
+		live: func(offset int64, p []byte) { e.live.chunk(a.held, stream, offset, p) },
+	}
+}
+
+// create makes a file in the attempt's folder, and the folder, if it is the first.
+// Most attempts need neither.
+func (a *attempt) create(name string) (*os.File, error) {
+	if err := os.MkdirAll(a.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make attempt folder: %w", err)
+	}
+	return os.OpenFile(filepath.Join(a.dir, name), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 }
 
 // spool of a stream; nil if the attempt could not be opened.

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 
 	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/internal/archive"
@@ -115,8 +113,7 @@ func (c *collected) dropOutputs(why string) error {
 // repack reads the guest's tar once, and only as far as the limits go. Errors of
 // this host's disk are errFinal.
 func (a *attempt) repack(ctx context.Context, outputs io.Reader) (localObject, atrest.Index, error) {
-	path := filepath.Join(a.dir, schemas.ObjectArchive)
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	file, err := a.create(schemas.ObjectArchive)
 	if err != nil {
 		return localObject{}, atrest.Index{}, final(err)
 	}
@@ -129,7 +126,7 @@ func (a *attempt) repack(ctx context.Context, outputs io.Reader) (localObject, a
 	if err := file.Close(); err != nil {
 		return localObject{}, atrest.Index{}, final(err)
 	}
-	return localObject{object, path}, index, nil
+	return localObject{object, file.Name()}, index, nil
 }
 
 // keepIndex writes the index to the attempt's folder: it may be too large for memory.

@@ -116,8 +116,9 @@ func TestThisHostsDiskIsNotTheGuestsFault(t *testing.T) {
 	w := newWorld(t, "one")
 	dir := make(chan string, 1)
 	var first atomic.Bool
-	e := w.executor("one", &stub{run: func(context.Context, *stubMachine, executor.Work) (executor.Ended, error) {
+	e := w.executor("one", &stub{run: func(_ context.Context, _ *stubMachine, work executor.Work) (executor.Ended, error) {
 		if first.CompareAndSwap(false, true) {
+			work.Stdout(make([]byte, schemas.StdioHead+1)) // has the attempt's folder made
 			attempts, err := filepath.Glob(filepath.Join(<-dir, "attempts", "*"))
 			if err != nil || len(attempts) != 1 {
 				t.Errorf("attempts %q, %v", attempts, err)
@@ -173,9 +174,9 @@ func TestStoreThatIsAwayForAMoment(t *testing.T) {
 	}
 }
 
-// verbose jobs write more than a report holds.
+// verbose jobs write more than a report and a head hold.
 func verbose(_ context.Context, _ *stubMachine, work executor.Work) (executor.Ended, error) {
-	work.Stdout(bytes.Repeat([]byte("long\n"), schemas.MaxInline))
+	work.Stdout(bytes.Repeat([]byte("long\n"), schemas.StdioHead))
 	return executor.Ended{Exit: exit(0)}, nil
 }
 
@@ -199,7 +200,7 @@ func TestHeartbeatsKeepTheLease(t *testing.T) {
 func TestFolderThatCannotBeMade(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "one", "other")
-	e := w.executor("one", &stub{}, nil)
+	e := w.executor("one", &stub{run: verbose}, nil)
 	w.eventually("the executor is known", func() bool { return len(w.Executors()) == 1 })
 	spoil(t, e.dir+"/attempts")
 	rec := w.submit(spec())

@@ -5,8 +5,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -21,8 +19,7 @@ type localObject struct {
 
 // write makes an object of what content writes.
 func (a *attempt) write(name string, content func(io.Writer) error) (localObject, error) {
-	path := filepath.Join(a.dir, name)
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	file, err := a.create(name)
 	if err != nil {
 		return localObject{}, fmt.Errorf("keep %s: %w", name, err)
 	}
@@ -39,7 +36,7 @@ func (a *attempt) write(name string, content func(io.Writer) error) (localObject
 	if err != nil {
 		return localObject{}, fmt.Errorf("keep %s: %w", name, err)
 	}
-	return localObject{schemas.Object{Name: name, Size: count.n, SHA256: schemas.Digest(hash.Sum(nil))}, path}, nil
+	return localObject{schemas.Object{Name: name, Size: count.n, SHA256: schemas.Digest(hash.Sum(nil))}, file.Name()}, nil
 }
 
 // compress copies r to w as zstd.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/program-explorer/pe/schemas"
 )
@@ -29,7 +27,7 @@ func (e *Executor) loadSpec(ctx context.Context, a *attempt) error {
 }
 
 func (e *Executor) fetchSpec(ctx context.Context, a *attempt) error {
-	file, err := os.OpenFile(filepath.Join(a.dir, "spec.json"), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	file, err := a.create("spec.json")
 	if err != nil {
 		return err
 	}

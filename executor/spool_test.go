@@ -16,9 +16,9 @@ import (
 
 func testSpool(t *testing.T) *spool {
 	t.Helper()
-	s, err := newSpool(filepath.Join(t.TempDir(), "stdout"), func(int64, []byte) {})
-	if err != nil {
-		t.Fatal(err)
+	s := &spool{
+		open: func() (*os.File, error) { return os.Create(filepath.Join(t.TempDir(), "stdout")) },
+		live: func(int64, []byte) {},
 	}
 	t.Cleanup(func() { s.close() })
 	return s
@@ -125,9 +125,15 @@ func TestSpoolHasReadersWhileItGrows(t *testing.T) {
 func TestSpoolOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	s := testSpool(t)
-	s.close()
+	s.open = func() (*os.File, error) { return nil, errors.New("no space left on device") }
 	s.write([]byte("x"))
-	s.write([]byte("y"))
+	if _, err := s.stdio(false); err != nil {
+		t.Errorf("a log that needs no disk: %v", err)
+	}
+	s.write(make([]byte, schemas.StdioHead))
+	if p, _, err := s.read(0, 1); err != nil || string(p) != "x" {
+		t.Errorf("read %q, %v", p, err)
+	}
 	if _, err := s.stdio(false); err == nil {
 		t.Error("a log that was not kept is reported")
 	}
