@@ -140,7 +140,7 @@ func (w *world) queued() (offers uint64, consumers int) {
 	for _, a := range info.AccountDetails {
 		for _, s := range a.Streams {
 			if s.Name == schemas.StreamJobs {
-				return s.State.Msgs, s.State.Consumers
+				return s.State.Msgs - 1, s.State.Consumers // one is no offer
 			}
 		}
 	}

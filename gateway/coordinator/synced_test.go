@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
 )
@@ -21,11 +20,6 @@ func TestSyncedWrites(t *testing.T) {
 	g := w.gateway(nil)
 	w.executor("e1", 1, func(e *fakeExecutor) { e.prompt = true })
 	w.wait(g, w.submit(g, spec()), schemas.StateSucceeded) // makes the pool
-	// An offer that nobody takes: the server deletes the file of an empty stream.
-	stays := jobqueue.Place{Pool: "nobody", Lane: schemas.LaneBatch, Tenant: "local", Job: newJob(t)}
-	if _, err := w.server.Gateway(t, w.log).PublishOffer(t.Context(), stays, "stays"); err != nil {
-		t.Fatal(err)
-	}
 	before := w.server.Records(t)
 	const jobs, each = 10, 5
 	for range jobs {
