@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,6 +42,8 @@ type box struct {
 	ended  chan error
 	log    bytes.Buffer
 	client *producer.Client
+	// http is the client's; nil for its own.
+	http *http.Client
 }
 
 // start starts `ped up`, for whoever asks first.
@@ -49,7 +52,8 @@ func (b *box) start(ctx context.Context) (func() error, error) {
 		return nil, nil
 	}
 	ready := filepath.Join(b.dir, "ready")
-	if err := os.MkdirAll(b.dir, 0o700); err != nil {
+	// That of an earlier start says nothing of this one.
+	if err := errors.Join(os.RemoveAll(ready), os.MkdirAll(b.dir, 0o700)); err != nil {
 		return nil, err
 	}
 	argv := append([]string{"up", "--listen=127.0.0.1:0", "--ready-file=" + ready, "--slots=1", "--log-level=warn"}, b.flags...)
@@ -64,7 +68,7 @@ func (b *box) start(ctx context.Context) (func() error, error) {
 	if err != nil {
 		return b.stop, err
 	}
-	b.client, err = producer.New(producer.Config{Server: address})
+	b.client, err = producer.New(producer.Config{Server: address, HTTPClient: b.http})
 	return b.stop, err
 }
 

@@ -13,8 +13,8 @@ type entry struct {
 	// against are rows that it is compared with: the first that was measured.
 	against []string
 	// atMost bounds the ratio to what it stands against, or, without such, the
-	// median. Nil: nothing was promised.
-	atMost *float64
+	// median; atLeast the median from below. Nil: nothing was promised.
+	atMost, atLeast *float64
 }
 
 func bound(f float64) *float64 { return &f }
@@ -27,6 +27,7 @@ const (
 	megabytes = "MB"
 	kibibytes = "KiB"
 	count     = "n"
+	seconds   = "s"
 )
 
 // catalog lists all rows, in the order of the table.
@@ -74,6 +75,18 @@ var catalog = []entry{
 	{name: "soak.restore"},
 	{name: "soak.leaked.*", unit: count, atMost: bound(0)},
 	{name: "soak.rss_slope", unit: kibibytes, atMost: bound(1024)},
+	{name: "control.submit_done_per_s", unit: perSecond, atLeast: bound(500)},
+	{name: "control.batch_per_s", unit: perSecond, atLeast: bound(5000)},
+	{name: "control.submit_p50_ms"},
+	{name: "control.submit_p99_ms", atMost: bound(50)},
+	{name: "control.cpu_ms"},
+	{name: "control.synced_writes", unit: count, atMost: bound(5)},
+	{name: "control.synced_states", unit: count},
+	{name: "control.rss_slope", unit: mebibytes, atMost: bound(1)},
+	{name: "control.queue_100k_*", atMost: bound(20)},
+	{name: "control.queue_100k_restart_s", unit: seconds, atMost: bound(10)},
+	{name: "control.queue_100k_mib", unit: mebibytes},
+	{name: "stage.control.*"},
 	{name: "stage.warm.cpu.*", against: []string{"stage.warm.whole"}},
 	{name: "stage.warm.*", against: []string{"stage.warm.whole"}},
 	{name: "stage.*", against: []string{"job.cold.gcc_version"}},

@@ -34,6 +34,7 @@ func contestants(ctx context.Context, c config, work string) []contestant {
 	all = append(all, containedJobs(ways)...)
 	all = append(all, foreignJobs(foreigners)...)
 	all = append(all, works(ways, gcc, source{archives: filepath.Join(c.cache, "sources", "libzstd"), dir: in("zstd")})...)
+	all = append(all, control(c, work)...)
 	return append(all, machines(ctx, c, work)...)
 }
 

@@ -22,8 +22,10 @@ type Row struct {
 	// Against is the row of the same run that Ratio compares the median with.
 	Against string  `json:"against,omitempty"`
 	Ratio   float64 `json:"ratio,omitempty"`
-	// AtMost is the target: of Ratio, or of Median where Against is empty. Reached says whether it was.
+	// AtMost is the target: of Ratio, or of Median where Against is empty; AtLeast is one
+	// of Median. Reached says whether it was.
 	AtMost  *float64 `json:"at_most,omitempty"`
+	AtLeast *float64 `json:"at_least,omitempty"`
 	Reached *bool    `json:"reached,omitempty"`
 	// NotMeasured says why there are no figures.
 	NotMeasured string `json:"not_measured,omitempty"`
@@ -43,7 +45,7 @@ func summarize(m measurements, filter *regexp.Regexp) []Row {
 
 func summary(m measurements, name string) Row {
 	e, values := describe(name), m.values[name]
-	row := Row{Name: name, Unit: e.unit, AtMost: e.atMost}
+	row := Row{Name: name, Unit: e.unit, AtMost: e.atMost, AtLeast: e.atLeast}
 	if len(values) == 0 {
 		row.NotMeasured = m.not[name]
 		return row
@@ -59,8 +61,8 @@ func summary(m measurements, name string) Row {
 		row.Ratio = row.Median / median(m.values[row.Against])
 		held = row.Ratio
 	}
-	if e.atMost != nil {
-		reached := held <= *e.atMost
+	if e.atMost != nil || e.atLeast != nil {
+		reached := (e.atMost == nil || held <= *e.atMost) && (e.atLeast == nil || row.Median >= *e.atLeast)
 		row.Reached = &reached
 	}
 	return row

@@ -37,6 +37,8 @@ func TestTargets(t *testing.T) {
 		"without what it stands against": {map[string][]float64{"job.warm.gcc_version": {1}}, "job.warm.gcc_version", "≤ 0.6: not compared"},
 		"a figure of its own":            {map[string][]float64{"soak.leaked.fds": {1}}, "soak.leaked.fds", "≤ 0: NOT reached"},
 		"its own, kept":                  {map[string][]float64{"soak.leaked.fds": {0}}, "soak.leaked.fds", "≤ 0: reached"},
+		"a rate that is high enough":     {map[string][]float64{"control.batch_per_s": {5000}}, "control.batch_per_s", "≥ 5000: reached"},
+		"a rate that is too low":         {map[string][]float64{"control.batch_per_s": {4999}}, "control.batch_per_s", "≥ 5000: NOT reached"},
 		"no promise":                     {map[string][]float64{podmanRow: {1}}, podmanRow, ""},
 	}
 	for name, c := range cases {

@@ -31,10 +31,15 @@ func table(w io.Writer, facts []string, rows []Row) {
 
 // target is the row's promise, and whether it was kept.
 func (r Row) target() string {
-	if r.AtMost == nil {
+	text := ""
+	switch {
+	case r.AtMost != nil:
+		text = "≤ " + strconv.FormatFloat(*r.AtMost, 'g', -1, 64)
+	case r.AtLeast != nil:
+		text = "≥ " + strconv.FormatFloat(*r.AtLeast, 'g', -1, 64)
+	default:
 		return ""
 	}
-	text := "≤ " + strconv.FormatFloat(*r.AtMost, 'g', -1, 64)
 	switch {
 	case r.Reached == nil:
 		return text + ": not compared"

@@ -57,6 +57,7 @@ packages() {
 		up    runc                        runc                                runs jobs in containers
 		bench podman                      podman                              is measured beside
 		bench erofs-utils                 mkfs.erofs                          is measured beside
+		bench strace                      strace                              counts what waits for the disk
 		bench gcc                         gcc                                 is measured beside
 		bench libc6-dev                   /usr/include/stdlib.h               is what it compiles against
 		bench btrfs-progs                 mkfs.btrfs                          makes a filesystem to measure on
