@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 )
 
 // MaxBatch is how many keys one [Bucket.CreateAll] may write: the server's own bound.
@@ -22,9 +24,9 @@ const (
 	headerBatchCommit = "Nats-Batch-Commit"
 )
 
-// CreateAll writes 1 to [MaxBatch] different keys that must not exist: all of
-// them or none, in one synced write. It returns the revision of the first; those
-// of the others follow it, one by one. [ErrConflict] if any key exists. After
+// CreateAll writes 1 to [MaxBatch] different keys that must not exist, or not any
+// more: all of them or none, in one synced write. It returns the revision of the
+// first; those of the others follow it, one by one. [ErrConflict] if any key exists. After
 // another error than that they may have been written, all or none.
 func (b *Bucket) CreateAll(ctx context.Context, entries []Entry) (first uint64, err error) {
 	if n := len(entries); n == 0 || n > MaxBatch {
@@ -39,6 +41,12 @@ func (b *Bucket) CreateAll(ctx context.Context, entries []Entry) (first uint64, 
 		defer cancel()
 	}
 	last, err := b.publishAll(ctx, entries)
+	if errors.Is(err, ErrConflict) {
+		// Of a deleted key there is a marker, whose revision the write must name.
+		if entries, err = b.vacant(ctx, entries); err == nil {
+			last, err = b.publishAll(ctx, entries)
+		}
+	}
 	if err != nil {
 		return 0, fmt.Errorf("write %d keys to %s: %w", len(entries), b.name, err)
 	}
@@ -54,7 +62,7 @@ func (b *Bucket) publishAll(ctx context.Context, entries []Entry) (uint64, error
 		msg.Data = e.Value
 		msg.Header.Set(headerBatch, id)
 		msg.Header.Set(headerBatchSeq, strconv.Itoa(i+1))
-		msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, "0")
+		msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(e.Revision, 10))
 		switch i {
 		case 0:
 			if _, err := b.askBatch(ctx, msg); err != nil {
@@ -70,6 +78,36 @@ func (b *Bucket) publishAll(ctx context.Context, entries []Entry) (uint64, error
 		}
 	}
 	return 0, nil
+}
+
+// vacantAtOnce is how many keys are looked at at once.
+const vacantAtOnce = 16
+
+// vacant gives entries the revisions of their keys' markers; [ErrConflict] if one exists.
+func (b *Bucket) vacant(ctx context.Context, entries []Entry) ([]Entry, error) {
+	stream, err := b.q.js.Stream(ctx, "KV_"+b.name)
+	if err != nil {
+		return nil, err
+	}
+	entries = slices.Clone(entries)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(vacantAtOnce)
+	for i, e := range entries {
+		group.Go(func() error {
+			msg, err := stream.GetLastMsgForSubject(ctx, "$KV."+b.name+"."+e.Key)
+			switch {
+			case errors.Is(err, jetstream.ErrMsgNotFound):
+				return nil
+			case err != nil:
+				return err
+			case msg.Header.Get("KV-Operation") == "":
+				return ErrConflict
+			}
+			entries[i].Revision = msg.Sequence
+			return nil
+		})
+	}
+	return entries, group.Wait()
 }
 
 // askBatch sends one message of a batch and reads the answer: nothing, but for the last.

@@ -60,6 +60,28 @@ func TestCreateAllOrNone(t *testing.T) {
 	}
 }
 
+// TestCreateAllAnew: a key that was deleted may be among them.
+func TestCreateAllAnew(t *testing.T) {
+	t.Parallel()
+	q := queuetest.Start(t).Gateway(t, nil)
+	all := entries("k", 5)
+	if _, err := q.Jobs.CreateAll(t.Context(), all[:3]); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range all[:3] {
+		if err := q.Jobs.Delete(t.Context(), e.Key, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, err := q.Jobs.CreateAll(t.Context(), all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err := q.Jobs.Get(t.Context(), all[4].Key); err != nil || e.Revision != first+4 {
+		t.Errorf("the last has revision %d, the first %d: %v", e.Revision, first, err)
+	}
+}
+
 // TestCreateAllAtOnce: of two batches that share a key one is written.
 func TestCreateAllAtOnce(t *testing.T) {
 	t.Parallel()
