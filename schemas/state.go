@@ -33,5 +33,14 @@ func (s State) Terminal() bool { return s.Valid() && s != StateQueued && s != St
 // Valid reports whether s is one of [States].
 func (s State) Valid() bool { return slices.Contains(States, s) }
 
+// Constant is the state as this package's constant: what was decoded holds memory
+// of its own, which counts where there are many.
+func (s State) Constant() State {
+	if i := slices.Index(States, s); i >= 0 {
+		return States[i]
+	}
+	return s
+}
+
 // CanBecome reports whether the state machine allows the step from s to next.
 func (s State) CanBecome(next State) bool { return slices.Contains(transitions[s], next) }

@@ -20,11 +20,18 @@ func (a *API) getJob(w http.ResponseWriter, r *http.Request, tenant string) erro
 	if err != nil {
 		return err
 	}
-	record, err := a.record(r, tenant)
+	id, err := jobID(r)
 	if err != nil {
 		return err
 	}
-	if record, err = a.waitFor(w, r, record, wait); err != nil {
+	// Whoever waits for the end need not be told what the job is before.
+	record := schemas.Record{Tenant: tenant, ID: id}
+	if wait == 0 {
+		record, err = a.jobs.Get(r.Context(), tenant, id)
+	} else {
+		record, err = a.waitFor(w, r, record, wait)
+	}
+	if err != nil {
 		return err
 	}
 	job, err := a.join(r.Context(), record, nil)

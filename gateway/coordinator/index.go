@@ -77,14 +77,14 @@ func (s *state) learn(rec schemas.Record, rev uint64) (leader string) {
 	}
 	t := s.tenant(rec.Tenant)
 	if e == nil {
-		e = &entry{key: key, id: rec.ID, created: rec.CreatedUS, labels: maps.Clone(rec.Labels)}
+		e = &entry{key: key, id: key[len(rec.Tenant)+1:], created: rec.CreatedUS, labels: maps.Clone(rec.Labels)}
 		s.jobs[key] = e
 		s.insert(t, e)
 	}
 	s.count(t, e.rec, -1)
 	s.followers.move(key, leaderOf(e.rec), leaderOf(&rec))
 	old := e.state
-	e.rev, e.state, e.rec, e.cached = rev, rec.State, nil, rec.Source != nil
+	e.rev, e.state, e.rec, e.cached = rev, rec.State.Constant(), nil, rec.Source != nil
 	switch {
 	case e.cached: // it used no pool
 	case rec.State.Terminal():
