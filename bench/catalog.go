@@ -80,6 +80,7 @@ var catalog = []entry{
 	{name: "control.submit_p50_ms"},
 	{name: "control.submit_p99_ms", atMost: bound(50)},
 	{name: "control.cpu_ms"},
+	{name: "cache.hit_p50_ms", atMost: bound(5)},
 	{name: "control.synced_writes", unit: count, atMost: bound(5)},
 	{name: "control.synced_states", unit: count},
 	{name: "control.rss_slope", unit: mebibytes, atMost: bound(1)},

@@ -32,6 +32,7 @@ var noopSpec = schemas.JobSpec{
 func control(c config, work string) []contestant {
 	return []contestant{
 		controlLoad(noopBox(c, filepath.Join(work, "control"), controlClients, 0)),
+		cacheHit(noopBox(c, filepath.Join(work, "cache"), 1, 0)),
 		controlBatches(noopBox(c, filepath.Join(work, "batches"), 1, time.Hour)),
 		controlSynced(noopBox(c, filepath.Join(work, "synced"), controlClients, 0)),
 		controlSlope(noopBox(c, filepath.Join(work, "slope"), controlClients, 0)),
@@ -43,7 +44,7 @@ func control(c config, work string) []contestant {
 func noopBox(c config, dir string, slots int, run time.Duration) *box {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, 2*controlClients
-	return &box{config: c, dir: dir, http: &http.Client{Transport: transport},
+	return &box{config: c, dir: dir, starts: schemas.StartBooted, http: &http.Client{Transport: transport},
 		flags: []string{"--isolation=noop", fmt.Sprint("--slots=", slots), fmt.Sprint("--noop-run=", run)}}
 }
 
@@ -170,6 +171,28 @@ func controlBatches(b *box) contestant {
 			}
 		}
 		return took(row, batches*schemas.MaxBatchJobs/time.Since(begin).Seconds()), nil
+	}}
+}
+
+// cacheHit is a job whose result is there, from submission to result, as users of
+// the SDK have it.
+func cacheHit(b *box) contestant {
+	const row, hits = "cache.hit_p50_ms", 50
+	spec := noopSpec
+	spec.Cache = schemas.CacheUse
+	return contestant{rows: []string{row}, setup: b.setup(spec), once: func(ctx context.Context) (sample, error) {
+		var took []float64
+		for range hits {
+			job, began, ended, err := b.run(ctx, spec)
+			if err != nil {
+				return sample{}, err
+			}
+			if job.Cached == nil {
+				return sample{}, fmt.Errorf("job %s has a result of its own", job.ID)
+			}
+			took = append(took, milliseconds(ended.Sub(began)))
+		}
+		return sample{values: map[string][]float64{row: {percentile(took, 50)}}}, nil
 	}}
 }
 
