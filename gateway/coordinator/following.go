@@ -63,29 +63,65 @@ func (c *Coordinator) giveResult(ctx context.Context, origin *schemas.Record, fo
 	})
 }
 
-// promoteHeir has the first follower run, and then, never before, the others
-// follow it: so nobody ever follows in a circle.
+// promoteHeir has one job run in place of the leader, and then, never before, the
+// followers follow it: so nobody ever follows in a circle.
 func (c *Coordinator) promoteHeir(ctx context.Context, leader string, followers []schemas.Record) error {
-	heir, err := c.change(ctx, followers[0].Tenant, followers[0].ID, func(rec *schemas.Record) error {
-		return c.rules.follow(rec, leader, "")
-	})
-	if errors.Is(err, errNotFollowing) || isNotFound(err) {
-		return nil // another gateway does this, or it ended: what is left is looked at again
+	heir, err := c.chooseHeir(ctx, leader, &followers[0])
+	if err == nil && heir.Follows == leader {
+		heir, err = c.change(ctx, heir.Tenant, heir.ID, func(rec *schemas.Record) error { return c.rules.follow(rec, leader, "") })
 	}
-	if err != nil {
+	if isNotFound(err) || errors.Is(err, errUndecided) {
+		return nil // what is left is looked at again
+	}
+	if err != nil && !errors.Is(err, errNotFollowing) { // else another gateway did this
 		return err
 	}
 	c.log.Info("job runs in place of one that it followed", "job", heir.ID, "leader", leader)
-	entry, err := c.results.Look(ctx, heir.Tenant, heir.CacheKey)
-	if err == nil && entry.Job == leader {
-		err = c.results.Lead(ctx, heir.Tenant, heir.CacheKey, heir.ID, entry)
-	}
-	if err != nil && !errors.Is(err, resultcache.ErrTaken) {
-		c.log.Warn("new jobs will not follow", "job", heir.ID, "err", err)
-	}
-	return c.eachFollower(ctx, followers[1:], func(rec *schemas.Record) error {
-		return c.rules.follow(rec, leader, heir.ID)
+	return c.eachFollower(ctx, followers, func(rec *schemas.Record) error {
+		to := ""
+		if leads(&heir, rec) {
+			to = heir.ID
+		}
+		err := c.rules.follow(rec, leader, to)
+		if err == nil && to == "" && shares(&heir, rec.CacheKey, rec.CacheFailures) {
+			_ = c.rules.share(rec, &heir, c.cfg.Now()) // without room for it, it is run
+		}
+		return err
 	})
+}
+
+// errUndecided: the job that leads now is yet to be made.
+var errUndecided = errors.New("the job that leads is not there yet")
+
+// chooseHeir returns the job that leads in place of another: the one that the
+// entry in the cache names by now, or else the first follower, if it gets its name
+// into the entry. So it is the same for all gateways that ask at once.
+func (c *Coordinator) chooseHeir(ctx context.Context, leader string, first *schemas.Record) (schemas.Record, error) {
+	for range maxTries {
+		entry, err := c.results.Look(ctx, first.Tenant, first.CacheKey)
+		if err != nil {
+			return *first, err
+		}
+		if entry.Job == first.ID {
+			return *first, nil
+		}
+		if entry.Job != "" && entry.Job != leader {
+			named, _, err := c.read(ctx, first.Tenant, entry.Job)
+			switch {
+			case isNotFound(err) && entry.Attempt == 0 && c.cfg.Now().Sub(time.UnixMicro(entry.WrittenUS)) <= c.cfg.Lease:
+				return named, errUndecided
+			case err != nil && !isNotFound(err):
+				return named, err
+			case err == nil && (named.Follows == leader && !named.State.Terminal() || leads(&named, first) || shares(&named, first.CacheKey, first.CacheFailures)):
+				return named, nil
+			}
+		}
+		err = c.results.Lead(ctx, first.Tenant, first.CacheKey, first.ID, entry)
+		if !errors.Is(err, resultcache.ErrTaken) {
+			return *first, err
+		}
+	}
+	return *first, errContended
 }
 
 // eachFollower changes followers, as long as they are.
