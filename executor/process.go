@@ -3,7 +3,6 @@ package executor
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/schemas"
@@ -24,7 +23,7 @@ func (e *Executor) process(ctx context.Context, a *attempt) (schemas.Event, erro
 		return schemas.Event{}, machineFailure(&StartError{err})
 	}
 	a.later(func() { e.closeMachine(a, machine) })
-	inputBytes, err := e.stage(ctx, a, machine.Input())
+	inputBytes, err := e.stage(ctx, a, machine)
 	if err != nil {
 		return schemas.Event{}, err
 	}
@@ -68,13 +67,16 @@ func (a *attempt) shape(image *imagesync.Image) Shape {
 }
 
 // stage writes the inputs where the machine finds them, while it starts.
-func (e *Executor) stage(ctx context.Context, a *attempt, disk *os.File) (int64, error) {
+func (e *Executor) stage(ctx context.Context, a *attempt, machine Machine) (int64, error) {
 	defer a.timeline.begin(schemas.SpanStaged)()
+	if len(a.spec.Files) == 0 {
+		return 0, nil
+	}
 	sign := func(ctx context.Context, digests []string) ([]schemas.SignedRequest, error) {
 		reply, err := e.sign(ctx, a, schemas.Sign{Get: digests})
 		return reply.Get, err
 	}
-	n, err := e.transfer.writeInputs(ctx, disk, a.spec, sign)
+	n, err := e.transfer.writeInputs(ctx, machine.Input(), a.spec, sign)
 	if err != nil {
 		return 0, stageFailure(err)
 	}

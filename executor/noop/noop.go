@@ -25,6 +25,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/program-explorer/pe/executor"
@@ -89,21 +90,14 @@ func (r *Runner) Requires() schemas.Requires {
 
 // Start implements executor.Runner.
 func (r *Runner) Start(ctx context.Context, _ executor.Shape) (executor.Machine, error) {
-	input, err := os.CreateTemp(r.cfg.Dir, "pe-noop-input-")
-	if err != nil {
-		return nil, fmt.Errorf("no-op machine: %w", err)
-	}
-	if err := os.Remove(input.Name()); err != nil {
-		return nil, fmt.Errorf("no-op machine: %w", err)
-	}
-	m := &machine{cfg: r.cfg, input: input, ready: make(chan struct{}), closed: make(chan struct{})}
+	m := &machine{cfg: r.cfg, ready: make(chan struct{}), closed: make(chan struct{})}
 	go m.start(ctx)
 	return m, nil
 }
 
 type machine struct {
 	cfg    Config
-	input  *os.File
+	input  atomic.Pointer[os.File]
 	ready  chan struct{} // closed when the two below are set
 	booted schemas.Span
 	err    error
@@ -118,8 +112,20 @@ func (m *machine) start(ctx context.Context) {
 	close(m.ready)
 }
 
-// Input implements executor.Machine.
-func (m *machine) Input() *os.File { return m.input }
+// Input implements executor.Machine. Only a job with inputs has a file made: what
+// is measured here is not a filesystem. Of one that cannot be made there is nil,
+// to which nothing can be written.
+func (m *machine) Input() *os.File {
+	if m.input.Load() == nil {
+		input, err := os.CreateTemp(m.cfg.Dir, "pe-noop-input-")
+		if err != nil {
+			return nil
+		}
+		_ = os.Remove(input.Name()) // it is there for as long as it is open
+		m.input.Store(input)
+	}
+	return m.input.Load()
+}
 
 // Run implements executor.Machine.
 func (m *machine) Run(ctx context.Context, work executor.Work) (executor.Ended, error) {
@@ -140,7 +146,7 @@ func (m *machine) Run(ctx context.Context, work executor.Work) (executor.Ended, 
 	}
 	ended := m.ended(acts.exit, m.booted, since(schemas.SpanRunning, begin))
 	if m.cfg.Echo && work.InputBytes > 0 {
-		ended.Outputs = io.NewSectionReader(m.input, 0, work.InputBytes)
+		ended.Outputs = io.NewSectionReader(m.input.Load(), 0, work.InputBytes)
 		ended.Collected.Bytes = work.InputBytes
 	}
 	return ended, nil
@@ -173,7 +179,9 @@ func (m *machine) pass(ctx context.Context, d time.Duration) error {
 func (m *machine) Close() error {
 	m.once.Do(func() {
 		close(m.closed)
-		m.input.Close()
+		if input := m.input.Load(); input != nil {
+			input.Close()
+		}
 	})
 	return nil
 }
