@@ -98,6 +98,9 @@ func (m *admission) complete(ctx context.Context, spec schemas.JobSpec, problems
 // choose writes out every default of a valid specification, and chooses the
 // image's digest and an architecture.
 func (m *admission) choose(ctx context.Context, spec schemas.JobSpec) (s coordinator.Submission, err error) {
+	if problems := m.checkCallback(spec.Callback); len(problems) > 0 {
+		return s, invalid(problems)
+	}
 	// Before anything is chosen: the same request repeated may be given another
 	// digest or architecture.
 	request, err := requestDigest(spec)

@@ -29,6 +29,8 @@ type Config struct {
 	Resolve Resolve
 	// Images lists the names of the catalog. Default: there are none.
 	Images func(context.Context) (schemas.ImageList, error)
+	// Webhooks tells of ends of jobs. Default: nobody is told.
+	Webhooks Webhooks
 	// Tokens may use the API. While there are none (the default), every request
 	// from this machine's own programs may, and foreign pages in its browsers are kept out.
 	Tokens *access.Tokens

@@ -150,7 +150,7 @@ func (h *harness) matchesDocument(t *testing.T, method, path string, resp *http.
 		return // no such route
 	}
 	at := documented(route)
-	if _, verb, ok := strings.Cut(path, ":"); ok && strings.HasSuffix(at, "/jobs/{id}") {
+	if _, verb, ok := strings.Cut(path, ":"); ok && strings.HasSuffix(at, "/{id}") {
 		at += ":" + verb // which the mux knows nothing of
 	}
 	var op operation

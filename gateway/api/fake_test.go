@@ -57,13 +57,17 @@ func (f *fakeJobs) Submit(ctx context.Context, s coordinator.Submission) (schema
 	if err != nil {
 		return schemas.Record{}, false, err
 	}
+	callback := ""
+	if s.Spec.Callback != nil {
+		callback, s.Spec.Callback = s.Spec.Callback.URL, nil
+	}
 	data, err := json.Marshal(s.Spec)
 	if err != nil {
 		return schemas.Record{}, false, err
 	}
 	r := schemas.Record{
 		Version: 1, ID: id, Tenant: s.Tenant, State: schemas.StateQueued, Lane: s.Spec.Lane, Needs: s.Spec.Requires, Pool: s.Spec.Requires.Pool(),
-		Image: s.Image, Labels: s.Spec.Labels, CreatedUS: time.Now().UnixMicro(), QueuedUS: time.Now().UnixMicro(), Spec: objectOf("spec.json", data),
+		Image: s.Image, Labels: s.Spec.Labels, CreatedUS: time.Now().UnixMicro(), QueuedUS: time.Now().UnixMicro(), Spec: objectOf("spec.json", data), Callback: callback,
 	}
 	if _, err := f.store.Put(ctx, schemas.SpecKey(s.Tenant, id), bytes.NewReader(data), objstore.PutOptions{Size: int64(len(data))}); err != nil {
 		return r, false, err

@@ -51,7 +51,7 @@ func (m *metrics) end(route, method string, status int, took time.Duration) {
 // methodLabel keeps a client from inventing label values.
 func methodLabel(method string) string {
 	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete:
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
 		return method
 	}
 	return "other"

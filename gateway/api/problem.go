@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/program-explorer/pe/gateway/coordinator"
+	"github.com/program-explorer/pe/gateway/webhook"
 	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
 )
@@ -41,6 +42,10 @@ var (
 	kindMediaType      = kind{"media-type", "The body's media type is not supported", http.StatusUnsupportedMediaType}
 	kindInvalid        = kind{"invalid-job", "The job specification is not valid", http.StatusUnprocessableEntity}
 	kindInvalidToken   = kind{"invalid-token", "The access token cannot be made like this", http.StatusUnprocessableEntity}
+	kindWebhook        = kind{"invalid-webhook", "What is asked of the webhook is not valid", http.StatusUnprocessableEntity}
+	kindAddress        = kind{"address-not-allowed", "Nothing is sent to this address", http.StatusUnprocessableEntity}
+	kindDisabled       = kind{"webhook-disabled", "The webhook is not told at present", http.StatusConflict}
+	kindManyWebhooks   = kind{"too-many-webhooks", "There are as many webhooks as there may be", http.StatusConflict}
 	kindUnknownImage   = kind{"unknown-image", "The image cannot be had", http.StatusUnprocessableEntity}
 	kindImageArch      = kind{"image-arch", "The image does not have this architecture", http.StatusUnprocessableEntity}
 	kindImageForbidden = kind{"image-not-allowed", "The image is not on the list of images that may be run", http.StatusUnprocessableEntity}
@@ -104,7 +109,17 @@ func problemOf(err error) *schemas.ProblemDocument {
 		return kindTooMany.problem(err.Error(), "wait as long as Retry-After says, or cancel some")
 	case errors.Is(err, coordinator.ErrRecordTooLarge):
 		return kindInvalid.problem(err.Error(), "use fewer or shorter labels")
-	case errors.Is(err, coordinator.ErrCursor):
+	case errors.Is(err, webhook.ErrNotFound):
+		return kindNotFound.problem("there is no such webhook or delivery", "GET /v1/webhooks lists what there is")
+	case errors.Is(err, webhook.ErrAddress):
+		return kindAddress.problem(err.Error(), "use an https address that is public, or ask whoever runs the gateway")
+	case errors.Is(err, webhook.ErrTooMany):
+		return kindManyWebhooks.problem(err.Error(), "remove one that is not needed")
+	case errors.Is(err, webhook.ErrDisabled):
+		return kindDisabled.problem(err.Error(), "enable it first")
+	case errors.Is(err, webhook.ErrLoading):
+		return kindUnavailable.problem(err.Error(), "try again in a moment")
+	case errors.Is(err, coordinator.ErrCursor), errors.Is(err, webhook.ErrCursor):
 		return kindMalformed.problem(err.Error(), "pass next of the page before as it was")
 	case errors.As(err, &tooLarge):
 		return kindTooLarge.problemf("the body has more than %d bytes", tooLarge.Limit)

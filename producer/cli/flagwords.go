@@ -63,7 +63,7 @@ func hintWords(hint string) string {
 	switch path {
 	case "/v1/jobs?state=dead":
 		return "pe dead list " + does
-	case "/v1/jobs", "/v1/images", "/v1/executors":
+	case "/v1/jobs", "/v1/images", "/v1/executors", "/v1/webhooks":
 		return "pe " + strings.TrimPrefix(path, "/v1/") + " " + does
 	}
 	job := strings.TrimPrefix(path, "/v1/jobs/")

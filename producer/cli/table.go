@@ -36,7 +36,7 @@ const (
 )
 
 // copied columns hold what goes into other commands.
-var copied = map[string]care{"JOB": cutNever, "TARGET": cutNever, "STATE": cutNever, "NAME": cutNever, "OFFERS": cutNever, "EXECUTOR": cutLast}
+var copied = map[string]care{"JOB": cutNever, "TARGET": cutNever, "STATE": cutNever, "NAME": cutNever, "OFFERS": cutNever, "EXECUTOR": cutLast, "WEBHOOK": cutNever, "DELIVERY": cutNever}
 
 func (a *app) table(head ...string) *table {
 	t := &table{out: a.Stdout, limit: columnsOf(a.Stdout), rows: [][]string{head}}
