@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/program-explorer/pe/gateway/api"
 	"github.com/program-explorer/pe/gateway/coordinator"
+	"github.com/program-explorer/pe/gateway/webhook"
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/internal/jobqueue/queuetest"
 	"github.com/program-explorer/pe/internal/objstore/dir"
@@ -32,6 +34,7 @@ const digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef012345678
 type life struct {
 	testing.TB
 	jobs   *coordinator.Coordinator
+	outbox *webhook.Outbox
 	server *Server
 	queue  *jobqueue.Queue // the executor's
 	hold   chan struct{}   // what an attempt waits for before it ends; nil for nothing
@@ -47,11 +50,15 @@ func live(t testing.TB) *life {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	if l.jobs, err = coordinator.New(coordinator.Config{Queue: nats.Gateway(t, log), Store: store, Log: log}); err != nil {
+	queue := nats.Gateway(t, log)
+	if l.outbox, err = webhook.New(webhook.Config{Queue: queue, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Log: log}); err != nil {
+		t.Fatal(err)
+	}
+	if l.jobs, err = coordinator.New(coordinator.Config{Queue: queue, Store: store, OnEnded: l.outbox.Ended, Log: log}); err != nil {
 		t.Fatal(err)
 	}
 	l.server, err = New(Config{Addr: "127.0.0.1:0", API: api.Config{
-		Jobs: l.jobs, Store: store, Objects: http.StripPrefix("/v1/objects/", store.Handler()), Log: log,
+		Jobs: l.jobs, Webhooks: l.outbox, Store: store, Objects: http.StripPrefix("/v1/objects/", store.Handler()), Log: log,
 		Resolve: func(context.Context, string) (api.ResolvedImage, error) {
 			return api.ResolvedImage{Reference: "registry.test/gcc", Digest: digest, Archs: []string{"amd64"}}, nil
 		},
@@ -71,6 +78,11 @@ func (l *life) run() {
 	l.Cleanup(func() { cancel(); running.Wait() })
 	running.Go(func() {
 		if err := l.jobs.Run(ctx); err != nil {
+			l.Error(err)
+		}
+	})
+	running.Go(func() {
+		if err := l.outbox.Run(ctx); err != nil {
 			l.Error(err)
 		}
 	})

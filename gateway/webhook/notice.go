@@ -32,15 +32,30 @@ func (o *Outbox) Ended(rec schemas.Record, here bool) {
 	select {
 	case <-o.known:
 	default:
-		o.recent.add(&rec, now)
+		o.recent.add(essence(&rec), now)
 		return
 	}
 	switch {
 	case here:
-		o.notify(&rec)
+		o.notify(essence(&rec))
 	case age < settled || len(o.registry.targets(&rec)) > 0:
-		o.recent.add(&rec, now.Add(otherGateway))
+		o.recent.add(essence(&rec), now.Add(otherGateway))
 	}
+}
+
+// essence is what a delivery is made of: ends may have to be remembered by the
+// hundred thousand, and a whole record has kilobytes.
+func essence(rec *schemas.Record) *schemas.Record {
+	short := &schemas.Record{
+		ID: rec.ID, Tenant: rec.Tenant, State: rec.State, EndedUS: rec.EndedUS, Labels: rec.Labels, Callback: rec.Callback,
+	}
+	if o := rec.Outcome; o != nil {
+		short.Outcome = &schemas.Outcome{ExitCode: o.ExitCode, Signal: o.Signal, Limit: o.Limit}
+	}
+	if rec.Archive != nil {
+		short.Archive = &schemas.Object{}
+	}
+	return short
 }
 
 // notify puts into the backlog what is not known to have been created.
