@@ -48,13 +48,15 @@ func (c *Coordinator) Cancel(ctx context.Context, tenant, job string) (schemas.R
 // heartbeats tell.
 const stopTimeout = 20 * time.Second
 
+var stopMessages = map[string]string{reasonCancelled: "stopped, as the client asked", reasonDeadline: "stopped at its deadline"}
+
 // stop has an attempt of a job ended that is to be cancelled, or whose deadline
 // is over. Whatever comes of it, the record says which of them it is.
 func (c *Coordinator) stop(ctx context.Context, executor string, held schemas.Held, reason string) {
 	if !c.tellStop(ctx, executor, held, reason) {
 		return
 	}
-	err := c.endAttempt(ctx, executor, held, schemas.NewFailure(schemas.FailHandback, "stopped: "+reason))
+	err := c.endAttempt(ctx, executor, held, schemas.NewFailure(schemas.FailHandback, stopMessages[reason]))
 	if err != nil && !errors.Is(err, errNotHeld) && !isNotFound(err) {
 		c.log.Error("job not stopped yet", "job", held.Job, "reason", reason, "err", err)
 	}

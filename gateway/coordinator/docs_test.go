@@ -36,3 +36,29 @@ func TestPageHasTheFigures(t *testing.T) {
 		}
 	}
 }
+
+// TestStatesPageHasTheFigures holds docs/states.md to the defaults.
+func TestStatesPageHasTheFigures(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/states.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Config{Queue: &jobqueue.Queue{}, Store: &dir.Store{}}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	flat := strings.Join(strings.Fields(string(page)), " ")
+	for text, holds := range map[string]bool{
+		fmt.Sprintf("up to %d in all", c.MaxAttempts):                  true,
+		fmt.Sprintf("does not count, %d times", c.MaxHandbacks):        true,
+		fmt.Sprintf("for a lease (%d s) is lost", c.Lease/time.Second): true,
+		"It waits 1 s, 2 s, 4 s and so on up to a minute":              firstBackoff == time.Second && maxBackoff == time.Minute,
+		"an attempt that two of its executor's heartbeats":             maxMissed == 2,
+		"A job to which that happens twice":                            c.MaxLosses == 2,
+	} {
+		if !holds || !strings.Contains(flat, text) {
+			t.Errorf("docs/states.md does not say %q, or the code is otherwise", text)
+		}
+	}
+}

@@ -124,7 +124,7 @@ func (a *app) cancelCommand() *cobra.Command {
 				if a.json {
 					err = a.print(job)
 				} else {
-					err = a.write([]byte(job.ID + " " + stateWords(job) + "\n"))
+					err = a.write([]byte(job.ID + " " + cancelWords(job) + "\n"))
 				}
 				if err != nil {
 					return err

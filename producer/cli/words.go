@@ -362,6 +362,14 @@ func noteCached(s schemas.Source) string { return "cached: result of job " + s.J
 // noteJob names a job whose end needs no other word.
 func noteJob(id string) string { return "job " + id }
 
+// cancelWords say what came of cancelling a job: nothing, if it had ended.
+func cancelWords(job schemas.Job) string {
+	if job.State.Terminal() && job.State != schemas.StateCancelled {
+		return "had ended before: " + stateWords(job)
+	}
+	return stateWords(job)
+}
+
 // endWords say why a job ended, or nothing if its exit code says all.
 func endWords(job schemas.Job) string {
 	switch job.State {
