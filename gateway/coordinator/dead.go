@@ -115,7 +115,7 @@ func (rules) revive(rec *schemas.Record, now time.Time) error {
 		return fmt.Errorf("job %s was to end by %s: %w", rec.ID, instant(rec.DeadlineUS), ErrDeadlineOver)
 	}
 	rec.State, rec.QueuedUS = schemas.StateQueued, now.UnixMicro()
-	rec.EndedUS, rec.NotBeforeUS, rec.Failure = 0, 0, nil
+	rec.EndedUS, rec.NotBeforeUS, rec.Failure, rec.Follows = 0, 0, nil, ""
 	if n := len(rec.Attempts); n > 0 {
 		rec.Forgiven = rec.Attempts[n-1].N
 	}

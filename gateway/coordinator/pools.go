@@ -32,10 +32,16 @@ func (c *Coordinator) offer(t *ticket, id string) {
 	})
 }
 
+// prepareTimeout bounds the making of a pool. A request that the server took with
+// it when it went away is never answered, and jobs wait for the next try.
+const prepareTimeout = 10 * time.Second
+
 // prepare makes a pool: its consumers first, then its entry in the bucket, so
 // that whoever knows of the pool can pull from it.
 func (c *Coordinator) prepare(pool string, needs schemas.Requires) {
 	c.later(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
+		defer cancel()
 		err := c.makePool(ctx, pool, needs)
 		if err != nil {
 			c.log.Warn("pool not made; trying again", "pool", pool, "err", err)

@@ -86,7 +86,14 @@ func (s *Server) stop() {
 // Restart ends the server and starts it again on the same files.
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
+	s.Outage(t, func() {})
+}
+
+// Outage calls during while the server is away.
+func (s *Server) Outage(t testing.TB, during func()) {
+	t.Helper()
 	s.stop()
+	during()
 	s.start(t)
 }
 
