@@ -14,6 +14,7 @@ import (
 
 	"github.com/program-explorer/pe/executor/noop"
 	"github.com/program-explorer/pe/imagesync"
+	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/internal/roles"
 	"github.com/program-explorer/pe/internal/settings"
 	"github.com/program-explorer/pe/schemas"
@@ -102,6 +103,24 @@ func (q *queueFlags) bind(whenEmpty string) *pflag.FlagSet {
 	f.StringVar(&q.url, "nats-url", "", "NATS servers, separated by commas"+whenEmpty)
 	f.StringVar(&q.creds, "nats-creds", "", "NATS credentials file")
 	return f
+}
+
+// copyFlags say how many servers of the queue hold a copy of everything: for who makes its streams.
+type copyFlags struct{ replicas int }
+
+func (r *copyFlags) bind() *pflag.FlagSet {
+	f := newGroup()
+	f.IntVar(&r.replicas, "nats-replicas", 1, "how many servers of a NATS cluster keep a copy of everything: 1, 3 or 5; more later changes what is there")
+	return f
+}
+
+// of adds the number to a connection's configuration.
+func (r *copyFlags) of(c jobqueue.Config) (jobqueue.Config, error) {
+	if r.replicas != 1 && r.replicas != 3 && r.replicas != 5 {
+		return c, usageError{fmt.Errorf("nats-replicas %d: want 1, 3 or 5", r.replicas)}
+	}
+	c.Replicas = r.replicas
+	return c, nil
 }
 
 // storeFlags say where objects are kept.

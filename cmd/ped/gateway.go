@@ -21,6 +21,7 @@ type gatewayCommand struct {
 	serve  serveFlags
 	limits limitFlags
 	queue  queueFlags
+	copies copyFlags
 	store  storeFlags
 	images imageFlags
 	jobs   jobsFlags
@@ -40,7 +41,7 @@ Executors (ped executor) do the work.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runGateway(cmd.Context(), g) },
 	}
-	return a.configured(cmd, g.at.bind(), g.serve.bind(), g.limits.bind(), g.jobs.bind(), g.queue.bind(" (required)"), g.store.bind(" (required)"), g.images.bind(), g.hooks.bind(), g.log.bind())
+	return a.configured(cmd, g.at.bind(), g.serve.bind(), g.limits.bind(), g.jobs.bind(), g.queue.bind(" (required)"), g.copies.bind(), g.store.bind(" (required)"), g.images.bind(), g.hooks.bind(), g.log.bind())
 }
 
 func (a *app) runGateway(ctx context.Context, g gatewayCommand) error {
@@ -71,7 +72,11 @@ func (a *app) runGateway(ctx context.Context, g gatewayCommand) error {
 	if err != nil {
 		return err
 	}
-	c.Queue, err = jobqueue.Connect(ctx, g.queue.config("gateway", log))
+	queue, err := g.copies.of(g.queue.config("gateway", log))
+	if err != nil {
+		return err
+	}
+	c.Queue, err = jobqueue.Connect(ctx, queue)
 	if err != nil {
 		return stopped(ctx, err)
 	}

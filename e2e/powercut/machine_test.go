@@ -15,7 +15,7 @@ import (
 )
 
 // patience bounds waits for what must come; nothing is measured by it.
-const patience = 3 * time.Minute
+const patience = 5 * time.Minute
 
 // computer is a machine's hardware: what stays when its power is cut.
 type computer struct {

@@ -88,7 +88,7 @@ func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision 
 func (b *Bucket) write(ctx context.Context, key string, value []byte, revision uint64) (rev uint64, err error) {
 	msg := nats.NewMsg("$KV." + b.name + "." + key)
 	msg.Data = value
-	err = answered(ctx, func(ctx context.Context, again bool) error {
+	err = b.q.answered(ctx, func(ctx context.Context, again bool) error {
 		ack, err := b.q.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(revision))
 		if err == nil {
 			rev = ack.Sequence
@@ -142,7 +142,7 @@ func (b *Bucket) Get(ctx context.Context, key string) (Entry, error) {
 		return Entry{}, err
 	}
 	var e jetstream.KeyValueEntry
-	err = answered(ctx, func(ctx context.Context, _ bool) (err error) { e, err = kv.Get(ctx, key); return err })
+	err = b.q.answered(ctx, func(ctx context.Context, _ bool) (err error) { e, err = kv.Get(ctx, key); return err })
 	if errors.Is(err, jetstream.ErrKeyNotFound) || errors.Is(err, jetstream.ErrKeyDeleted) {
 		return Entry{}, fmt.Errorf("get %s %s: %w", b.name, key, ErrNotFound)
 	}

@@ -76,6 +76,22 @@ func TestReadsAreNeverOfAnOldReplica(t *testing.T) {
 	})
 }
 
+// TestTurnsFromAServerThatIsCutOff: it keeps its connections, and nothing else works there.
+func TestTurnsFromAServerThatIsCutOff(t *testing.T) {
+	t.Parallel()
+	c := queuetest.StartCluster(t)
+	c.Gateway(t, nil)
+	q := c.GatewayFirstAt(t, 2)
+	ctx := t.Context()
+	retry(t, "put", func() error { _, err := q.Jobs.Create(ctx, "local.before", nil); return err })
+	notLedBy(t, c, 2, "KV_"+schemas.BucketJobs)
+	c.Cut()
+	retry(t, "put elsewhere", func() error { _, err := q.Jobs.Create(ctx, "local.after", nil); return err })
+	if q.Epoch() < 2 {
+		t.Error("it is still connected as it was")
+	}
+}
+
 // notLedBy has another node lead a stream than the one that is to be cut off: for up
 // to 10 s it would not notice.
 func notLedBy(t *testing.T, c *queuetest.Cluster, node int, stream string) {

@@ -84,6 +84,7 @@ type Queue struct {
 	nc    *nats.Conn
 	js    jetstream.JetStream
 	epoch atomic.Uint64
+	deaf  deaf
 	// Jobs, Pools, Execs and Tokens are the buckets of job records, pools,
 	// executors and access tokens.
 	Jobs, Pools, Execs, Tokens *Bucket
@@ -224,6 +225,9 @@ func (q *Queue) Epoch() uint64 { return q.epoch.Load() }
 
 // RoundTrip measures the way to the server and back.
 func (q *Queue) RoundTrip() (time.Duration, error) { return q.nc.RTT() }
+
+// ServerURL is that of the server that it is connected to now, without credentials.
+func (q *Queue) ServerURL() string { return redactURL(q.nc.ConnectedUrl()) }
 
 // Close ends the connection. What runs on it fails.
 func (q *Queue) Close() { q.nc.Close() }

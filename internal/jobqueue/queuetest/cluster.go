@@ -3,8 +3,10 @@ package queuetest
 import (
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -29,15 +31,16 @@ type Cluster struct {
 func StartCluster(t testing.TB, executors ...string) *Cluster {
 	t.Helper()
 	c := &Cluster{}
+	host := loopback()
 	var routes [nodes]string
 	for i := range routes {
-		routes[i] = freeAddress(t)
+		routes[i] = freeAddress(t, host)
 	}
 	for i := range c.Nodes {
 		o := options(t, executors)
-		o.ServerName, o.Host, o.Port = fmt.Sprintf("n%d", i), "127.0.0.1", port(t, freeAddress(t))
+		o.ServerName, o.Host, o.Port = fmt.Sprintf("n%d", i), host, port(t, freeAddress(t, host))
 		// Not advertised: nodes know no other way to each other than the routes.
-		o.Cluster = server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: port(t, routes[i]), NoAdvertise: true, PoolSize: -1}
+		o.Cluster = server.ClusterOpts{Name: "test", Host: host, Port: port(t, routes[i]), NoAdvertise: true, PoolSize: -1}
 		for j, route := range routes {
 			if j != i {
 				o.Routes = append(o.Routes, &url.URL{Scheme: "nats", Host: c.way(t, i, j, route)})
@@ -154,6 +157,20 @@ func (c *Cluster) GatewayAt(t testing.TB, i int) *jobqueue.Queue {
 	return connect(t, c.gateway(c.Nodes[i].ClientURL(), nil))
 }
 
+// GatewayFirstAt returns one that connects to a node and knows the others.
+func (c *Cluster) GatewayFirstAt(t testing.TB, i int) *jobqueue.Queue {
+	t.Helper()
+	var q *jobqueue.Queue
+	eventually(t, "it is connected there", func() bool { // it takes them in any order
+		if q = connect(t, c.gateway(c.URL(), nil)); q.ServerURL() != c.Nodes[i].ClientURL() {
+			q.Close()
+			return false
+		}
+		return true
+	})
+	return q
+}
+
 func (c *Cluster) gateway(address string, log *slog.Logger) jobqueue.Config {
 	return jobqueue.Config{URL: address, User: gatewayUser, Password: password, Name: gatewayUser, Replicas: nodes, Synced: true, Log: log}
 }
@@ -164,9 +181,18 @@ func (c *Cluster) Executor(t testing.TB, id string, log *slog.Logger) *jobqueue.
 	return connect(t, jobqueue.Config{URL: c.URL(), User: id, Password: password, Name: id, Executor: id, Log: log})
 }
 
-func freeAddress(t testing.TB) string {
+// loopback is an address of this machine alone. Where there are many of them it is
+// one that nobody else uses: a port that was free a moment ago still is.
+func loopback() string {
+	if runtime.GOOS != "linux" {
+		return "127.0.0.1"
+	}
+	return fmt.Sprintf("127.%d.%d.%d", 1+rand.N(254), rand.N(256), 1+rand.N(254))
+}
+
+func freeAddress(t testing.TB, host string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", host+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
