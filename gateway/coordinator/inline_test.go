@@ -3,6 +3,7 @@ package coordinator_test
 import (
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -56,25 +57,35 @@ func TestInline(t *testing.T) {
 // TestNoRoomInline: a result for which the record has no room is stored by the gateway.
 func TestNoRoomInline(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "e1")
+	long := strings.Repeat("e", 40)
+	w := newWorld(t, long)
 	g := w.gateway(nil)
-	e := w.idle("e1", nil)
+	e := w.idle(long, nil)
 	s := spec()
-	s.Args = []string{strings.Repeat("a", 1500)}
-	s.Labels = map[string]string{"a": strings.Repeat("b", schemas.MaxLabelBytes)}
-	rec := w.submit(g, s)
-	message := strings.Repeat("m", schemas.MaxFailureMessage)
-	for range 8 {
+	s.Args = []string{strings.Repeat("a", 500)}
+	s.Labels = map[string]string{}
+	for i := range 12 {
+		s.Labels[fmt.Sprint("label-", i)] = strings.Repeat("b", schemas.MaxLabelBytes)
+	}
+	job := submission(s)
+	job.Image.Reference = strings.Repeat("r", 300)
+	rec, _, err := g.Submit(t.Context(), job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// More of each is cut, where it has no room.
+	handback := schemas.NewFailure(schemas.FailHandback, strings.Repeat("m", 80))
+	for range 10 {
 		a := w.granted(e, rec)
-		e.mustReport(a, schemas.Event{Tenant: a.Tenant, Nonce: a.nonce, Failure: schemas.NewFailure(schemas.FailHandback, message)}, schemas.VerdictAccepted)
+		e.mustReport(a, schemas.Event{Tenant: a.Tenant, Nonce: a.nonce, Failure: handback}, schemas.VerdictAccepted)
 	}
 	a := w.granted(e, rec)
 	e.write(a, strings.Repeat("x", 1500), false)
 	event := e.inlineResult(a)
 	e.mustReport(a, event, schemas.VerdictAccepted)
 	rec = w.wait(g, rec, schemas.StateSucceeded)
-	if rec.ResultInline != nil || rec.Result == nil || rec.Result.Size != int64(len(event.ResultInline)) || !w.stored(a.Held, schemas.ObjectResult) {
-		t.Errorf("result %+v of %d bytes", rec.Result, len(event.ResultInline))
+	if rec.SpecInline == nil || rec.ResultInline != nil || rec.Result == nil || rec.Result.Size != int64(len(event.ResultInline)) || !w.stored(a.Held, schemas.ObjectResult) {
+		t.Errorf("result %+v of %d bytes, %d bytes inline", rec.Result, len(event.ResultInline), len(rec.ResultInline))
 	}
 }
 
