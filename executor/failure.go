@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"errors"
+	"io/fs"
 
 	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/schemas"
@@ -57,10 +58,14 @@ func machineFailure(err error) error {
 }
 
 // stageFailure: an input that is not what the specification says will not be on
-// another executor either.
+// another executor either. What can't be written to a file is this host's fault.
 func stageFailure(err error) error {
-	if errors.Is(err, errNotAsSaid) {
+	var file *fs.PathError
+	switch {
+	case errors.Is(err, errNotAsSaid):
 		return fail(schemas.FailInput, err)
+	case errors.As(err, &file):
+		return fail(schemas.FailInternal, err)
 	}
 	return fail(schemas.FailStage, err)
 }

@@ -2,6 +2,11 @@ package executor
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,4 +45,18 @@ func TestRest(t *testing.T) {
 			t.Error("a rest outlives its executor")
 		}
 	})
+}
+
+func TestWhoseFaultStagingIs(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[schemas.FailureCode]error{
+		schemas.FailInternal: fmt.Errorf("input %q: %w", "in", final(&fs.PathError{Op: "write", Path: "/dev/full", Err: syscall.ENOSPC})),
+		schemas.FailStage:    &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED},
+		schemas.FailInput:    fmt.Errorf("input %q: %w", "in", errNotAsSaid),
+	} {
+		var failure *schemas.Failure
+		if got := stageFailure(err); !errors.As(got, &failure) || failure.Code != want {
+			t.Errorf("%v is %v, want %s", err, got, want)
+		}
+	}
 }
