@@ -36,8 +36,8 @@ type plan struct {
 
 func short() plan {
 	return plan{
-		setup: setup{gateways: 2, noops: 3}, jobs: 300, pause: 500 * time.Millisecond, rest: 300 * time.Millisecond,
-		kills: 15, least: 1, length: 75 * time.Second, compareEvery: 3,
+		setup: setup{gateways: 2, noops: 3}, jobs: 400, pause: 500 * time.Millisecond, rest: 300 * time.Millisecond,
+		kills: 8, least: 1, length: 75 * time.Second, compareEvery: 3,
 	}
 }
 

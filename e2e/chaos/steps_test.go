@@ -62,4 +62,4 @@ type moment struct {
 }
 
 // callbacks: jobs ask for webhooks.
-const callbacks = false
+const callbacks = true
