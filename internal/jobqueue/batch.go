@@ -40,17 +40,37 @@ func (b *Bucket) CreateAll(ctx context.Context, entries []Entry) (first uint64, 
 		ctx, cancel = context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
 	}
-	last, err := b.publishAll(ctx, entries)
+	last, err := b.publishWhole(ctx, entries)
 	if errors.Is(err, ErrConflict) {
 		// Of a deleted key there is a marker, whose revision the write must name.
 		if entries, err = b.vacant(ctx, entries); err == nil {
-			last, err = b.publishAll(ctx, entries)
+			last, err = b.publishWhole(ctx, entries)
 		}
 	}
 	if err != nil {
 		return 0, fmt.Errorf("write %d keys to %s: %w", len(entries), b.name, err)
 	}
 	return last - uint64(len(entries)) + 1, nil
+}
+
+const (
+	// codeIncomplete is JSAtomicPublishIncompleteBatchErr, which nats.go has no name for.
+	codeIncomplete jetstream.ErrorCode = 10176
+	batchTries                         = 3
+)
+
+// errIncomplete: the server lacks a message of the batch, so it has written none:
+// the connection was another one in the middle of it.
+var errIncomplete = errors.New("the batch did not arrive whole")
+
+// publishWhole sends the batch until the server has all of it.
+func (b *Bucket) publishWhole(ctx context.Context, entries []Entry) (last uint64, err error) {
+	for range batchTries {
+		if last, err = b.publishAll(ctx, entries); !errors.Is(err, errIncomplete) {
+			break
+		}
+	}
+	return last, err
 }
 
 // publishAll sends the batch and returns the last one's revision. The answer to the
@@ -132,12 +152,15 @@ func (b *Bucket) askBatch(ctx context.Context, msg *nats.Msg) (uint64, error) {
 	return ack.Seq, nil
 }
 
-// conflictOr is [ErrConflict] for an answer that says that a key has another revision.
+// conflictOr is [ErrConflict] for an answer that says that a key has another
+// revision, and errIncomplete for one that says that the batch is not whole.
 func conflictOr(err error) error {
 	if api := apiError(err); api != nil {
 		switch api.ErrorCode {
 		case jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant:
 			return ErrConflict
+		case codeIncomplete:
+			return errIncomplete
 		}
 	}
 	return err
