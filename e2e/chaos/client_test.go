@@ -87,7 +87,7 @@ const realEvery = 12
 func (w *wish) makeReal(needs schemas.Requires, n int) {
 	w.spec.Image, w.spec.Requires, w.spec.Env, w.spec.Cache = "busybox", needs, nil, ""
 	w.batch, w.blob = 0, ""
-	w.spec.Args = []string{"sh", "-c", fmt.Sprintf("cat * > /output/in 2>/dev/null; sleep 0.3; for i in $(seq 40); do seq $i 20000 > /output/$i; done; echo %d", n)}
+	w.spec.Args = []string{"sh", "-c", fmt.Sprintf("cat * > /output/in 2>/dev/null; sleep 0.3; for i in $(seq 40); do seq $i 4000 > /output/$i; done; echo %d", n)}
 	w.spec.Files = map[string]schemas.File{"in": text(strconv.Itoa(n))}
 }
 

@@ -135,12 +135,12 @@ func (s *system) startServers(ctx context.Context, executors []string, j judges)
 		return err
 	}
 	data := filepath.Join(s.dir, "s3")
-	natsDisk, err := newDisk(filepath.Join(s.dir, "nats"), 256<<20)
+	natsDisk, err := newDisk(filepath.Join(s.dir, "nats"), 512<<20)
 	if err != nil {
 		return err
 	}
 	s.disks = append(s.disks, natsDisk)
-	s3Disk, err := newDisk(data, 1<<30)
+	s3Disk, err := newDisk(data, 2<<30)
 	if err != nil {
 		return err
 	}
