@@ -26,8 +26,28 @@ const (
 )
 
 // EnsureStreams makes or updates the streams and buckets; only gateways call
-// it. It also asks the server whether it syncs every write.
+// it. It also asks the server whether it syncs every write. While the server is
+// away it tries again, as [Connect] does; it fails when ctx ends, or when the
+// server says that it will not have a stream.
 func (q *Queue) EnsureStreams(ctx context.Context) error {
+	for pause := firstPause; ; pause = min(2*pause, longPause) {
+		err := q.ensureStreams(ctx)
+		if api := apiError(err); err == nil || api != nil && api.Code != codeUnavailable {
+			return err
+		}
+		q.log.Warn("streams not made yet; trying again until they are", "err", err)
+		select {
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), err)
+		case <-time.After(pause):
+		}
+	}
+}
+
+// codeUnavailable is an answer's code while JetStream is not ready, or has no leader.
+const codeUnavailable = 503
+
+func (q *Queue) ensureStreams(ctx context.Context) error {
 	before, err := q.closeEventsBefore(ctx)
 	if err != nil {
 		return err
