@@ -271,6 +271,9 @@ func (s *striker) mend(h hit) error {
 // run strikes until ctx ends or done says that it was enough. What it did last is put right.
 func (s *striker) run(ctx context.Context, rest time.Duration, done func() bool) error {
 	for ctx.Err() == nil && !done() {
+		if err := s.supervise(); err != nil {
+			return err
+		}
 		blow := s.choose()
 		s.arm(&blow)
 		select {
@@ -286,6 +289,23 @@ func (s *striker) run(ctx context.Context, rest time.Duration, done func() bool)
 		sleep(ctx, time.Duration(s.random.Int64N(int64(rest))))
 	}
 	return s.mending.Wait()
+}
+
+// supervise notes the processes that ended by themselves, and starts them anew.
+func (s *striker) supervise() error {
+	for _, p := range s.system.all() {
+		s.mu.Lock()
+		ended := !s.broken[p] && !p.alive()
+		s.mu.Unlock()
+		if !ended {
+			continue
+		}
+		s.history.add(check.Line{Leftover: &check.Leftover{Kind: "ended by itself", Detail: p.name + ": " + p.tail(300)}})
+		if err := p.start(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // maxWait is how long a strike waits for its moment.
