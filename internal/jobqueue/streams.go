@@ -32,7 +32,7 @@ const (
 func (q *Queue) EnsureStreams(ctx context.Context) error {
 	for pause := firstPause; ; pause = min(2*pause, longPause) {
 		err := q.ensureStreams(ctx)
-		if api := apiError(err); err == nil || api != nil && api.Code != codeUnavailable {
+		if err == nil || !passes(err) {
 			return err
 		}
 		q.log.Warn("streams not made yet; trying again until they are", "err", err)
@@ -44,8 +44,16 @@ func (q *Queue) EnsureStreams(ctx context.Context) error {
 	}
 }
 
-// codeUnavailable is an answer's code while JetStream is not ready, or has no leader.
-const codeUnavailable = 503
+// codeNoRoom is JSStorageResourcesExceededErr: the stream's bound is more than the
+// server may ever store.
+const codeNoRoom jetstream.ErrorCode = 10047
+
+// passes reports whether the server may do later what it did not do now: it was
+// not reached, has no leader, or its disk is full.
+func passes(err error) bool {
+	api := apiError(err)
+	return api == nil || api.Code >= 500 && api.ErrorCode != codeNoRoom
+}
 
 func (q *Queue) ensureStreams(ctx context.Context) error {
 	before, err := q.closeEventsBefore(ctx)
