@@ -49,13 +49,6 @@ func (p *process) start() error {
 	return nil
 }
 
-// pid of the present life.
-func (p *process) pid() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.cmd.Process.Pid
-}
-
 // signal reaches one that lives, and nobody else.
 func (p *process) signal(s syscall.Signal) {
 	p.mu.Lock()

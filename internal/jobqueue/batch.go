@@ -53,11 +53,11 @@ func (b *Bucket) CreateAll(ctx context.Context, entries []Entry) (first uint64, 
 	return last - uint64(len(entries)) + 1, nil
 }
 
-const (
-	// codeIncomplete is JSAtomicPublishIncompleteBatchErr, which nats.go has no name for.
-	codeIncomplete jetstream.ErrorCode = 10176
-	batchTries                         = 3
-)
+// codeIncomplete is JSAtomicPublishIncompleteBatchErr, which nats.go has no name for.
+const codeIncomplete jetstream.ErrorCode = 10176
+
+// batchTries is how often a batch is sent that did not arrive whole.
+const batchTries = 3
 
 // errIncomplete: the server lacks a message of the batch, so it has written none:
 // the connection was another one in the middle of it.
