@@ -121,9 +121,8 @@ func (o *Outbox) deliver(ctx context.Context, l *lane, d delivery, rev uint64) e
 	}
 	d.Delivery.URL = address
 	o.settle(&d, a)
-	err = o.conclude(ctx, d, rev)
 	o.judge(l, &d, a)
-	return errors.Join(err, o.health(ctx, &d, a))
+	return errors.Join(o.conclude(ctx, d, rev), o.health(ctx, &d, a))
 }
 
 // target is where a delivery goes, and what signs it; why says that it goes nowhere.
