@@ -11,6 +11,8 @@ type Job struct {
 	Pool    string            `json:"pool"`
 	Created int64             `json:"created_us"`
 	Ended   int64             `json:"ended_us,omitempty"`
+	// Purged is when the job's outputs expired: files, long logs, and a result that is not small.
+	Purged int64 `json:"purged_us,omitempty"`
 	// Cancelling is set from the request to cancel until the end.
 	Cancelling bool      `json:"cancelling,omitempty"`
 	Attempts   []Attempt `json:"attempts,omitempty"`

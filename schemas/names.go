@@ -18,8 +18,10 @@ const (
 	// BucketWebhooks holds tenants' webhooks, BucketDeliveries what is sent to them.
 	BucketWebhooks   = "webhooks"
 	BucketDeliveries = "deliveries"
-	OffersAll        = "jobs.q.>"
-	EventsAll        = "evt.>"
+	// BucketSweep holds who sweeps the object store, and what sweeps counted.
+	BucketSweep = "sweep"
+	OffersAll   = "jobs.q.>"
+	EventsAll   = "evt.>"
 )
 
 // OfferSubject is where a job is offered.

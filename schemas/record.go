@@ -65,6 +65,9 @@ type Record struct {
 	SpecOf string `json:"spec_of,omitempty"`
 	// Source is the job whose result this one's is; nil if it is its own.
 	Source *Source `json:"source,omitempty"`
+	// PurgedUS is when the outputs expired: from then on no object of an attempt
+	// counts on being there, and no other job may point at this one's result.
+	PurgedUS int64 `json:"purged_us,omitempty"`
 }
 
 // MaxInline bounds a specification and a result, each, that stand in a record
@@ -122,4 +125,22 @@ func (r *Record) Current() *Attempt {
 		return nil
 	}
 	return &r.Attempts[len(r.Attempts)-1]
+}
+
+// Stored reports whether an ended job's result has objects in the store: what
+// expires as its outputs.
+func (r *Record) Stored() bool {
+	return r.State.Terminal() && (r.Result != nil || r.Archive != nil) && r.PurgedUS == 0
+}
+
+// ResultExpired reports whether the job had a result that expired with its outputs.
+func (r *Record) ResultExpired() bool { return r.PurgedUS != 0 && r.ResultInline == nil }
+
+// Accepted is the job's own attempt whose outcome it has: always the last, as no
+// attempt begins after one was accepted. It is 0 if there is none.
+func (r *Record) Accepted() int {
+	if r.Outcome == nil || r.Source != nil || len(r.Attempts) == 0 {
+		return 0
+	}
+	return r.Attempts[len(r.Attempts)-1].N
 }

@@ -26,6 +26,7 @@ type gatewayCommand struct {
 	images imageFlags
 	jobs   jobsFlags
 	hooks  webhookFlags
+	keep   keepFlags
 }
 
 func (a *app) gateway() *cobra.Command {
@@ -41,7 +42,7 @@ Executors (ped executor) do the work.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runGateway(cmd.Context(), g) },
 	}
-	return a.configured(cmd, g.at.bind(), g.serve.bind(), g.limits.bind(), g.jobs.bind(), g.queue.bind(" (required)"), g.copies.bind(), g.store.bind(" (required)"), g.images.bind(), g.hooks.bind(), g.log.bind())
+	return a.configured(cmd, g.at.bind(), g.serve.bind(), g.limits.bind(), g.jobs.bind(), g.queue.bind(" (required)"), g.copies.bind(), g.store.bind(" (required)"), g.images.bind(), g.hooks.bind(), g.keep.bind(), g.log.bind())
 }
 
 func (a *app) runGateway(ctx context.Context, g gatewayCommand) error {
@@ -66,6 +67,9 @@ func (a *app) runGateway(ctx context.Context, g gatewayCommand) error {
 		return err
 	}
 	if c.Webhooks, err = g.hooks.config(); err != nil {
+		return err
+	}
+	if c.Keep, err = g.keep.policy(); err != nil {
 		return err
 	}
 	s3Config, err := g.store.config()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/program-explorer/pe/gateway/coordinator"
 	"github.com/program-explorer/pe/schemas"
@@ -17,6 +18,8 @@ type admission struct {
 	fleet  []schemas.Executor
 	// sizes are those of the blobs that the specifications name; -1 of one that is not there.
 	sizes map[string]int64
+	// until is how long that may be believed; zero for ever.
+	until time.Time
 
 	mu     sync.Mutex
 	images map[string]func() (ResolvedImage, error)
@@ -28,6 +31,7 @@ func (a *API) newAdmission(tenant string) *admission {
 
 // look finds out which inputs of some specifications are there.
 func (m *admission) look(ctx context.Context, specs ...schemas.JobSpec) (err error) {
+	m.until = m.Inputs.Until()
 	var digests []string
 	for _, spec := range specs {
 		if len(spec.Files) <= schemas.MaxFiles {
@@ -35,7 +39,7 @@ func (m *admission) look(ctx context.Context, specs ...schemas.JobSpec) (err err
 		}
 	}
 	if len(digests) > 0 {
-		m.sizes, err = m.blobSizes(ctx, m.tenant, digests)
+		m.sizes, err = m.blobSizes(ctx, m.tenant, digests, m.Inputs.Usable)
 	}
 	return err
 }
@@ -76,6 +80,7 @@ func (m *admission) accept(ctx context.Context, s coordinator.Submission) (schem
 	if err != nil {
 		return schemas.Record{}, nil, err
 	}
+	s.Until = m.until
 	record, created, err := m.jobs.Submit(ctx, s)
 	if err != nil || !created {
 		return record, nil, err
@@ -90,6 +95,7 @@ func (m *admission) complete(ctx context.Context, spec schemas.JobSpec, problems
 		return s, invalid(problems)
 	}
 	if s, err = m.choose(ctx, spec); err == nil {
+		s.Until = m.until
 		err = m.ready(s.Spec)
 	}
 	return s, err

@@ -27,6 +27,8 @@ type Config struct {
 	Store objstore.Store
 	// Resolve turns an image's name into a digest. Required.
 	Resolve Resolve
+	// Inputs are the rules for inputs that expire. Default: they never do.
+	Inputs Inputs
 	// Images lists the names of the catalog. Default: there are none.
 	Images func(context.Context) (schemas.ImageList, error)
 	// Webhooks tells of ends of jobs. Default: nobody is told.
@@ -151,6 +153,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Tokens == nil {
 		c.Tokens = access.NewTokens(nil, nil, c.Log)
+	}
+	if c.Inputs == nil {
+		c.Inputs = forever{}
 	}
 	if c.MaxBlobBytes <= 0 || c.MaxBlobBytes > objstore.MaxObjectSize {
 		c.MaxBlobBytes = objstore.MaxObjectSize

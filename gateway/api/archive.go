@@ -22,6 +22,9 @@ func (a *API) archive(ctx context.Context, r schemas.Record) (*outputArchive, er
 		return nil, kindNotEnded.problem("job "+r.ID+" is "+string(r.State)+"; its outputs are there once it has ended",
 			"GET /v1/jobs/"+r.ID+"?wait=30s waits for its end")
 	}
+	if r.PurgedUS != 0 {
+		return nil, gone(r)
+	}
 	if !r.HasResult() {
 		return nil, kindNotFound.problem("job "+r.ID+" is "+string(r.State)+" and has no outputs", "")
 	}
@@ -49,5 +52,5 @@ func (a *API) archive(ctx context.Context, r schemas.Record) (*outputArchive, er
 }
 
 func gone(r schemas.Record) error {
-	return kindNotFound.problem("the outputs of job "+r.ID+" are no longer stored", "")
+	return kindExpired.problem("the outputs of job "+r.ID+" have expired", "run it again; whoever runs the gateway says how long outputs are kept")
 }

@@ -8,9 +8,11 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/program-explorer/pe/gateway/retention"
 	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
 )
@@ -28,6 +30,27 @@ func blobSum(s string) (string, bool) {
 	return s, schemas.ValidSHA256(s)
 }
 
+// Inputs are the rules for who stores and uses inputs, so that none is deleted
+// that somebody counts on: see [retention.Inputs].
+type Inputs interface {
+	// Missing reports whether a blob that was uploaded then is to be uploaded again.
+	Missing(uploaded time.Time) bool
+	// Usable reports whether a submission may name it.
+	Usable(uploaded time.Time) bool
+	// Until is when what Usable says now was said too long ago.
+	Until() time.Time
+	// Quiet is asked after a blob was stored: if it is there after that, it stays.
+	Quiet(context.Context) error
+}
+
+// forever keeps all inputs.
+type forever struct{}
+
+func (forever) Missing(time.Time) bool      { return false }
+func (forever) Usable(time.Time) bool       { return true }
+func (forever) Until() (never time.Time)    { return never }
+func (forever) Quiet(context.Context) error { return nil }
+
 // putBlob stores an input under its digest, verified as it streams. The answer
 // is 201, or 200 if the tenant has it already; then the body is not read.
 func (a *API) putBlob(w http.ResponseWriter, r *http.Request, tenant string) error {
@@ -38,11 +61,11 @@ func (a *API) putBlob(w http.ResponseWriter, r *http.Request, tenant string) err
 	key := schemas.InputKey(tenant, sum)
 	stored := schemas.Blob{SHA256: schemas.DigestPrefix + sum}
 	info, err := a.store.Stat(r.Context(), key)
-	if err == nil {
+	if err == nil && !a.Inputs.Missing(info.ModTime) {
 		stored.Size = info.Size
 		return writeJSON(w, http.StatusOK, stored)
 	}
-	if !errors.Is(err, objstore.ErrNotFound) {
+	if err != nil && !errors.Is(err, objstore.ErrNotFound) {
 		return err
 	}
 	size := r.ContentLength // -1 for a body in chunks
@@ -54,8 +77,23 @@ func (a *API) putBlob(w http.ResponseWriter, r *http.Request, tenant string) err
 	}
 	stored.Size = info.Size
 	stretch(w, a.StallTimeout)
+	if err := a.stillThere(r.Context(), key); err != nil {
+		return err
+	}
 	w.Header().Set("Location", "/v1/blobs/"+sum)
 	return writeJSON(w, http.StatusCreated, stored)
+}
+
+// stillThere makes sure that a sweep, which saw the blob's predecessor, did not take it along.
+func (a *API) stillThere(ctx context.Context, key string) error {
+	err := a.Inputs.Quiet(ctx)
+	if err == nil {
+		_, err = a.store.Stat(ctx, key)
+	}
+	if errors.Is(err, objstore.ErrNotFound) || errors.Is(err, retention.ErrSweeping) {
+		return kindUnavailable.problem("expired inputs are being deleted right now", "send the blob again in a moment")
+	}
+	return err
 }
 
 // uploadError tells the client's faults from ours.
@@ -87,7 +125,7 @@ func (a *API) missingBlobs(w http.ResponseWriter, r *http.Request, tenant string
 		p.Problems = problems[:min(len(problems), schemas.MaxProblems)]
 		return p
 	}
-	sizes, err := a.blobSizes(r.Context(), tenant, req.SHA256)
+	sizes, err := a.blobSizes(r.Context(), tenant, req.SHA256, func(uploaded time.Time) bool { return !a.Inputs.Missing(uploaded) })
 	if err != nil {
 		return err
 	}
@@ -101,8 +139,9 @@ func (a *API) missingBlobs(w http.ResponseWriter, r *http.Request, tenant string
 	return writeJSON(w, http.StatusOK, reply)
 }
 
-// blobSizes looks the digests up at once; the size is -1 where there is no such blob.
-func (a *API) blobSizes(ctx context.Context, tenant string, digests []string) (map[string]int64, error) {
+// blobSizes looks the digests up at once; the size is -1 where there is no such
+// blob, or one that was uploaded too long ago to be good.
+func (a *API) blobSizes(ctx context.Context, tenant string, digests []string, good func(uploaded time.Time) bool) (map[string]int64, error) {
 	distinct := slices.Compact(slices.Sorted(slices.Values(digests)))
 	found := make([]int64, len(distinct))
 	group, ctx := errgroup.WithContext(ctx)
@@ -112,7 +151,7 @@ func (a *API) blobSizes(ctx context.Context, tenant string, digests []string) (m
 			sum, _ := blobSum(digest)
 			info, err := a.store.Stat(ctx, schemas.InputKey(tenant, sum))
 			found[i] = info.Size
-			if errors.Is(err, objstore.ErrNotFound) {
+			if errors.Is(err, objstore.ErrNotFound) || err == nil && !good(info.ModTime) {
 				found[i], err = -1, nil
 			}
 			return err

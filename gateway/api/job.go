@@ -68,7 +68,7 @@ func (a *API) record(r *http.Request, tenant string) (schemas.Record, error) {
 func (a *API) outline(r schemas.Record) schemas.Job {
 	job := schemas.Job{
 		ID: r.ID, Tenant: r.Tenant, State: r.State, Image: r.Image, Labels: r.Labels, Lane: r.Lane, Pool: r.Pool,
-		Created: r.CreatedUS, Ended: r.EndedUS, Cancelling: r.Cancel && !r.State.Terminal(),
+		Created: r.CreatedUS, Ended: r.EndedUS, Purged: r.PurgedUS, Cancelling: r.Cancel && !r.State.Terminal(),
 		Attempts: slices.Clone(r.Attempts), Outcome: r.Outcome, Failure: r.Failure, Waiting: a.jobs.Waiting(r),
 		Cached: r.Source,
 	}
@@ -92,7 +92,7 @@ func (a *API) join(ctx context.Context, r schemas.Record, spec *schemas.JobSpec)
 		whole.Callback = &schemas.Callback{URL: r.Callback}
 		job.Spec = &whole
 	}
-	if r.HasResult() {
+	if r.HasResult() && !r.ResultExpired() {
 		job.Result, err = a.result(ctx, r)
 	}
 	return job, err

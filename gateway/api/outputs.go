@@ -49,7 +49,7 @@ func (a *API) sendTar(w http.ResponseWriter, r *http.Request, outputs *outputArc
 	}
 	body, _, err := a.store.Get(r.Context(), outputs.key, objstore.Range{})
 	if errors.Is(err, objstore.ErrNotFound) {
-		return kindNotFound.problem("the outputs are no longer stored", "")
+		return kindExpired.problem("the outputs have expired", "run the job again")
 	}
 	if err != nil {
 		return fmt.Errorf("send outputs: %w", err)

@@ -33,6 +33,7 @@ var (
 	kindNotDead        = kind{"not-dead", "The job is not dead", http.StatusConflict}
 	kindDeadline       = kind{"deadline-over", "The job's deadline is over", http.StatusConflict}
 	kindGone           = kind{"gone", "What the job needs is gone", http.StatusGone}
+	kindExpired        = kind{"expired", "It was deleted after its time", http.StatusGone}
 	kindNotAFile       = kind{"not-a-file", "The output is not a regular file", http.StatusConflict}
 	kindConflict       = kind{"conflict", "The request contradicts an earlier one", http.StatusConflict}
 	kindLength         = kind{"wrong-length", "The body has the wrong length", http.StatusBadRequest}
@@ -107,6 +108,10 @@ func problemOf(err error) *schemas.ProblemDocument {
 		return kindConflict.problem(err.Error(), "use a new idempotency_key for another job")
 	case errors.Is(err, coordinator.ErrTooMany):
 		return kindTooMany.problem(err.Error(), "wait as long as Retry-After says, or cancel some")
+	case errors.Is(err, coordinator.ErrRemoving):
+		return kindUnavailable.problem(err.Error(), "try again in a moment, or use a new idempotency_key")
+	case errors.Is(err, coordinator.ErrTooSlow):
+		return kindTimeout.problem(err.Error(), "submit it again")
 	case errors.Is(err, coordinator.ErrRecordTooLarge):
 		return kindInvalid.problem(err.Error(), "use fewer or shorter labels")
 	case errors.Is(err, webhook.ErrNotFound):

@@ -26,6 +26,9 @@ func (s *storedLog) Close() { s.close() }
 // the object with all that was kept if the head is not everything.
 func (a *API) openLog(ctx context.Context, r schemas.Record, stream string) (*storedLog, error) {
 	nothing := &storedLog{Reader: strings.NewReader(""), close: func() {}}
+	if r.ResultExpired() {
+		return nil, kindExpired.problem("the logs of job "+r.ID+" have expired", "run it again")
+	}
 	if !r.HasResult() {
 		return nothing, nil // ended without having run, or its executor was lost with its log
 	}

@@ -22,6 +22,9 @@ const (
 // reports whether it did; of an idempotency key that came before, the first job
 // is returned.
 func (c *Coordinator) Cached(ctx context.Context, s Submission) (rec schemas.Record, ok bool, err error) {
+	// The earlier job's outputs may expire meanwhile: they are kept until then.
+	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
+	defer cancel()
 	d, err := newDraft(c.cfg.Now(), s)
 	if err != nil {
 		return d.rec, false, err

@@ -174,6 +174,7 @@ func (c *Coordinator) forgotten(key string, rev uint64) {
 
 func (c *Coordinator) watchJobs(ctx context.Context) error {
 	each := func(e jobqueue.Entry) {
+		defer c.state.seen.Store(e.Revision)
 		if e.Deleted {
 			c.forgotten(e.Key, e.Revision)
 			c.changes.passed(e.Revision)

@@ -17,7 +17,7 @@ import (
 // An attempt without a result has none there.
 func (f *follower) finish(ctx context.Context, rec schemas.Record) {
 	_, attempt := rec.Produced()
-	if rec.Outcome == nil || !rec.HasResult() || attempt == 0 {
+	if rec.Outcome == nil || !rec.HasResult() || rec.ResultExpired() || attempt == 0 {
 		return
 	}
 	if attempt != f.at.Attempt {

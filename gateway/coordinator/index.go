@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/program-explorer/pe/schemas"
@@ -24,6 +25,10 @@ type state struct {
 	unsorted bool
 	loaded   bool
 	onState  func(old, now schemas.State)
+	// origins counts, by key, the jobs that have another one's stored result.
+	origins map[string]int
+	// seen is the newest revision that the watch has told of.
+	seen atomic.Uint64
 }
 
 // entry of a job in the index.
@@ -34,6 +39,14 @@ type entry struct {
 	created int64
 	state   schemas.State
 	labels  map[string]string
+	// Of a job that has ended: when it did and its outputs expired, in
+	// microseconds since the Unix epoch, the attempt that won, and whether objects
+	// of it are kept.
+	ended, purged int64
+	won           int32
+	stored        bool
+	// origin is the key of the job under which those objects are, if it is another.
+	origin string
 	// holder is the executor that holds the job.
 	holder string
 	// cached says that the job has another one's result.
@@ -60,7 +73,7 @@ type hearer struct{ newest chan schemas.Record }
 
 func newState(f *feeder, onState func(old, now schemas.State)) *state {
 	return &state{
-		jobs: map[string]*entry{}, tenants: map[string]*tenantJobs{}, running: map[string]map[string]*hold{}, followers: followers{},
+		jobs: map[string]*entry{}, origins: map[string]int{}, tenants: map[string]*tenantJobs{}, running: map[string]map[string]*hold{}, followers: followers{},
 		feeder: f, unsorted: true, onState: onState,
 	}
 }
@@ -92,6 +105,7 @@ func (s *state) learn(rec schemas.Record, rev uint64) (leader string) {
 	default:
 		e.rec = &rec
 	}
+	s.retain(e, &rec)
 	s.count(t, e.rec, +1)
 	if old == schemas.StateQueued && rec.State != old {
 		t.outflow.left(s.feeder.now())
@@ -119,6 +133,7 @@ func (s *state) forget(key string, rev uint64) (followed bool) {
 	s.hold(e, &gone)
 	s.feeder.note(key, &gone, rev)
 	s.onState(e.state, "")
+	s.retain(e, &gone)
 	delete(s.jobs, key)
 	t.ordered = slices.DeleteFunc(t.ordered, func(x *entry) bool { return x == e })
 	return len(s.followers[key]) > 0

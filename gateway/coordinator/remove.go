@@ -6,69 +6,122 @@ import (
 	"fmt"
 
 	"github.com/program-explorer/pe/internal/jobqueue"
-	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
 )
+
+// ErrRemoving: the job that the idempotency key made is gone, and its objects
+// are being deleted: until they are, the key can't be used again.
+var ErrRemoving = errors.New("the job that the idempotency key belonged to is being removed")
+
+// ErrNotEnded: only a job that has ended can be removed.
+var ErrNotEnded = errors.New("the job has not ended")
 
 // errChanged: the job is not as it was read.
 var errChanged = errors.New("the job has changed meanwhile")
 
-// remove deletes a job that has ended: its record first, if the job is still as
-// rec has it, then its objects in the background. So a crash in between leaves
-// objects without a record, which a sweep removes, and never a record that
-// points to nothing. errChanged if the record is another by now.
+// remove deletes a job that has ended: first its record, by compare-and-set,
+// then its objects, so that no record ever names what is not there. The deleted
+// record leaves a marker, and with it nobody can make a job of the same id, which
+// an idempotency key gives; only when all objects are gone the marker is dropped.
+// If this process dies before that, a sweep deletes the objects and drops it.
+//
+// Of several that remove a job at once one gets to delete objects. errChanged if
+// the job is not as rec has it any more.
 func (c *Coordinator) remove(ctx context.Context, rec schemas.Record) error {
 	now, rev, err := c.read(ctx, rec.Tenant, rec.ID)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if now.State != rec.State || now.EndedUS != rec.EndedUS {
+	case !now.State.Terminal():
+		return fmt.Errorf("remove job %s: %w", rec.ID, ErrNotEnded)
+	case now.State != rec.State || now.EndedUS != rec.EndedUS:
 		return fmt.Errorf("remove job %s: %w", rec.ID, errChanged)
 	}
-	objects, err := c.objectsOf(ctx, rec)
-	if err != nil {
-		return err
-	}
 	key := schemas.RecordKey(rec.Tenant, rec.ID)
-	err = c.queue.Jobs.Delete(ctx, key, rev)
+	marker, err := c.queue.Jobs.Mark(ctx, key, rev)
 	if errors.Is(err, jobqueue.ErrConflict) {
 		err = errChanged
 	}
 	if err != nil {
 		return fmt.Errorf("remove job %s: %w", rec.ID, err)
 	}
-	c.state.forget(key, rev+1) // the deletion's own revision is at least that
-	c.later(func(ctx context.Context) { c.discard(ctx, rec, objects) })
+	c.state.forget(key, marker)
+	c.later(func(ctx context.Context) {
+		if err := c.clear(ctx, now); err != nil {
+			c.log.Warn("objects of a removed job stay until the next sweep", "job", rec.ID, "err", err)
+			return
+		}
+		if err := c.queue.Jobs.DropMarker(ctx, key, marker); err != nil {
+			c.log.Warn("marker of a removed job stays until the next sweep", "job", rec.ID, "err", err)
+		}
+	})
 	return nil
 }
 
-// objectsOf lists all objects of a job: its specification and what its attempts left.
-func (c *Coordinator) objectsOf(ctx context.Context, rec schemas.Record) (all []objstore.Info, err error) {
-	const page = 1000
-	prefix, after := schemas.JobPrefix(rec.Tenant, rec.ID), ""
-	for {
-		infos, err := c.store.List(ctx, prefix, after, page)
-		if err != nil {
-			return nil, fmt.Errorf("list objects of job %s: %w", rec.ID, err)
-		}
-		if all = append(all, infos...); len(infos) < page {
-			return all, nil
-		}
-		after = infos[len(infos)-1].Key
+// clear deletes the objects of a removed job that its record knew of. They are
+// named, not listed: a submission under the same key may have written its own
+// specification already, beside them.
+func (c *Coordinator) clear(ctx context.Context, rec schemas.Record) error {
+	var keys []string
+	if rec.SpecInline == nil {
+		keys = append(keys, rec.SpecKey())
 	}
+	last := 0
+	if len(rec.Attempts) > 0 {
+		last = rec.Attempts[len(rec.Attempts)-1].N // of a job that was brought back, the first are not in it
+	}
+	for n := range last {
+		for _, name := range schemas.AttemptObjects {
+			keys = append(keys, schemas.AttemptKey(rec.Tenant, rec.ID, n+1, name))
+		}
+	}
+	for _, key := range keys {
+		if err := c.store.Delete(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// discard deletes a removed job's objects. An idempotency key gives its next job
-// the same id, so what has been stored since is not touched.
-func (c *Coordinator) discard(ctx context.Context, rec schemas.Record, objects []objstore.Info) {
-	for _, o := range objects {
-		if rec.IdempotencyKey != "" {
-			if now, err := c.store.Stat(ctx, o.Key); err != nil || !now.ModTime.Equal(o.ModTime) {
-				continue
-			}
-		}
-		if err := c.store.Delete(ctx, o.Key); err != nil {
-			c.log.Warn("object of a removed job stays", "job", rec.ID, "object", o.Key, "err", err)
-		}
+// Remove deletes a job whose record has expired. It is nobody's error if
+// somebody else did, or changed it.
+func (c *Coordinator) Remove(ctx context.Context, tenant, job string) error {
+	rec, err := c.Get(ctx, tenant, job)
+	if err == nil {
+		err = c.remove(ctx, rec)
 	}
+	if isNotFound(err) || errors.Is(err, errChanged) {
+		return nil
+	}
+	return err
+}
+
+// errNothingStored: the job has no outputs that could expire.
+var errNothingStored = errors.New("the job has no outputs")
+
+// Purge notes in a job's record that its outputs have expired. Their objects
+// are deleted by a later sweep: a submission that is just about to share this
+// result, and has read the record before, must have written its own by then.
+func (c *Coordinator) Purge(ctx context.Context, tenant, job string) error {
+	_, err := c.change(ctx, tenant, job, func(rec *schemas.Record) error {
+		if !rec.Stored() {
+			return errNothingStored
+		}
+		rec.PurgedUS = c.cfg.Now().UnixMicro()
+		return nil
+	})
+	if isNotFound(err) || errors.Is(err, errNothingStored) {
+		return nil
+	}
+	return err
+}
+
+// Markers lists the removed jobs whose objects may not all be gone: their ids are taken.
+func (c *Coordinator) Markers(ctx context.Context) ([]jobqueue.Entry, error) {
+	return c.queue.Jobs.Markers(ctx)
+}
+
+// Free drops a marker: all objects of that job are gone.
+func (c *Coordinator) Free(ctx context.Context, marker jobqueue.Entry) error {
+	return c.queue.Jobs.DropMarker(ctx, marker.Key, marker.Revision)
 }

@@ -16,10 +16,11 @@ func keepable(o *schemas.Outcome, failures bool) bool {
 	return *o.ExitCode == 0 || failures
 }
 
-// shares reports whether a job has a result that another one may have, too. A
+// shares reports whether a job has a result that another one may have, too. One
+// whose outputs have expired has none any more. A
 // key that is still there says that the result came from where it is trusted.
 func shares(origin *schemas.Record, key string, failures bool) bool {
-	return origin.State.Terminal() && origin.CacheKey == key && origin.HasResult() &&
+	return origin.State.Terminal() && origin.CacheKey == key && origin.HasResult() && origin.PurgedUS == 0 &&
 		keepable(origin.Outcome, failures && origin.CacheFailures)
 }
 

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -111,11 +112,12 @@ func (c *Coordinator) fetchSpec(ctx context.Context, rec *schemas.Record) ([]byt
 
 // specObject names a specification that is not in its record. Of a job with an
 // idempotency key each request's has a name of its own: who comes second must not
-// overwrite the first one's.
+// overwrite the first one's, and whoever removes an expired job must not delete
+// that of the next one under its key.
 func specObject(rec *schemas.Record, spec []byte) schemas.Object {
 	o := schemas.Object{Name: specName, Size: int64(len(spec)), SHA256: digestOf(spec)}
 	if rec.IdempotencyKey != "" {
-		o.Name = "spec-" + o.SHA256[len(schemas.DigestPrefix):] + ".json"
+		o.Name = "spec-" + rand.Text() + ".json"
 	}
 	return o
 }

@@ -27,19 +27,30 @@ type Submission struct {
 	// chosen for it; default the specification's. With an idempotency key it
 	// tells a repeated request from another one.
 	Request string
+	// Until is when what the client was told of its inputs has been said too long
+	// ago; zero for never.
+	Until time.Time
 }
 
 // Errors of a submission that the client can do something about.
 var (
 	// ErrKeyReused: the idempotency key came before, with another request.
 	ErrKeyReused = errors.New("the idempotency key belongs to another request")
+	// ErrTooSlow: the submission took so long that its inputs may be gone.
+	ErrTooSlow = errors.New("the submission took too long")
 )
+
+// submitTimeout bounds what a submission may take from its specification in
+// the store to its record: what a sweep spares is older by far.
+const submitTimeout = time.Minute
 
 // Submit creates the record: one synced write, and one more in the object store
 // if the specification is large. created is false if the idempotency key came
 // before with the same request: then the first job is returned.
 func (c *Coordinator) Submit(ctx context.Context, s Submission) (rec schemas.Record, created bool, err error) {
 	begin := c.cfg.Now()
+	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
+	defer cancel()
 	d, err := newDraft(begin, s)
 	if err != nil {
 		return d.rec, false, err
@@ -79,6 +90,9 @@ type draft struct {
 func newDraft(now time.Time, s Submission) (d draft, err error) {
 	if !schemas.ValidToken(s.Tenant) {
 		return d, fmt.Errorf("submit: tenant %.80q", s.Tenant)
+	}
+	if !s.Until.IsZero() && now.After(s.Until) {
+		return d, ErrTooSlow
 	}
 	callback := ""
 	if s.Spec.Callback != nil {
@@ -186,17 +200,30 @@ func (c *Coordinator) admit(recs ...schemas.Record) error {
 	return nil
 }
 
+// removePatience is how long a submission waits for the objects of its key's last job to go.
+const (
+	removePatience = 2 * time.Second
+	removePoll     = 20 * time.Millisecond
+)
+
 func (c *Coordinator) create(ctx context.Context, d draft) (schemas.Record, bool, error) {
-	rev, err := c.queue.Jobs.Create(ctx, schemas.RecordKey(d.rec.Tenant, d.rec.ID), d.data)
-	if err == nil {
-		c.created(d.rec, rev)
-		return d.rec, true, nil
+	for begin := time.Now(); ; {
+		rev, err := c.queue.Jobs.CreateUnmarked(ctx, schemas.RecordKey(d.rec.Tenant, d.rec.ID), d.data)
+		if err == nil {
+			c.created(d.rec, rev)
+			return d.rec, true, nil
+		}
+		if !errors.Is(err, jobqueue.ErrConflict) {
+			return d.rec, false, err
+		}
+		first, _, err := c.read(ctx, d.rec.Tenant, d.rec.ID)
+		if !isNotFound(err) {
+			return repeated(first, d.rec, err)
+		}
+		if time.Since(begin) > removePatience || !pause(ctx, removePoll) {
+			return d.rec, false, fmt.Errorf("submit: %w", ErrRemoving)
+		}
 	}
-	if !errors.Is(err, jobqueue.ErrConflict) {
-		return d.rec, false, err
-	}
-	first, _, err := c.read(ctx, d.rec.Tenant, d.rec.ID)
-	return repeated(first, d.rec, err)
 }
 
 // created does what follows from the creation of a record, once it is written.

@@ -40,6 +40,8 @@ func (c *Coordinator) SubmitBatch(ctx context.Context, jobs []Submission, all bo
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
+	defer cancel()
 	b, err := c.newBatch(jobs)
 	if err != nil {
 		return nil, err
@@ -58,9 +60,12 @@ func (c *Coordinator) SubmitBatch(ctx context.Context, jobs []Submission, all bo
 		if !errors.Is(err, jobqueue.ErrConflict) {
 			return nil, err
 		}
-		c.metrics.conflicts.Inc() // a key came with another request in this moment
+		c.metrics.conflicts.Inc() // a key came with another request in this moment, or its last job is being removed
+		if !pause(ctx, removePoll) {
+			return nil, ctx.Err()
+		}
 	}
-	return nil, fmt.Errorf("submit batch: %w", errContended)
+	return nil, fmt.Errorf("submit batch: %w", ErrRemoving)
 }
 
 // batch is a batch on its way.

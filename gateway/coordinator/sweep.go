@@ -24,7 +24,7 @@ func (c *Coordinator) ended(rec schemas.Record) {
 
 // won reports whether the record's result is that of the attempt.
 func won(rec schemas.Record, attempt int) bool {
-	return rec.Outcome != nil && len(rec.Attempts) > 0 && rec.Attempts[len(rec.Attempts)-1].N == attempt
+	return attempt > 0 && rec.Accepted() == attempt
 }
 
 // sweep deletes what an attempt that did not win has stored. Only a terminal

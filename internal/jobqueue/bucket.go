@@ -23,6 +23,7 @@ const (
 
 	bucketWebhooks   = schemas.BucketWebhooks
 	bucketDeliveries = schemas.BucketDeliveries
+	bucketSweep      = schemas.BucketSweep
 )
 
 // Bucket is a key-value bucket with one value per key. A revision is the
@@ -40,7 +41,9 @@ type Entry struct {
 	Key      string
 	Value    []byte
 	Revision uint64
-	Deleted  bool
+	// Written is when, by the server's clock.
+	Written time.Time
+	Deleted bool
 }
 
 func newBucket(q *Queue, name string) *Bucket { return &Bucket{q: q, name: name} }
@@ -57,6 +60,12 @@ func (b *Bucket) open(ctx context.Context) (jetstream.KeyValue, error) {
 		b.kv = kv
 	}
 	return b.kv, nil
+}
+
+// CreateUnmarked writes a key that neither exists nor was deleted; [ErrConflict] if
+// it does, or if the deletion's marker has not been dropped.
+func (b *Bucket) CreateUnmarked(ctx context.Context, key string, value []byte) (uint64, error) {
+	return b.write(ctx, key, value, 0)
 }
 
 // Create writes a key that must not exist and returns its revision; [ErrConflict] if it does.
@@ -86,7 +95,7 @@ func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision 
 }
 
 func (b *Bucket) write(ctx context.Context, key string, value []byte, revision uint64) (rev uint64, err error) {
-	msg := nats.NewMsg("$KV." + b.name + "." + key)
+	msg := nats.NewMsg(b.subject(key))
 	msg.Data = value
 	err = b.q.answered(ctx, func(ctx context.Context, again bool) error {
 		ack, err := b.q.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(revision))
@@ -152,23 +161,11 @@ func (b *Bucket) Get(ctx context.Context, key string) (Entry, error) {
 	return entryOf(e), nil
 }
 
-// Delete removes a key that still has the revision; 0 for whatever it has.
+// Delete removes a key that still has the revision; 0 for whatever it has. It
+// leaves a marker: see [Bucket.DropMarker].
 func (b *Bucket) Delete(ctx context.Context, key string, revision uint64) error {
-	kv, err := b.open(ctx)
-	if err != nil {
-		return err
-	}
-	var opts []jetstream.KVDeleteOpt
-	if revision != 0 {
-		opts = append(opts, jetstream.LastRevision(revision))
-	}
-	if err := kv.Purge(ctx, key, opts...); err != nil {
-		if errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
-			err = ErrConflict
-		}
-		return fmt.Errorf("delete %s %s: %w", b.name, key, err)
-	}
-	return nil
+	_, err := b.Mark(ctx, key, revision)
+	return err
 }
 
 // LastRevision is that of the newest write of any key, 0 in an empty bucket, as the stream's leader knows it.
@@ -181,7 +178,7 @@ func (b *Bucket) LastRevision(ctx context.Context) (uint64, error) {
 }
 
 func entryOf(e jetstream.KeyValueEntry) Entry {
-	return Entry{Key: e.Key(), Value: e.Value(), Revision: e.Revision(), Deleted: e.Operation() != jetstream.KeyValuePut}
+	return Entry{Key: e.Key(), Value: e.Value(), Revision: e.Revision(), Written: e.Created(), Deleted: e.Operation() != jetstream.KeyValuePut}
 }
 
 // Watch calls each for every key's value and then for every write, in order of

@@ -93,6 +93,8 @@ type Queue struct {
 	// Webhooks and Deliveries are those of tenants' webhooks. An entry of
 	// Deliveries is gone [DeliveryAge] after it was last written.
 	Webhooks, Deliveries *Bucket
+	// Sweep holds who sweeps the object store now, and what the last sweep measured.
+	Sweep *Bucket
 }
 
 // requestTimeout bounds every request to the server that has no earlier deadline.
@@ -116,6 +118,7 @@ func Connect(ctx context.Context, cfg Config) (*Queue, error) {
 	q.Tokens = newBucket(q, bucketTokens)
 	q.Webhooks, q.Deliveries = newBucket(q, bucketWebhooks), newBucket(q, bucketDeliveries)
 	q.Cache = newBucket(q, bucketCache)
+	q.Sweep = newBucket(q, bucketSweep)
 	return q, nil
 }
 

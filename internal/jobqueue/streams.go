@@ -136,6 +136,7 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 		q.cacheStream(),
 		q.bucketStream(bucketWebhooks),
 		q.deliveryStream(),
+		q.bucketStream(bucketSweep),
 	}
 }
 

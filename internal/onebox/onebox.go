@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/program-explorer/pe/gateway/access"
+	"github.com/program-explorer/pe/gateway/retention"
 	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/internal/objstore/s3"
@@ -52,6 +53,8 @@ type Config struct {
 	ImageBytes int64
 	// Jobs says how jobs are tried.
 	Jobs roles.JobsConfig
+	// Keep is how long jobs and their files are kept. Default: for ever.
+	Keep retention.Policy
 	// S3 is the object store. Default: a folder in DataDir.
 	S3 *s3.Config
 	// NATS is a queue that runs elsewhere. Default: a server inside this process.
@@ -196,7 +199,7 @@ func (p *parts) makeGateway(ctx context.Context, connect connector) error {
 	p.gateway, err = roles.NewGateway(ctx, roles.GatewayConfig{
 		Metrics: p.metrics,
 		Listen:  p.cfg.Listen, Tokens: p.cfg.Tokens, Limits: p.cfg.Limits, Proxies: p.cfg.Proxies, Queue: queue, Store: store, Objects: objects,
-		Images: p.images(), Jobs: p.cfg.Jobs, Webhooks: p.cfg.Webhooks, Version: p.cfg.Version, Log: p.cfg.Log,
+		Images: p.images(), Jobs: p.cfg.Jobs, Keep: p.cfg.Keep, Webhooks: p.cfg.Webhooks, Version: p.cfg.Version, Log: p.cfg.Log,
 	})
 	if err != nil {
 		return err

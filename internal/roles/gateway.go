@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,6 +16,7 @@ import (
 	"github.com/program-explorer/pe/gateway/access"
 	"github.com/program-explorer/pe/gateway/api"
 	"github.com/program-explorer/pe/gateway/coordinator"
+	"github.com/program-explorer/pe/gateway/retention"
 	"github.com/program-explorer/pe/gateway/webhook"
 	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/internal/jobqueue"
@@ -43,6 +45,8 @@ type GatewayConfig struct {
 	Jobs JobsConfig
 	// Webhooks says where, beside public addresses, ends of jobs may be told.
 	Webhooks WebhooksConfig
+	// Keep is how long jobs and their files are kept. Default: for ever.
+	Keep retention.Policy
 	// Version of this program.
 	Version string
 	// Log default: discard.
@@ -79,6 +83,7 @@ type Gateway struct {
 	outbox      *webhook.Outbox
 	tenants     *tenantsFile
 	log         *slog.Logger
+	sweeper     *retention.Sweeper
 }
 
 // NewGateway makes the queue's streams and listens. Requests wait until Run serves them.
@@ -115,9 +120,15 @@ func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 	if err := tokens.Load(ctx); err != nil {
 		return nil, err
 	}
+	host, _ := os.Hostname() // for people to tell gateways apart
+	sweeper, err := retention.New(retention.Config{Jobs: jobs, Queue: c.Queue, Store: c.Store, Policy: c.Keep, Name: host, Log: c.Log, Metrics: c.Metrics})
+	if err != nil {
+		return nil, err
+	}
 	resolver := imagesync.NewResolver(imagesync.ResolverConfig{Sources: c.Images})
 	server, err := gateway.New(gateway.Config{Addr: c.Listen, API: api.Config{
 		Jobs: jobs, Store: c.Store, Objects: c.Objects, Webhooks: outbox, Tokens: tokens, Limits: c.Limits, Proxies: c.Proxies,
+		Inputs:  sweeper.Inputs(),
 		Resolve: resolve(resolver, c.Images.Catalog),
 		Images:  catalogList(c.Images.Catalog, resolve(resolver, c.Images.Catalog)),
 		Log:     c.Log, Metrics: c.Metrics, Version: c.Version,
@@ -125,7 +136,7 @@ func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Gateway{server: server, coordinator: jobs, tokens: tokens, outbox: outbox, tenants: tenants, log: c.Log}, nil
+	return &Gateway{server: server, coordinator: jobs, tokens: tokens, sweeper: sweeper, outbox: outbox, tenants: tenants, log: c.Log}, nil
 }
 
 // URL is the address as a client uses it.
@@ -158,6 +169,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 			return nil
 		})
 	}
+	group.Go(func() error { return g.sweeper.Run(ctx) })
 	group.Go(func() error { return g.server.Run(ctx) })
 	return group.Wait()
 }

@@ -1,0 +1,174 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/program-explorer/pe/schemas"
+)
+
+// What package retention asks of the index. An answer may be old by a moment;
+// what follows from it is then decided by a job's record.
+
+// Cutoffs say what of a job has expired. A zero instant is never.
+type Cutoffs struct {
+	// Outputs of jobs that ended before expire.
+	Outputs time.Time
+	// Records of jobs that ended before expire.
+	Records time.Time
+	// Purged: a record goes only if its outputs expired before.
+	Purged time.Time
+}
+
+// Due is a job of which something has expired: its record, or else its outputs.
+type Due struct {
+	Tenant, Job string
+	Record      bool
+}
+
+// Due lists up to limit jobs of which something has expired.
+func (c *Coordinator) Due(cut Cutoffs, limit int) []Due {
+	var all []Due
+	for _, tenant := range c.state.tenantNames() {
+		for from, more := 0, true; more && len(all) < limit; {
+			all, from, more = c.state.due(all, tenant, from, cut, limit)
+		}
+	}
+	return all
+}
+
+func (s *state) tenantNames() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.tenants))
+}
+
+// due looks at up to maxScan jobs of a tenant from a position on, and gives the next one.
+func (s *state) due(all []Due, tenant string, from int, cut Cutoffs, limit int) (_ []Due, next int, more bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ordered := s.tenant(tenant).ordered
+	to := min(from+maxScan, len(ordered))
+	for _, e := range ordered[min(from, to):to] {
+		if len(all) == limit {
+			break
+		}
+		if outputs, record := e.due(cut); (outputs || record) && s.origins[e.key] == 0 {
+			all = append(all, Due{Tenant: tenant, Job: e.id, Record: record})
+		}
+	}
+	return all, to, to < len(ordered)
+}
+
+// due says what of a job has expired. Nothing has while another one shares its
+// result: that may have ended long after.
+func (e *entry) due(cut Cutoffs) (outputs, record bool) {
+	if !e.state.Terminal() {
+		return false, false
+	}
+	before := func(us int64, at time.Time) bool { return !at.IsZero() && us < at.UnixMicro() }
+	expired := before(e.ended, cut.Records)
+	outputs = e.stored && (expired || before(e.ended, cut.Outputs))
+	record = expired && !e.stored && (e.purged == 0 || before(e.purged, cut.Purged))
+	return outputs, record
+}
+
+// retain takes note of what of an ended job is kept, and where.
+func (s *state) retain(e *entry, rec *schemas.Record) {
+	e.ended, e.purged, e.won, e.stored = rec.EndedUS, rec.PurgedUS, 0, rec.Stored()
+	if rec.PurgedUS == 0 {
+		e.won = int32(rec.Accepted())
+	}
+	if e.origin != "" {
+		if s.origins[e.origin]--; s.origins[e.origin] == 0 {
+			delete(s.origins, e.origin)
+		}
+		e.origin = ""
+	}
+	if rec.Source != nil && e.stored {
+		e.origin = schemas.RecordKey(rec.Tenant, rec.Source.Job)
+		s.origins[e.origin]++
+	}
+}
+
+// Shared reports whether another job has the result of this one.
+func (c *Coordinator) Shared(tenant, job string) bool {
+	c.state.mu.Lock()
+	defer c.state.mu.Unlock()
+	return c.state.origins[schemas.RecordKey(tenant, job)] > 0
+}
+
+// Glance is what the index knows of a job.
+type Glance struct {
+	Ended bool
+	// Won is the attempt whose outputs are kept, 0 for none.
+	Won int
+}
+
+// Glance looks a job up; false for one that is not known.
+func (c *Coordinator) Glance(tenant, job string) (Glance, bool) {
+	c.state.mu.Lock()
+	defer c.state.mu.Unlock()
+	e := c.state.jobs[schemas.RecordKey(tenant, job)]
+	if e == nil {
+		return Glance{}, false
+	}
+	return Glance{Ended: e.state.Terminal(), Won: int(e.won)}, true
+}
+
+// Needing lists the jobs that may still be run and were created before: those
+// that have not ended, and the dead, which a person may bring back.
+func (c *Coordinator) Needing(before time.Time) []schemas.Held {
+	c.state.mu.Lock()
+	defer c.state.mu.Unlock()
+	var all []schemas.Held
+	for tenant, t := range c.state.tenants {
+		for _, e := range t.ordered {
+			if e.created >= before.UnixMicro() {
+				break // ordered by it
+			}
+			if !e.state.Terminal() || e.state == schemas.StateDead {
+				all = append(all, schemas.Held{Tenant: tenant, Job: e.id})
+			}
+		}
+	}
+	return all
+}
+
+// SpecOf reads the specification of a job as it is now; [ErrNotFound] if there is
+// no such job, or no specification, so that it can never run.
+func (c *Coordinator) SpecOf(ctx context.Context, tenant, job string) (*schemas.JobSpec, error) {
+	rec, _, known := c.state.live(schemas.RecordKey(tenant, job))
+	if !known {
+		var err error
+		if rec, _, err = c.read(ctx, tenant, job); err != nil {
+			return nil, err
+		}
+	}
+	spec, err := c.spec(ctx, &rec)
+	if errors.Is(err, errSpecGone) {
+		err = fmt.Errorf("%w: %w", ErrNotFound, err)
+	}
+	return spec, err
+}
+
+const catchUpPoll = 5 * time.Millisecond
+
+// CatchUp returns once the index knows every record that was there when it was
+// called: asked of the bucket's leader.
+func (c *Coordinator) CatchUp(ctx context.Context) error {
+	last, err := c.queue.Jobs.Last(ctx)
+	if err != nil {
+		return err
+	}
+	for c.state.seen.Load() < last || !c.state.isLoaded() {
+		if !pause(ctx, catchUpPoll) {
+			return fmt.Errorf("catch up with revision %d of the jobs: %w", last, ctx.Err())
+		}
+	}
+	return nil
+}

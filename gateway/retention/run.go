@@ -1,0 +1,121 @@
+package retention
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/program-explorer/pe/gateway/coordinator"
+	"github.com/program-explorer/pe/internal/jobqueue"
+)
+
+const (
+	// expireEvery is how often a gateway looks for what has expired.
+	expireEvery = time.Minute
+	// firstSweep is how long after its start a gateway looks whether a sweep is due.
+	firstSweep = time.Minute
+	// dueAtOnce bounds what one look takes on, expiresAtOnce how much of it at the same time.
+	dueAtOnce     = 1000
+	expiresAtOnce = 4
+)
+
+// Run expires and sweeps until ctx ends. Every gateway does: expiring is
+// idempotent, and sweeps take turns.
+func (s *Sweeper) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.stored.watch(ctx) })
+	group.Go(func() error { s.expireEvery(ctx); return nil })
+	group.Go(func() error { s.sweepEvery(ctx); return nil })
+	return group.Wait()
+}
+
+func (s *Sweeper) expireEvery(ctx context.Context) {
+	for pause(ctx, jitter(expireEvery)) {
+		if n, err := s.Expire(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("not everything expired yet", "expired", n, "err", err)
+		} else if n > 0 {
+			s.log.Info("expired", "jobs", n)
+		}
+	}
+}
+
+// Expire marks the jobs whose outputs have expired, and removes those whose
+// records have, at most 1,000 in one call; it returns how many.
+func (s *Sweeper) Expire(ctx context.Context) (int, error) {
+	cut := func() coordinator.Cutoffs {
+		now := s.now()
+		return coordinator.Cutoffs{Outputs: ago(now, s.policy.Outputs), Records: ago(now, s.policy.Records), Purged: now.Add(-s.grace)}
+	}
+	if len(s.jobs.Due(cut(), 1)) == 0 {
+		return 0, nil
+	}
+	// Who shares a result must be known before it expires.
+	if err := s.jobs.CatchUp(ctx); err != nil {
+		return 0, err
+	}
+	due := s.jobs.Due(cut(), dueAtOnce)
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(expiresAtOnce)
+	for _, d := range due {
+		group.Go(func() error {
+			if d.Record {
+				s.metrics.expired.WithLabelValues("record").Inc()
+				return s.jobs.Remove(gctx, d.Tenant, d.Job)
+			}
+			s.metrics.expired.WithLabelValues("outputs").Inc()
+			return s.jobs.Purge(gctx, d.Tenant, d.Job)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return 0, fmt.Errorf("expire: %w", err)
+	}
+	return len(due), nil
+}
+
+func (s *Sweeper) sweepEvery(ctx context.Context) {
+	for wait := firstSweep; pause(ctx, jitter(wait)); wait = s.every {
+		if due, err := s.sweepDue(ctx); err != nil || !due {
+			continue
+		}
+		report, err := s.Sweep(ctx, Options{Grace: s.grace, Gentle: true})
+		switch {
+		case ctx.Err() != nil || errors.Is(err, ErrSweeping):
+		case err != nil:
+			s.metrics.sweeps.WithLabelValues("failed").Inc()
+			s.log.Warn("sweep broken off", "err", err)
+		default:
+			s.metrics.sweeps.WithLabelValues("done").Inc()
+			total := report.Total()
+			s.log.Info("swept", "listed", report.Listed.Objects, "deleted", total.Objects, "bytes", total.Bytes,
+				"failed", report.Failed, "took", time.Duration(report.EndedUS-report.StartedUS)*time.Microsecond)
+		}
+	}
+}
+
+// sweptKey holds when the last sweep that deleted began and ended.
+const sweptKey = "swept"
+
+type swept struct {
+	StartedUS int64 `json:"started_us"`
+	EndedUS   int64 `json:"ended_us"`
+}
+
+// sweepDue reports whether no gateway has swept for most of an interval.
+func (s *Sweeper) sweepDue(ctx context.Context) (bool, error) {
+	e, err := s.bucket.Get(ctx, sweptKey)
+	if errors.Is(err, jobqueue.ErrNotFound) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	var last swept
+	if err := json.Unmarshal(e.Value, &last); err != nil {
+		return true, nil // the next one puts it right
+	}
+	return s.now().Sub(time.UnixMicro(last.EndedUS)) > s.every*8/10, nil
+}

@@ -1,0 +1,99 @@
+package jobqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// A deleted key leaves a marker: the last message under its subject. While it is
+// there [Bucket.CreateUnmarked] takes the key for taken: so
+// whoever deletes a key can undo what belongs to it before the key is free again.
+
+// Mark deletes a key as [Bucket.Delete] does, and returns the marker's revision;
+// [ErrConflict] if the key has another revision than was given.
+func (b *Bucket) Mark(ctx context.Context, key string, revision uint64) (uint64, error) {
+	msg := nats.NewMsg(b.subject(key))
+	msg.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
+	msg.Header.Set("KV-Operation", "PURGE")
+	var opts []jetstream.PublishOpt
+	if revision != 0 {
+		opts = append(opts, jetstream.WithExpectLastSequencePerSubject(revision))
+	}
+	ack, err := b.q.js.PublishMsg(ctx, msg, opts...)
+	if err != nil {
+		return 0, fmt.Errorf("delete %s %s: %w", b.name, key, conflictOr(err))
+	}
+	return ack.Sequence, nil
+}
+
+// Markers lists the keys that were deleted and are not free again. It reads
+// through the whole bucket, without its values.
+func (b *Bucket) Markers(ctx context.Context) ([]Entry, error) {
+	kv, err := b.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	watcher, err := kv.WatchAll(ctx, jetstream.MetaOnly())
+	if err != nil {
+		return nil, fmt.Errorf("list markers of %s: %w", b.name, err)
+	}
+	defer watcher.Stop()
+	var markers []Entry
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("list markers of %s: %w", b.name, ctx.Err())
+		case e, ok := <-watcher.Updates():
+			switch {
+			case !ok:
+				return nil, fmt.Errorf("list markers of %s: the watcher ended", b.name)
+			case e == nil:
+				return markers, nil
+			}
+			if m := entryOf(e); m.Deleted {
+				markers = append(markers, m)
+			}
+		}
+	}
+}
+
+// DropMarker removes the marker that the deletion of key left at revision, and
+// frees the key. A marker that is gone is no error; what was written later stays.
+func (b *Bucket) DropMarker(ctx context.Context, key string, revision uint64) error {
+	stream, err := b.stream(ctx)
+	if err == nil {
+		err = stream.Purge(ctx, jetstream.WithPurgeSubject(b.subject(key)), jetstream.WithPurgeSequence(revision+1))
+	}
+	if err != nil {
+		return fmt.Errorf("drop marker of %s %s: %w", b.name, key, err)
+	}
+	return nil
+}
+
+// Last is the revision of the newest write that is still there, markers
+// included, from the stream's leader; 0 for an empty bucket. A watch that has
+// seen it knows every key that was there when Last was called.
+func (b *Bucket) Last(ctx context.Context) (uint64, error) {
+	stream, err := b.stream(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("last revision of %s: %w", b.name, err)
+	}
+	msg, err := stream.GetLastMsgForSubject(ctx, b.subject(">"))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("last revision of %s: %w", b.name, err)
+	}
+	return msg.Sequence, nil
+}
+
+func (b *Bucket) stream(ctx context.Context) (jetstream.Stream, error) {
+	return b.q.js.Stream(ctx, "KV_"+b.name)
+}
+
+func (b *Bucket) subject(key string) string { return "$KV." + b.name + "." + key }

@@ -1,0 +1,78 @@
+package jobqueue_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/program-explorer/pe/internal/jobqueue"
+	"github.com/program-explorer/pe/internal/jobqueue/queuetest"
+)
+
+// TestDeletedKeyIsTakenUntilItsMarkerIsDropped: what belongs to the key can be
+// undone before anybody creates it again.
+func TestDeletedKeyIsTakenUntilItsMarkerIsDropped(t *testing.T) {
+	t.Parallel()
+	q := queuetest.Start(t).Gateway(t, nil)
+	ctx := t.Context()
+	rev := must(q.Jobs.Create(ctx, "a.b", []byte("1")))(t)
+	if err := q.Jobs.Delete(ctx, "a.b", rev); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Jobs.CreateUnmarked(ctx, "a.b", []byte("2")); !errors.Is(err, jobqueue.ErrConflict) {
+		t.Errorf("Create over a marker = %v", err)
+	}
+	marker := must(q.Jobs.Last(ctx))(t)
+	if err := q.Jobs.DropMarker(ctx, "a.b", marker); err != nil {
+		t.Fatal(err)
+	}
+	again := must(q.Jobs.CreateUnmarked(ctx, "a.b", []byte("2")))(t)
+	if err := q.Jobs.DropMarker(ctx, "a.b", marker); err != nil { // late, by somebody else
+		t.Fatal(err)
+	}
+	if e, err := q.Jobs.Get(ctx, "a.b"); err != nil || e.Revision != again {
+		t.Errorf("Get = %+v, %v: a late drop took a new value", e, err)
+	}
+}
+
+// TestLastIsSeenByEveryWatch: also by one that began after the newest write was dropped.
+func TestLastIsSeenByEveryWatch(t *testing.T) {
+	t.Parallel()
+	q := queuetest.Start(t).Gateway(t, nil)
+	ctx := t.Context()
+	if last, err := q.Jobs.Last(ctx); err != nil || last != 0 {
+		t.Errorf("Last of an empty bucket = %d, %v", last, err)
+	}
+	rev := must(q.Jobs.Create(ctx, "a.b", nil))(t)
+	gone := must(q.Jobs.Create(ctx, "a.c", nil))(t)
+	if err := q.Jobs.Delete(ctx, "a.c", gone); err != nil {
+		t.Fatal(err)
+	}
+	marker := must(q.Jobs.Last(ctx))(t)
+	if marker <= gone {
+		t.Errorf("Last = %d, want the marker behind %d", marker, gone)
+	}
+	if err := q.Jobs.DropMarker(ctx, "a.c", marker); err != nil {
+		t.Fatal(err)
+	}
+	if last := must(q.Jobs.Last(ctx))(t); last != rev {
+		t.Errorf("Last = %d, want %d", last, rev)
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	var seen uint64
+	if err := q.Jobs.Watch(ctx, func(e jobqueue.Entry) { seen = max(seen, e.Revision) }, cancel); err != nil || seen != rev {
+		t.Errorf("watch saw %d, want %d (%v)", seen, rev, err)
+	}
+}
+
+func must[T any](v T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
