@@ -34,7 +34,7 @@ func TestStopInMidRunIsSilent(t *testing.T) {
 // stoppedAsAsked: the gateway itself ended the attempt, before anything was reported of it.
 func stoppedAsAsked(t *testing.T, rec schemas.Record) {
 	t.Helper()
-	if f := rec.Attempts[0].Failure; f == nil || f.Message != "stopped: cancelled" {
+	if f := rec.Attempts[0].Failure; f == nil || f.Message != "stopped, as the client asked" {
 		t.Errorf("a stopped attempt was reported: %+v", rec.Attempts)
 	}
 }
