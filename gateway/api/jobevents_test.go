@@ -16,14 +16,14 @@ import (
 func TestJobEvents(t *testing.T) {
 	t.Parallel()
 	h := start(t)
-	resp := h.request(t, "GET", "/v1/events?label=campaign%3Dnightly&state=queued,failed&output=1", "")
+	resp := h.request(t, "GET", "/v1/events?label=campaign%3Dnightly&state=queued,failed&state=queued&output=1", "")
 	h.matchesDocument(t, "GET", "/v1/events", resp, nil)
 	stream := bufio.NewReader(resp.Body)
 	if begin := events(t, stream, "begin"); len(begin) != 1 || begin[0].id != "7" || begin[0].data != `{"outputs":16}` {
 		t.Errorf("%+v", begin)
 	}
 	want := coordinator.EventQuery{Now: true, Outputs: true, Filter: coordinator.Filter{
-		Labels: map[string]string{"campaign": "nightly"}, States: []schemas.State{schemas.StateQueued, schemas.StateFailed},
+		Labels: map[string]string{"campaign": "nightly"}, States: []schemas.State{schemas.StateFailed, schemas.StateQueued},
 	}}
 	if !reflect.DeepEqual(h.jobs.asked, want) {
 		t.Errorf("asked for %+v, want %+v", h.jobs.asked, want)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,6 +17,7 @@ const (
 	defaultPage = 50
 	maxPage     = 500
 	maxCursor   = 200 // bytes
+	maxStates   = 32  // that a filter names, some of them again
 )
 
 // listJobs answers from the coordinator's index alone, so a page costs no reads.
@@ -52,14 +54,8 @@ func pageOf(q url.Values) (f coordinator.Filter, after string, limit int, err er
 
 // filterOf reads any number of state= and label=key=value.
 func filterOf(q url.Values) (f coordinator.Filter, err error) {
-	for _, text := range q["state"] {
-		for name := range strings.SplitSeq(text, ",") {
-			state := schemas.State(name)
-			if !state.Valid() {
-				return f, kindMalformed.problem(fmt.Sprintf("state=%.40q is none of %v", name, schemas.States), "")
-			}
-			f.States = append(f.States, state)
-		}
+	if f.States, err = statesOf(q["state"]); err != nil {
+		return f, err
 	}
 	for _, text := range q["label"] {
 		key, value, ok := strings.Cut(text, "=")
@@ -72,4 +68,22 @@ func filterOf(q url.Values) (f coordinator.Filter, err error) {
 		f.Labels[key] = value
 	}
 	return f, nil
+}
+
+// statesOf reads lists of states. Each is in the answer once: every change of a
+// job is held against all of them.
+func statesOf(lists []string) (states []schemas.State, err error) {
+	for _, list := range lists {
+		for name := range strings.SplitSeq(list, ",") {
+			state := schemas.State(name)
+			if !state.Valid() {
+				return nil, kindMalformed.problem(fmt.Sprintf("state=%.40q is none of %v", name, schemas.States), "")
+			}
+			if states = append(states, state); len(states) > maxStates {
+				return nil, kindMalformed.problemf("state= names more than %d states", maxStates)
+			}
+		}
+	}
+	slices.Sort(states)
+	return slices.Compact(states), nil
 }
