@@ -2,13 +2,15 @@ package schemas
 
 // Job is the document that the API serves: the record joined with its objects.
 type Job struct {
-	ID      string            `json:"id"`
-	Tenant  string            `json:"tenant"`
-	State   State             `json:"state"`
-	Image   ImageRef          `json:"image"`
+	ID     string `json:"id"`
+	Tenant string `json:"tenant"`
+	State  State  `json:"state"`
+	// Image is left out, as is all but id, tenant, state, created and ended, for
+	// a caller that may not read.
+	Image   ImageRef          `json:"image,omitzero"`
 	Labels  map[string]string `json:"labels,omitempty"`
-	Lane    string            `json:"lane"`
-	Pool    string            `json:"pool"`
+	Lane    string            `json:"lane,omitempty"`
+	Pool    string            `json:"pool,omitempty"`
 	Created int64             `json:"created_us"`
 	Ended   int64             `json:"ended_us,omitempty"`
 	// Purged is when the job's outputs expired: files, long logs, and a result that is not small.

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/program-explorer/pe/gateway/access"
 	"github.com/program-explorer/pe/gateway/coordinator"
 	"github.com/program-explorer/pe/schemas"
 )
@@ -42,7 +43,7 @@ func (a *API) submitBatch(w http.ResponseWriter, r *http.Request, tenant string)
 	if all && refusedOf(jobs) != nil {
 		return refusedOf(jobs)
 	}
-	return writeJSON(w, http.StatusAccepted, a.batchReply(jobs))
+	return writeJSON(w, http.StatusAccepted, a.batchReply(callerOf(r.Context()), jobs))
 }
 
 // batchJob is one job of a batch on its way: refused by err, or a record in the end.
@@ -139,7 +140,7 @@ func problemOfJob(i int, err error) *schemas.ProblemDocument {
 	return &p
 }
 
-func (a *API) batchReply(jobs []batchJob) schemas.BatchReply {
+func (a *API) batchReply(caller access.Caller, jobs []batchJob) schemas.BatchReply {
 	reply := schemas.BatchReply{Jobs: make([]schemas.BatchItem, len(jobs))}
 	for i, j := range jobs {
 		if j.err != nil {
@@ -148,7 +149,7 @@ func (a *API) batchReply(jobs []batchJob) schemas.BatchReply {
 			}
 			continue
 		}
-		job := a.outline(j.record)
+		job := a.answerFor(caller, j.record)
 		reply.Jobs[i].Job = &job
 	}
 	return reply

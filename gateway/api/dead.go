@@ -16,7 +16,7 @@ func (a *API) retryJob(w http.ResponseWriter, r *http.Request, tenant string) er
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusAccepted, a.outline(record))
+	return writeJSON(w, http.StatusAccepted, a.answerFor(callerOf(r.Context()), record))
 }
 
 // dropJob removes a dead job for good, and answers with its last state.
@@ -29,7 +29,7 @@ func (a *API) dropJob(w http.ResponseWriter, r *http.Request, tenant string) err
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, a.outline(record))
+	return writeJSON(w, http.StatusOK, a.answerFor(callerOf(r.Context()), record))
 }
 
 // byVerb serves the routes whose pattern ends in {id}:VERB: the mux's patterns

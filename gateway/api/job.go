@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/program-explorer/pe/gateway/access"
 	"github.com/program-explorer/pe/gateway/coordinator"
 	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
@@ -52,7 +53,7 @@ func (a *API) cancelJob(w http.ResponseWriter, r *http.Request, tenant string) e
 	if err != nil && !errors.Is(err, coordinator.ErrEnded) {
 		return err
 	}
-	return writeJSON(w, statusOf(record), a.outline(record))
+	return writeJSON(w, statusOf(record), a.answerFor(callerOf(r.Context()), record))
 }
 
 // record reads the record of the job in the path.
@@ -62,6 +63,15 @@ func (a *API) record(r *http.Request, tenant string) (schemas.Record, error) {
 		return schemas.Record{}, err
 	}
 	return a.jobs.Get(r.Context(), tenant, id)
+}
+
+// answerFor is what a caller is told of the job that it acts on. That may be
+// anybody's of the tenant, so whoever may not read learns how it stands alone.
+func (a *API) answerFor(caller access.Caller, r schemas.Record) schemas.Job {
+	if !caller.May(schemas.ScopeRead) {
+		return schemas.Job{ID: r.ID, Tenant: r.Tenant, State: r.State, Created: r.CreatedUS, Ended: r.EndedUS}
+	}
+	return a.outline(r)
 }
 
 // outline is a job as its record alone tells it.

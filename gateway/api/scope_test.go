@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -62,6 +63,51 @@ func TestSubmitDoesNotImplyRead(t *testing.T) {
 	job := ask[schemas.Job](t, h, http.StatusAccepted, "POST", "/v1/jobs", `{"image":"gcc"}`, "Authorization", "Bearer 0123456789abcdef")
 	if job.ID == "" || job.Spec != nil || job.Result != nil {
 		t.Errorf("answered with %+v", job)
+	}
+}
+
+// Whoever may not read is told how the job stands that it acts on, and no more.
+func TestWhatSubmitIsTold(t *testing.T) {
+	t.Parallel()
+	const submitter, reader = "0123456789abcdef-submit", "0123456789abcdef-read"
+	h := start(t, withTokens(t, token(t, submitter, "", schemas.ScopeSubmit), token(t, reader, "", schemas.ScopeSubmit, schemas.ScopeRead)))
+	told := func(status int, method, path, body string) {
+		t.Helper()
+		job := ask[schemas.Job](t, h, status, method, path, body, "Authorization", "Bearer "+submitter)
+		bare := schemas.Job{ID: job.ID, Tenant: schemas.SingleTenant, State: job.State, Created: job.Created, Ended: job.Ended}
+		if job.ID == "" || job.State == "" || job.Created == 0 || !reflect.DeepEqual(job, bare) {
+			t.Errorf("%s %s: told of %+v", method, path, job)
+		}
+	}
+	const spec = `{"image":"gcc","args":["make"],"labels":{"of":"somebody"},"cache":"use","idempotency_key":"k"}`
+	theirs := ask[schemas.Job](t, h, http.StatusAccepted, "POST", "/v1/jobs", spec, "Authorization", "Bearer "+reader)
+	if theirs.Image.Digest == "" || theirs.Labels == nil {
+		t.Errorf("who may read is told of %+v", theirs)
+	}
+	at := "/v1/jobs/" + theirs.ID
+	told(http.StatusAccepted, "POST", "/v1/jobs", spec)
+	h.finish(t, theirs.ID, schemas.Result{Outcome: exitCode(3)})
+	told(http.StatusOK, "DELETE", at, "")
+	record, err := h.jobs.Get(t.Context(), schemas.SingleTenant, theirs.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record.State, record.Failure = schemas.StateDead, schemas.NewFailure(schemas.FailGuest, "it broke")
+	h.jobs.set(record)
+	told(http.StatusAccepted, "POST", at+":retry", "")
+	h.jobs.set(record)
+	told(http.StatusOK, "POST", at+":drop", "")
+
+	h.jobs.mu.Lock()
+	h.jobs.origin = &record
+	h.jobs.mu.Unlock()
+	told(http.StatusOK, "POST", "/v1/jobs", `{"image":"gcc","cache":"use"}`)
+	batch := ask[schemas.BatchReply](t, h, http.StatusAccepted, "POST", "/v1/jobs:batch", batchBody(schemas.BatchAll, goodJob), "Authorization", "Bearer "+submitter)
+	if job := batch.Jobs[0].Job; job == nil || job.ID == "" || job.Image != (schemas.ImageRef{}) {
+		t.Errorf("of a batch: %+v", batch.Jobs)
+	}
+	if info := ask[schemas.CacheInfo](t, h, http.StatusOK, "DELETE", "/v1/cache", "", "Authorization", "Bearer "+submitter); info != (schemas.CacheInfo{ClearedUS: 1}) {
+		t.Errorf("of the cache: %+v", info)
 	}
 }
 

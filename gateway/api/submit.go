@@ -32,9 +32,10 @@ func (a *API) submit(w http.ResponseWriter, r *http.Request, tenant string) erro
 	if record, err = a.waitFor(w, r, record, wait); err != nil {
 		return err
 	}
-	job := a.outline(record)
 	// With a known idempotency key the job may be somebody else's of the tenant.
-	if callerOf(r.Context()).May(schemas.ScopeRead) {
+	caller := callerOf(r.Context())
+	job := a.answerFor(caller, record)
+	if caller.May(schemas.ScopeRead) {
 		if job, err = a.join(r.Context(), record, spec); err != nil {
 			return err
 		}
