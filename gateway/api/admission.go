@@ -2,13 +2,19 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/program-explorer/pe/gateway/coordinator"
 	"github.com/program-explorer/pe/schemas"
 )
+
+// maxBlobsAtOnce is how many different blobs the jobs of one request may name:
+// the store is asked for each.
+const maxBlobsAtOnce = 10_000
 
 // admission makes the specifications of one request whole. What they have in
 // common is looked up once: inputs, executors, images.
@@ -37,6 +43,10 @@ func (m *admission) look(ctx context.Context, specs ...schemas.JobSpec) (err err
 		if len(spec.Files) <= schemas.MaxFiles {
 			digests = append(digests, blobsOf(spec)...)
 		}
+	}
+	slices.Sort(digests)
+	if digests = slices.Compact(digests); len(digests) > maxBlobsAtOnce {
+		return kindTooLarge.problem(fmt.Sprintf("the jobs name %d different blobs; at most %d are taken at once", len(digests), maxBlobsAtOnce), "submit fewer jobs at once")
 	}
 	if len(digests) > 0 {
 		m.sizes, err = m.blobSizes(ctx, m.tenant, digests, m.Inputs.Usable)

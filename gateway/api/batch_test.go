@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,4 +68,23 @@ func TestBatchThatIsNone(t *testing.T) {
 	h.refused(t, kindInvalid, "POST", "/v1/jobs:batch", `{"jobs":[]}`)
 	h.refused(t, kindInvalid, "POST", "/v1/jobs:batch", batchBody("some", goodJob))
 	h.refused(t, kindMalformed, "POST", "/v1/jobs:batch", `{"jobs":`)
+}
+
+// The store is asked for so many blobs at once and for no more.
+func TestABatchNamesManyBlobs(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	var jobs []string
+	for i := range maxBlobsAtOnce/schemas.MaxFiles + 1 {
+		var files []string
+		for k := range schemas.MaxFiles {
+			files = append(files, fmt.Sprintf(`"f%d":{"sha256":"sha256:%064x"}`, k, i*schemas.MaxFiles+k))
+		}
+		jobs = append(jobs, `{"image":"gcc","files":{`+strings.Join(files, ",")+`}}`)
+	}
+	for _, mode := range schemas.BatchModes {
+		h.refused(t, kindTooLarge, "POST", "/v1/jobs:batch", batchBody(mode, jobs...))
+	}
+	// The same ones again are no more.
+	h.refused(t, kindInvalid, "POST", "/v1/jobs:batch", batchBody(schemas.BatchAll, slices.Repeat(jobs[:1], len(jobs))...))
 }

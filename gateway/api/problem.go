@@ -52,10 +52,12 @@ var (
 	kindImageForbidden = kind{"image-not-allowed", "The image is not on the list of images that may be run", http.StatusUnprocessableEntity}
 	kindTooMany        = kind{"too-many-jobs", "Too many jobs wait already", http.StatusTooManyRequests}
 	kindTooManyStreams = kind{"too-many-streams", "Too many streams of events are open", http.StatusTooManyRequests}
+	kindTooManyBatches = kind{"too-many-batches", "Too much of the tenant's batches is under way", http.StatusTooManyRequests}
 	kindRateLimit      = kind{"rate-limit", "Too many requests", http.StatusTooManyRequests}
 	kindNoExecutor     = kind{"no-executor", "No executor can run the job", http.StatusUnprocessableEntity}
 	kindRegistry       = kind{"registry", "The image's registry did not answer", http.StatusBadGateway}
 	kindUnavailable    = kind{"unavailable", "The gateway is not ready", http.StatusServiceUnavailable}
+	kindBusy           = kind{"busy", "The gateway has too much under way", http.StatusServiceUnavailable}
 	kindFull           = kind{"store-full", "The object store is full", http.StatusInsufficientStorage}
 	kindTimeout        = kind{"timeout", "The request took too long", http.StatusGatewayTimeout}
 	kindInternal       = kind{"internal", "Something went wrong inside the gateway", http.StatusInternalServerError}
