@@ -31,7 +31,9 @@ type Coordinator struct {
 	specs   *specCache
 	results *resultcache.Cache
 	metrics *metrics
-	limits  atomic.Pointer[LimitTable]
+	// settling are the jobs whose followers are being settled.
+	settling flights
+	limits   atomic.Pointer[LimitTable]
 	// batches bounds those that are submitted at once.
 	batches chan struct{}
 	// background counts what was begun and outlives its caller.

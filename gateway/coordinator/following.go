@@ -25,36 +25,51 @@ const settleAtOnce = 16
 //     first of them is run, and the others wait for that one.
 //
 // Any gateway may do so at any time, and more than one at once: each step is a
-// compare-and-set of a follower that still follows.
+// compare-and-set of a follower that still follows. Within one it is done once at a time.
 func (c *Coordinator) settleFollowers(ctx context.Context, tenant, leader string) {
-	followers := c.state.followersOf(schemas.RecordKey(tenant, leader))
-	if len(followers) == 0 {
+	key := schemas.RecordKey(tenant, leader)
+	if !c.settling.begin(key) {
 		return
 	}
-	rec, _, err := c.read(ctx, tenant, leader)
-	switch {
-	case isNotFound(err):
-		if c.cfg.Now().Sub(time.UnixMicro(followers[0].CreatedUS)) > c.cfg.Lease {
-			err = c.promoteHeir(ctx, leader, followers)
-		} else {
-			err = nil // it may be about to be written
+	var err error
+	for range maxTries {
+		if err = c.settleOnce(ctx, tenant, leader); !errors.Is(err, errHeirEnded) {
+			break
 		}
-	case err != nil:
-	case !rec.State.Terminal() && !rec.Cancel:
-		return
-	case rec.Outcome != nil:
-		err = c.giveResult(ctx, &rec, followers)
-	default:
-		err = c.promoteHeir(ctx, leader, followers)
 	}
 	if err != nil && ctx.Err() == nil {
 		c.log.Warn("jobs that follow another not settled yet", "job", leader, "err", err)
 	}
+	if c.settling.end(key) {
+		c.later(func(ctx context.Context) { c.settleFollowers(ctx, tenant, leader) })
+	}
+}
+
+func (c *Coordinator) settleOnce(ctx context.Context, tenant, leader string) error {
+	followers := c.state.followersOf(schemas.RecordKey(tenant, leader))
+	if len(followers) == 0 {
+		return nil
+	}
+	rec, _, err := c.read(ctx, tenant, leader)
+	switch {
+	case isNotFound(err):
+		if c.cfg.Now().Sub(time.UnixMicro(followers[0].created)) <= c.cfg.Lease {
+			return nil // it may be about to be written
+		}
+		return c.promoteHeir(ctx, tenant, leader, followers)
+	case err != nil:
+		return err
+	case !rec.State.Terminal() && !rec.Cancel:
+		return nil
+	case rec.Outcome != nil:
+		return c.giveResult(ctx, &rec, followers)
+	}
+	return c.promoteHeir(ctx, tenant, leader, followers)
 }
 
 // giveResult ends the followers that may have the result, and has the others run.
-func (c *Coordinator) giveResult(ctx context.Context, origin *schemas.Record, followers []schemas.Record) error {
-	return c.eachFollower(ctx, followers, func(rec *schemas.Record) error {
+func (c *Coordinator) giveResult(ctx context.Context, origin *schemas.Record, followers []waiter) error {
+	return c.eachFollower(ctx, origin.Tenant, followers, func(rec *schemas.Record) error {
 		err := c.rules.follow(rec, origin.ID, "")
 		if err == nil && shares(origin, rec.CacheKey, rec.CacheFailures) {
 			_ = c.rules.share(rec, origin, c.cfg.Now()) // without room for it, it is run
@@ -64,20 +79,27 @@ func (c *Coordinator) giveResult(ctx context.Context, origin *schemas.Record, fo
 }
 
 // promoteHeir has one job run in place of the leader, and then, never before, the
-// followers follow it: so nobody ever follows in a circle.
-func (c *Coordinator) promoteHeir(ctx context.Context, leader string, followers []schemas.Record) error {
-	heir, err := c.chooseHeir(ctx, leader, &followers[0])
+// followers follow it: so nobody ever follows in a circle. [errHeirEnded] if that
+// one will have no result, either.
+func (c *Coordinator) promoteHeir(ctx context.Context, tenant, leader string, followers []waiter) error {
+	first, ok := c.firstWaiting(tenant, leader, followers)
+	if !ok {
+		return nil
+	}
+	heir, err := c.chooseHeir(ctx, leader, &first)
 	if err == nil && heir.Follows == leader {
 		heir, err = c.change(ctx, heir.Tenant, heir.ID, func(rec *schemas.Record) error { return c.rules.follow(rec, leader, "") })
 	}
-	if isNotFound(err) || errors.Is(err, errUndecided) {
+	switch {
+	case isNotFound(err) || errors.Is(err, errUndecided):
 		return nil // what is left is looked at again
-	}
-	if err != nil && !errors.Is(err, errNotFollowing) { // else another gateway did this
+	case err != nil && !errors.Is(err, errNotFollowing): // else another gateway did this, or it has ended
 		return err
+	case heir.Outcome == nil && (heir.State.Terminal() || heir.Cancel):
+		return errHeirEnded
 	}
-	c.log.Info("job runs in place of one that it followed", "job", heir.ID, "leader", leader)
-	return c.eachFollower(ctx, followers, func(rec *schemas.Record) error {
+	c.log.Info("another job leads those that followed one", "job", heir.ID, "state", heir.State, "leader", leader)
+	return c.eachFollower(ctx, tenant, followers, func(rec *schemas.Record) error {
 		to := ""
 		if leads(&heir, rec) {
 			to = heir.ID
@@ -88,6 +110,21 @@ func (c *Coordinator) promoteHeir(ctx context.Context, leader string, followers 
 		}
 		return err
 	})
+}
+
+// errHeirEnded: the job that was to be run in place of the leader was cancelled
+// or expired before it was, so another one is chosen.
+var errHeirEnded = errors.New("the job that was to lead has ended")
+
+// firstWaiting is the first follower that may be run in place of the leader, as far as is known here.
+func (c *Coordinator) firstWaiting(tenant, leader string, followers []waiter) (schemas.Record, bool) {
+	for _, f := range followers {
+		rec, _, live := c.state.live(schemas.RecordKey(tenant, f.id))
+		if live && leaderOf(&rec) == schemas.RecordKey(tenant, leader) && !rec.Cancel {
+			return rec, true
+		}
+	}
+	return schemas.Record{}, false
 }
 
 // errUndecided: the job that leads now is yet to be made.
@@ -112,7 +149,7 @@ func (c *Coordinator) chooseHeir(ctx context.Context, leader string, first *sche
 				return named, errUndecided
 			case err != nil && !isNotFound(err):
 				return named, err
-			case err == nil && (named.Follows == leader && !named.State.Terminal() || leads(&named, first) || shares(&named, first.CacheKey, first.CacheFailures)):
+			case err == nil && (named.Follows == leader && !named.State.Terminal() && !named.Cancel || leads(&named, first) || shares(&named, first.CacheKey, first.CacheFailures)):
 				return named, nil
 			}
 		}
@@ -125,12 +162,12 @@ func (c *Coordinator) chooseHeir(ctx context.Context, leader string, first *sche
 }
 
 // eachFollower changes followers, as long as they are.
-func (c *Coordinator) eachFollower(ctx context.Context, followers []schemas.Record, step func(*schemas.Record) error) error {
+func (c *Coordinator) eachFollower(ctx context.Context, tenant string, followers []waiter, step func(*schemas.Record) error) error {
 	var group errgroup.Group
 	group.SetLimit(settleAtOnce)
 	for _, f := range followers {
 		group.Go(func() error {
-			rec, err := c.change(ctx, f.Tenant, f.ID, step)
+			rec, err := c.change(ctx, tenant, f.id, step)
 			if errors.Is(err, errNotFollowing) || isNotFound(err) {
 				return nil
 			}
@@ -187,20 +224,36 @@ func (f followers) move(key, from, to string) {
 	f[to][key] = struct{}{}
 }
 
-// followersOf returns those that wait for a job, in the order in which they would be run.
-func (s *state) followersOf(leader string) []schemas.Record {
+// waiter is what has to be known of a job that waits for another one's result.
+type waiter struct {
+	id      string
+	lane    string
+	created int64
+}
+
+// followersOf returns those that wait for a job which, as far as is known, does
+// not go on, in the order in which they would be run. While it goes on there is
+// nothing to do for them, however many they are.
+func (s *state) followersOf(leader string) []waiter {
+	all := s.left(leader)
+	slices.SortFunc(all, func(a, b waiter) int {
+		// Interactive before batch: nobody waits for one that executors take later.
+		return cmp.Or(cmp.Compare(b.lane, a.lane), cmp.Compare(a.created, b.created), cmp.Compare(a.id, b.id))
+	})
+	return all
+}
+
+func (s *state) left(leader string) (all []waiter) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var all []schemas.Record
+	if e := s.jobs[leader]; e != nil && e.rec != nil && !e.rec.Cancel {
+		return nil
+	}
 	for key := range s.followers[leader] {
 		if e := s.jobs[key]; e != nil && e.rec != nil {
-			all = append(all, *e.rec)
+			all = append(all, waiter{id: e.id, lane: e.rec.Lane, created: e.created})
 		}
 	}
-	slices.SortFunc(all, func(a, b schemas.Record) int {
-		// Interactive before batch: nobody waits for one that executors take later.
-		return cmp.Or(cmp.Compare(b.Lane, a.Lane), cmp.Compare(a.CreatedUS, b.CreatedUS), cmp.Compare(a.ID, b.ID))
-	})
 	return all
 }
 

@@ -210,7 +210,7 @@ func (c *Coordinator) create(ctx context.Context, d draft) (schemas.Record, bool
 	for begin := time.Now(); ; {
 		rev, err := c.queue.Jobs.CreateUnmarked(ctx, schemas.RecordKey(d.rec.Tenant, d.rec.ID), d.data)
 		if err == nil {
-			c.created(d.rec, rev)
+			c.created(rev, d.rec)
 			return d.rec, true, nil
 		}
 		if !errors.Is(err, jobqueue.ErrConflict) {
@@ -226,15 +226,22 @@ func (c *Coordinator) create(ctx context.Context, d draft) (schemas.Record, bool
 	}
 }
 
-// created does what follows from the creation of a record, once it is written.
-func (c *Coordinator) created(rec schemas.Record, rev uint64) {
-	c.learn(rec, rev)
-	switch {
-	case rec.State.Terminal(): // it has an earlier job's result
-		c.cfg.OnEnded(rec, true)
-	case rec.Follows != "":
-		// The other one may have ended before this one could be seen.
-		c.later(func(ctx context.Context) { c.settleFollowers(ctx, rec.Tenant, rec.Follows) })
+// created does what follows from the creation of records of one tenant, once they are written:
+// the first of them at this revision, and each at the next.
+func (c *Coordinator) created(rev uint64, recs ...schemas.Record) {
+	leaders := map[string]bool{}
+	for i, rec := range recs {
+		c.learn(rec, rev+uint64(i))
+		switch {
+		case rec.State.Terminal(): // it has an earlier job's result
+			c.cfg.OnEnded(rec, true)
+		case rec.Follows != "":
+			leaders[rec.Follows] = true
+		}
+	}
+	for leader := range leaders {
+		// It may have ended before its followers could be seen.
+		c.later(func(ctx context.Context) { c.settleFollowers(ctx, recs[0].Tenant, leader) })
 	}
 }
 

@@ -165,9 +165,10 @@ func (b *batch) create(ctx context.Context) error {
 		return err
 	}
 	for n, i := range b.wanted {
-		b.answers[i].Created, b.answers[i].Record = true, b.drafts[i].rec
-		b.created(b.drafts[i].rec, first+uint64(n))
+		recs[n] = b.drafts[i].rec
+		b.answers[i].Created, b.answers[i].Record = true, recs[n]
 	}
+	b.created(first, recs...)
 	b.metrics.submitted.Add(float64(len(recs)))
 	b.metrics.submit.Observe(b.cfg.Now().Sub(begin).Seconds())
 	return nil

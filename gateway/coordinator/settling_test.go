@@ -1,0 +1,140 @@
+package coordinator
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/program-explorer/pe/internal/jobqueue/queuetest"
+	"github.com/program-explorer/pe/internal/objstore/dir"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// deaf is a coordinator that knows only what it wrote or read: nothing tells it
+// what others write.
+func deaf(t *testing.T, server *queuetest.Server) *Coordinator {
+	t.Helper()
+	store, err := dir.Open(dir.Config{Path: t.TempDir(), BaseURL: func() string { return "http://127.0.0.1:1/" }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	c, err := New(Config{Queue: server.Gateway(t, nil), Store: store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.state.sortAll()
+	t.Cleanup(c.background.Wait)
+	return c
+}
+
+// same are jobs that share one run: the first leads.
+func same(t *testing.T, c *Coordinator, n int) (recs []schemas.Record) {
+	t.Helper()
+	for range n {
+		s := Submission{Tenant: schemas.SingleTenant, Image: schemas.ImageRef{Reference: "docker.io/library/busybox", Digest: schemas.Digest(make([]byte, 32))}}
+		s.Spec = schemas.JobSpec{Image: "busybox", Args: []string{"true"}, Cache: schemas.CacheUse}
+		s.Spec.Requires.Arch = "amd64"
+		s.Spec = s.Spec.WithDefaults()
+		rec, _, err := c.Submit(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if recs = append(recs, rec); len(recs) > 1 && rec.Follows != recs[0].ID {
+			t.Fatalf("it follows %q", rec.Follows)
+		}
+	}
+	c.background.Wait()
+	return recs
+}
+
+func cancelled(t *testing.T, c *Coordinator, rec schemas.Record) {
+	t.Helper()
+	if _, err := c.Cancel(t.Context(), rec.Tenant, rec.ID); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// follows is whom a job follows now.
+func follows(t *testing.T, c *Coordinator, rec schemas.Record) string {
+	t.Helper()
+	now, _, err := c.read(t.Context(), rec.Tenant, rec.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return now.Follows
+}
+
+// TestHeirEndsFirst: the first follower was cancelled at another gateway, of
+// which this one does not know yet: the next one is run, and not all of them.
+func TestHeirEndsFirst(t *testing.T) {
+	t.Parallel()
+	server := queuetest.Start(t)
+	here, there := deaf(t, server), deaf(t, server)
+	recs := same(t, here, 5)
+	cancelled(t, there, recs[1])
+	cancelled(t, there, recs[2])
+	cancelled(t, here, recs[0])
+	here.background.Wait()
+	for i, want := range map[int]string{3: "", 4: recs[3].ID} {
+		if got := follows(t, there, recs[i]); got != want {
+			t.Errorf("follower %d follows %q, want %q", i, got, want)
+		}
+	}
+}
+
+// TestNothingToSettle: those that wait for a job which goes on are not even listed.
+func TestNothingToSettle(t *testing.T) {
+	t.Parallel()
+	s := newState(newFeeder(func() time.Time { return time.Unix(1, 0) }), func(_, _ schemas.State) {})
+	s.sortAll()
+	leader := schemas.Record{Tenant: "t", ID: "leader", State: schemas.StateQueued}
+	s.learn(leader, 1)
+	for i := range 3 {
+		rec := schemas.Record{Tenant: "t", ID: fmt.Sprint(i), State: schemas.StateQueued, Follows: leader.ID, CreatedUS: int64(-i)}
+		if got := s.learn(rec, uint64(i+2)); got != "" {
+			t.Errorf("the followers of %s are to be settled", got)
+		}
+	}
+	key := schemas.RecordKey(leader.Tenant, leader.ID)
+	if got := s.followersOf(key); got != nil {
+		t.Errorf("while it is queued: %v", got)
+	}
+	leader.State, leader.Cancel = schemas.StateRunning, true
+	s.learn(leader, 5)
+	if got := s.followersOf(key); len(got) != 3 || got[0].id != "2" {
+		t.Errorf("while it is being cancelled: %v", got)
+	}
+	s.forget(key, 6)
+	if got := s.followersOf(key); len(got) != 3 {
+		t.Errorf("when it is gone: %v", got)
+	}
+}
+
+// TestSettledOnceAtATime: what happens while followers are settled is looked at after that.
+func TestSettledOnceAtATime(t *testing.T) {
+	t.Parallel()
+	c := deaf(t, queuetest.Start(t))
+	recs := same(t, c, 2)
+	key := schemas.RecordKey(recs[0].Tenant, recs[0].ID)
+	if !c.settling.begin(key) {
+		t.Fatal("they are being settled")
+	}
+	cancelled(t, c, recs[0])
+	c.background.Wait()
+	if got := follows(t, c, recs[1]); got != recs[0].ID {
+		t.Errorf("settled twice at once: it follows %q", got)
+	}
+	c.background.Wait()
+	if !c.settling.end(key) {
+		t.Fatal("it is not done again")
+	}
+	c.settleFollowers(t.Context(), recs[0].Tenant, recs[0].ID)
+	if got := follows(t, c, recs[1]); got != "" {
+		t.Errorf("not settled: it follows %q", got)
+	}
+	c.background.Wait()
+	if len(c.settling.again) != 0 {
+		t.Errorf("still being settled: %v", c.settling.again)
+	}
+}
