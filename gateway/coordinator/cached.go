@@ -51,16 +51,15 @@ func (c *Coordinator) Cached(ctx context.Context, s Submission) (rec schemas.Rec
 
 // shareEarlier ends a job with the result that the cache has for it, if it has one.
 func (c *Coordinator) shareEarlier(ctx context.Context, d *draft, s Submission) (bool, error) {
-	if err := c.nameResult(ctx, &d.rec, s); err != nil {
+	if err := c.nameResult(ctx, &d.rec, s); err != nil || d.rec.CacheKey == "" {
 		return false, err
 	}
-	entry, err := c.results.Look(ctx, d.rec.Tenant, d.rec.CacheKey)
+	origin, err := c.origin(ctx, &d.rec)
 	if err != nil {
-		return false, err
+		return false, c.unasked(ctx, &d.rec, err)
 	}
-	origin, err := c.origin(ctx, &d.rec, entry)
-	if err != nil || origin == nil || !c.rules.share(&d.rec, origin, c.cfg.Now()) {
-		return false, err
+	if origin == nil || !c.rules.share(&d.rec, origin, c.cfg.Now()) {
+		return false, nil
 	}
 	if d.spec != nil && origin.Spec.SHA256 == d.rec.Spec.SHA256 {
 		d.rec.Spec, d.rec.SpecOf, d.spec = origin.Spec, origin.ID, nil // so that a large one costs no more
@@ -69,23 +68,40 @@ func (c *Coordinator) shareEarlier(ctx context.Context, d *draft, s Submission) 
 	return err == nil, err
 }
 
-// nameResult sets what the job's result may be kept under.
+// nameResult sets what the job's result may be kept under: nothing if the cache cannot say.
 func (c *Coordinator) nameResult(ctx context.Context, rec *schemas.Record, s Submission) error {
 	hash, err := s.Spec.CacheHash(s.Image, s.Prepared)
 	if err != nil {
 		return fmt.Errorf("submit: %w", err)
 	}
-	rec.CacheFailures = s.Spec.CacheFailures
-	rec.CacheKey, err = c.results.Key(ctx, rec.Tenant, hash)
-	return err
+	key, err := c.results.Key(ctx, rec.Tenant, hash)
+	switch {
+	case err == nil:
+		rec.CacheKey, rec.CacheFailures = key, s.Spec.CacheFailures
+		return nil
+	case s.Spec.Cache == schemas.CacheUse:
+		return c.unasked(ctx, rec, err)
+	}
+	return err // the earlier result, which was to be replaced, would be given on
 }
 
-// origin is the job with the result that an entry names, or nil if there is
+// unasked goes on without the cache after err, unless ctx has ended: only time is lost.
+func (c *Coordinator) unasked(ctx context.Context, rec *schemas.Record, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	c.metrics.unasked.Inc()
+	c.log.Warn("result cache not asked", "tenant", rec.Tenant, "job", rec.ID, "err", err)
+	return nil
+}
+
+// origin is the job with the result that rec's entry names, or nil if there is
 // none that rec may have. A job that still ran when the entry was written may
 // have ended: then only its entry is late.
-func (c *Coordinator) origin(ctx context.Context, rec *schemas.Record, entry resultcache.Entry) (*schemas.Record, error) {
-	if entry.Job == "" {
-		return nil, nil
+func (c *Coordinator) origin(ctx context.Context, rec *schemas.Record) (*schemas.Record, error) {
+	entry, err := c.results.Look(ctx, rec.Tenant, rec.CacheKey)
+	if err != nil || entry.Job == "" {
+		return nil, err
 	}
 	found, _, err := c.read(ctx, rec.Tenant, entry.Job)
 	if isNotFound(err) {
@@ -119,15 +135,22 @@ func (c *Coordinator) joinAny(ctx context.Context, rec *schemas.Record) error {
 		if outcome, err = c.joinOnce(ctx, rec); err == nil {
 			break
 		}
-		if !errors.Is(err, resultcache.ErrTaken) {
+		if errors.Is(err, resultcache.ErrTaken) {
+			continue
+		}
+		if err = c.unasked(ctx, rec, err); err != nil {
 			return err
 		}
+		break
 	} // else it is run, and nobody waits for it
 	c.metrics.cache.WithLabelValues(outcome).Inc()
 	return nil
 }
 
 func (c *Coordinator) joinOnce(ctx context.Context, rec *schemas.Record) (string, error) {
+	if rec.CacheKey == "" {
+		return cacheMiss, nil
+	}
 	entry, err := c.results.Look(ctx, rec.Tenant, rec.CacheKey)
 	if err != nil {
 		return cacheMiss, err

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/program-explorer/pe/gateway/coordinator"
 	"github.com/program-explorer/pe/gateway/resultcache"
 	"github.com/program-explorer/pe/schemas"
@@ -324,6 +326,53 @@ func TestOriginIsGone(t *testing.T) {
 	if rec := w.hit(g, caching(schemas.CacheUse, "a")); rec.Source.Job != second.ID {
 		t.Errorf("hit = %+v", rec)
 	}
+}
+
+// TestCacheIsAway: a job that could have had an earlier result is run when the cache
+// cannot say. One whose result is to take an earlier one's place is refused.
+func TestCacheIsAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "e1")
+	q := w.server.Gateway(t, w.log)
+	metrics := prometheus.NewRegistry()
+	g := w.gateway(func(c *coordinator.Config) { c.Metrics = metrics })
+	w.executor("e1", 1, nil)
+	if _, err := q.Cache.Put(t.Context(), schemas.CacheEpochKey(schemas.SingleTenant), []byte("no epoch")); err != nil {
+		t.Fatal(err)
+	}
+	s := caching(schemas.CacheUse, "a")
+	if rec, ok := w.cached(g, submission(s)); ok {
+		t.Errorf("it has %+v", rec)
+	}
+	if rec := w.wait(g, w.submit(g, s), schemas.StateSucceeded); rec.Source != nil || rec.CacheKey != "" {
+		t.Errorf("%+v", rec)
+	}
+	answers, err := g.SubmitBatch(t.Context(), []coordinator.Submission{submission(s), submission(s)}, true)
+	if err != nil || answers[1].Record.Follows != "" {
+		t.Errorf("SubmitBatch = %+v, %v", answers, err)
+	}
+	if n := count(t, metrics, "pe_cache_failures_total"); n != 4 {
+		t.Errorf("%v failures counted, want 4", n)
+	}
+	if _, _, err := g.Submit(t.Context(), submission(caching(schemas.CacheRefresh, "a"))); err == nil {
+		t.Error("the earlier result would be given on")
+	}
+}
+
+// count is the value of a counter without labels.
+func count(t *testing.T, from prometheus.Gatherer, name string) float64 {
+	t.Helper()
+	families, err := from.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return 0
 }
 
 // TestRefresh: the job is run, and its result takes the place of the earlier one.

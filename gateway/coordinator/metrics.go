@@ -18,6 +18,7 @@ type metrics struct {
 	conflicts prometheus.Counter
 	cache     *prometheus.CounterVec
 	kept      prometheus.Counter
+	unasked   prometheus.Counter
 	submit    prometheus.Histogram
 	wait      prometheus.Histogram
 	total     prometheus.Histogram
@@ -41,11 +42,12 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		conflicts: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "pe", Name: "record_conflicts_total", Help: "Writes of records that somebody else won."}),
 		cache:     counters("cache_submissions_total", "Submissions that asked the result cache: hit, shared (the same job runs already) or miss.", "outcome"),
 		kept:      prometheus.NewCounter(prometheus.CounterOpts{Namespace: "pe", Name: "cache_results_total", Help: "Results kept in the cache."}),
+		unasked:   prometheus.NewCounter(prometheus.CounterOpts{Namespace: "pe", Name: "cache_failures_total", Help: "Times that the result cache could not be asked, so that the job is run."}),
 		submit:    histogram("submit_seconds", "Submission: record created, and a large specification stored before."),
 		wait:      histogram("job_wait_seconds", "From queued to claimed."),
 		total:     histogram("job_seconds", "From submission to the end."),
 	}
-	all := []prometheus.Collector{m.jobs, m.submitted, m.claims, m.feeds, m.events, m.lost, m.conflicts, m.cache, m.kept, m.submit, m.wait, m.total}
+	all := []prometheus.Collector{m.jobs, m.submitted, m.claims, m.feeds, m.events, m.lost, m.conflicts, m.cache, m.kept, m.unasked, m.submit, m.wait, m.total}
 	for _, c := range all {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)

@@ -138,3 +138,19 @@ func TestSettledOnceAtATime(t *testing.T) {
 		t.Errorf("still being settled: %v", c.settling.again)
 	}
 }
+
+// TestEntryCannotBeRead: a job whose entry the cache does not give is run.
+func TestEntryCannotBeRead(t *testing.T) {
+	t.Parallel()
+	c := deaf(t, queuetest.Start(t))
+	rec := schemas.Record{Tenant: schemas.SingleTenant, ID: "j01h8x3vz9k6tqc2n4m5p7r0sa", CacheKey: "no key"}
+	if _, err := c.results.Look(t.Context(), rec.Tenant, rec.CacheKey); err == nil {
+		t.Fatal("the entry can be read")
+	}
+	if outcome, err := c.joinOnce(t.Context(), &rec); err == nil {
+		t.Fatalf("joinOnce = %s", outcome)
+	}
+	if err := c.joinAny(t.Context(), &rec); err != nil || rec.Follows != "" {
+		t.Errorf("joinAny = %v, it follows %q", err, rec.Follows)
+	}
+}
