@@ -178,6 +178,7 @@ func (c *Coordinator) watchJobs(ctx context.Context) error {
 	each := func(e jobqueue.Entry) {
 		defer c.state.seen.Store(e.Revision)
 		if e.Deleted {
+			c.state.seen.Store(e.Revision) // before: nobody who read it earlier brings it back
 			c.forgotten(e.Key, e.Revision)
 			c.changes.passed(e.Revision)
 			return

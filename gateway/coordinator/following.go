@@ -288,7 +288,7 @@ func (s *state) hits(tenant string) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t := s.tenants[tenant]; t != nil {
-		for _, e := range t.ordered {
+		for e := range t.all() {
 			if e.cached {
 				n++
 			}

@@ -1,9 +1,7 @@
 package coordinator
 
 import (
-	"cmp"
 	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -55,11 +53,12 @@ type entry struct {
 	rec *schemas.Record
 	// hearers want to know each new record.
 	hearers map[*hearer]struct{}
+	// gone says that the record was deleted: nothing else of the entry counts.
+	gone bool
 }
 
 type tenantJobs struct {
-	// ordered by creation, the oldest first.
-	ordered []*entry
+	timeline
 	queued  int
 	outflow outflow
 	pools   map[string]int // of jobs that have not ended
@@ -88,11 +87,14 @@ func (s *state) learn(rec schemas.Record, rev uint64) (leader string) {
 	if e != nil && e.rev >= rev {
 		return ""
 	}
+	if e == nil && rev <= s.seen.Load() {
+		return "" // of all that was written up to there the watch has told: it was deleted after this was read
+	}
 	t := s.tenant(rec.Tenant)
 	if e == nil {
 		e = &entry{key: key, id: key[len(rec.Tenant)+1:], created: rec.CreatedUS, labels: maps.Clone(rec.Labels)}
 		s.jobs[key] = e
-		s.insert(t, e)
+		t.insert(e, s.unsorted)
 	}
 	s.count(t, e.rec, -1)
 	s.followers.move(key, leaderOf(e.rec), leaderOf(&rec))
@@ -135,7 +137,7 @@ func (s *state) forget(key string, rev uint64) (followed bool) {
 	s.onState(e.state, "")
 	s.retain(e, &gone)
 	delete(s.jobs, key)
-	t.ordered = slices.DeleteFunc(t.ordered, func(x *entry) bool { return x == e })
+	t.remove(e)
 	return len(s.followers[key]) > 0
 }
 
@@ -146,19 +148,6 @@ func (s *state) tenant(name string) *tenantJobs {
 		s.tenants[name] = t
 	}
 	return t
-}
-
-func (s *state) insert(t *tenantJobs, e *entry) {
-	if s.unsorted || len(t.ordered) == 0 || byCreation(t.ordered[len(t.ordered)-1], e) < 0 {
-		t.ordered = append(t.ordered, e)
-		return
-	}
-	at, _ := slices.BinarySearchFunc(t.ordered, e, byCreation)
-	t.ordered = slices.Insert(t.ordered, at, e)
-}
-
-func byCreation(a, b *entry) int {
-	return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.id, b.id))
 }
 
 // count adds a job that has not ended to its tenant's figures, or removes it.
@@ -179,7 +168,7 @@ func (s *state) sortAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range s.tenants {
-		slices.SortFunc(t.ordered, byCreation)
+		t.sort()
 	}
 	s.unsorted, s.loaded = false, true
 }

@@ -39,16 +39,10 @@ func (s *state) changedFrom(all []touched, tenant string, f Filter, after, upTo 
 	if t == nil {
 		return all, nil, false
 	}
-	begin := 0
-	if from != nil {
-		at, found := slices.BinarySearchFunc(t.ordered, from, byCreation)
-		if begin = at; found {
-			begin++
-		}
-	}
+	begin := t.after(from)
 	end := min(begin+maxScan, len(t.ordered))
 	for _, e := range t.ordered[begin:end] {
-		if after < e.rev && e.rev <= upTo && f.selects(e) {
+		if !e.gone && after < e.rev && e.rev <= upTo && f.selects(e) {
 			all = append(all, touched{e.rev, e.id})
 		}
 	}

@@ -140,7 +140,7 @@ func (s *state) page(tenant string, f Filter, after string, limit int) (ids []st
 		if end-1-i == maxScan {
 			return ids, cursor(t.ordered[i+1]), nil
 		}
-		if !f.selects(e) {
+		if e.gone || !f.selects(e) {
 			continue
 		}
 		if len(ids) == limit {
@@ -186,7 +186,7 @@ func (c *Coordinator) Counts(tenant string) map[schemas.State]int {
 		if tenant != "" && name != tenant {
 			continue
 		}
-		for _, e := range t.ordered {
+		for e := range t.all() {
 			counts[e.state]++
 		}
 	}

@@ -34,7 +34,7 @@ type Due struct {
 func (c *Coordinator) Due(cut Cutoffs, limit int) []Due {
 	var all []Due
 	for _, tenant := range c.state.tenantNames() {
-		for from, more := 0, true; more && len(all) < limit; {
+		for from, more := (*entry)(nil), true; more && len(all) < limit; {
 			all, from, more = c.state.due(all, tenant, from, cut, limit)
 		}
 	}
@@ -47,21 +47,29 @@ func (s *state) tenantNames() []string {
 	return slices.Collect(maps.Keys(s.tenants))
 }
 
-// due looks at up to maxScan jobs of a tenant from a position on, and gives the next one.
-func (s *state) due(all []Due, tenant string, from int, cut Cutoffs, limit int) (_ []Due, next int, more bool) {
+// due looks at up to maxScan jobs of a tenant that were created after one, or at
+// the first of all, and gives the last that it looked at.
+func (s *state) due(all []Due, tenant string, from *entry, cut Cutoffs, limit int) (_ []Due, last *entry, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ordered := s.tenant(tenant).ordered
-	to := min(from+maxScan, len(ordered))
-	for _, e := range ordered[min(from, to):to] {
+	t := s.tenant(tenant)
+	begin := t.after(from)
+	end := min(begin+maxScan, len(t.ordered))
+	for _, e := range t.ordered[begin:end] {
 		if len(all) == limit {
 			break
+		}
+		if e.gone {
+			continue
 		}
 		if outputs, record := e.due(cut); (outputs || record) && s.origins[e.key] == 0 {
 			all = append(all, Due{Tenant: tenant, Job: e.id, Record: record})
 		}
 	}
-	return all, to, to < len(ordered)
+	if end == len(t.ordered) {
+		return all, nil, false
+	}
+	return all, t.ordered[end-1], true
 }
 
 // due says what of a job has expired. Nothing has while another one shares its
@@ -127,7 +135,7 @@ func (c *Coordinator) Needing(before time.Time) []schemas.Held {
 	defer c.state.mu.Unlock()
 	var all []schemas.Held
 	for tenant, t := range c.state.tenants {
-		for _, e := range t.ordered {
+		for e := range t.all() {
 			if e.created >= before.UnixMicro() {
 				break // ordered by it
 			}
