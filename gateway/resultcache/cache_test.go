@@ -127,6 +127,36 @@ func TestClear(t *testing.T) {
 	}
 }
 
+// TestClearedStaysCleared: what was kept for a job that was submitted before does
+// not come back when entries have aged.
+func TestClearedStaysCleared(t *testing.T) {
+	t.Parallel()
+	server := queuetest.Start(t)
+	log := slog.New(slog.DiscardHandler)
+	c, ctx := New(server.Gateway(t, log).Cache, time.Now), t.Context()
+	before := c.key(t, "a")
+	if err := c.Clear(ctx, "local"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Keep(ctx, "other", before, two, 1); err != nil {
+		t.Fatal(err)
+	}
+	server.AgingGateway(t, 200*time.Millisecond, log)
+	for aged := false; !aged && ctx.Err() == nil; {
+		e, err := c.Look(ctx, "other", before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		aged = e.Job == ""
+	}
+	if err := c.Keep(ctx, "local", before, one, 1); err != nil {
+		t.Fatal(err)
+	}
+	if c.key(t, "a") == before {
+		t.Error("the time of the clearing has aged, too")
+	}
+}
+
 func FuzzEntry(f *testing.F) {
 	f.Add([]byte(`{"job":"` + one + `","attempt":1,"written_us":1790000000000000}`))
 	f.Add([]byte(`{"job":"x"}`))

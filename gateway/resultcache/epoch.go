@@ -11,8 +11,8 @@ import (
 )
 
 // An epoch is when a tenant's cache was last cleared, in microseconds since the
-// Unix epoch; 0 without an entry, which is forgotten only when all entries of
-// before are.
+// Unix epoch; 0 if it never was. It does not age as results do: a job may have
+// been submitted before and end long after, and its result would come back.
 
 func (c *Cache) epoch(ctx context.Context, tenant string) (epoch int64, revision uint64, err error) {
 	e, err := c.bucket.Get(ctx, schemas.CacheEpochKey(tenant))
@@ -46,7 +46,7 @@ func (c *Cache) Clear(ctx context.Context, tenant string) error {
 		}
 		// It rises, whatever the clocks of the gateways say.
 		next := max(c.now().UnixMicro(), old+1)
-		_, err = c.bucket.Update(ctx, schemas.CacheEpochKey(tenant), strconv.AppendInt(nil, next, 10), revision)
+		_, err = c.bucket.UpdateForever(ctx, schemas.CacheEpochKey(tenant), strconv.AppendInt(nil, next, 10), revision)
 		switch {
 		case errors.Is(err, jobqueue.ErrConflict):
 			continue // somebody cleared it in this moment: once more does no harm

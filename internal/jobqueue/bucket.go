@@ -94,8 +94,17 @@ func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision 
 	return b.write(ctx, key, value, revision)
 }
 
-func (b *Bucket) write(ctx context.Context, key string, value []byte, revision uint64) (rev uint64, err error) {
+// UpdateForever is Update of a value that does not age, in a bucket whose values do.
+func (b *Bucket) UpdateForever(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	return b.write(ctx, key, value, revision, jetstream.MsgTTLHeader, "never")
+}
+
+// write takes a header's name and value, too, or nothing.
+func (b *Bucket) write(ctx context.Context, key string, value []byte, revision uint64, header ...string) (rev uint64, err error) {
 	msg := nats.NewMsg(b.subject(key))
+	if len(header) == 2 {
+		msg.Header.Set(header[0], header[1])
+	}
 	msg.Data = value
 	err = b.q.answered(ctx, func(ctx context.Context, again bool) error {
 		ack, err := b.q.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(revision))

@@ -166,11 +166,12 @@ func (q *Queue) deliveryStream() jetstream.StreamConfig {
 	return c
 }
 
-// cacheStream is a bucket whose entries go by themselves: nothing is lost with
-// one but time.
+// cacheStream is a bucket whose entries go by themselves, but for those of
+// [Bucket.UpdateForever]: nothing is lost with one but time.
 func (q *Queue) cacheStream() jetstream.StreamConfig {
 	c := q.bucketStream(bucketCache)
 	c.MaxAge = q.cfg.CacheAge
+	c.AllowMsgTTL = true // for the entries that stay
 	c.MaxMsgSize = maxCacheBytes
 	return c
 }

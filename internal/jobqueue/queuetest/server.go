@@ -100,7 +100,13 @@ func (s *Server) Outage(t testing.TB, during func()) {
 // Gateway returns a gateway's connection, with streams and buckets made.
 func (s *Server) Gateway(t testing.TB, log *slog.Logger) *jobqueue.Queue {
 	t.Helper()
-	q := connect(t, jobqueue.Config{Server: s, User: gatewayUser, Password: password, Name: gatewayUser, Synced: true, Log: log})
+	return s.AgingGateway(t, 0, log)
+}
+
+// AgingGateway is [Server.Gateway] with an age for the entries of the cache; 0 for the default.
+func (s *Server) AgingGateway(t testing.TB, cache time.Duration, log *slog.Logger) *jobqueue.Queue {
+	t.Helper()
+	q := connect(t, jobqueue.Config{Server: s, User: gatewayUser, Password: password, Name: gatewayUser, Synced: true, CacheAge: cache, Log: log})
 	if err := q.EnsureStreams(t.Context()); err != nil {
 		t.Fatal(err)
 	}
