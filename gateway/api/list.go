@@ -20,7 +20,8 @@ const (
 	maxStates   = 32  // that a filter names, some of them again
 )
 
-// listJobs answers from the coordinator's index alone, so a page costs no reads.
+// listJobs answers with a page of jobs. The index selects them; records of those
+// that have ended are read from the bucket, one for each job of the page.
 func (a *API) listJobs(w http.ResponseWriter, r *http.Request, tenant string) error {
 	filter, after, limit, err := pageOf(r.URL.Query())
 	if err != nil {

@@ -8,7 +8,7 @@ type Limits struct {
 	Queued int
 	// Running bounds jobs that are offered to executors or run; 0 does not.
 	Running int
-	// StoredBytes bounds its objects together; 0 does not.
+	// StoredBytes is to bound its objects together; 0 does not. It is not enforced yet.
 	StoredBytes int64
 	// Pools bounds distinct requirements among jobs that have not ended, or did
 	// within [Config.PoolIdle]; default 128.
