@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -114,8 +116,10 @@ func TestFleet(t *testing.T) {
 		wants = append(wants, c.requires(fleet[ids[c.IntN(executors)]].facts))
 	}
 	begin := time.Now()
+	stalled := bystander(t)
 	ended := w.flood(jobs, wants, c)
 	took := time.Since(begin)
+	stall := stalled()
 	for _, rec := range ended {
 		w.checkFits(rec, fleet)
 		fleet[rec.Attempts[0].Executor].take(rec)
@@ -124,9 +128,10 @@ func TestFleet(t *testing.T) {
 		e.settle()
 	}
 	seen := judge(ended, fleet)
-	t.Logf("%d jobs of %d kinds in %.1f s: longest wait beside a free slot %d ms; %d had a choice, %d of them got the best fit, %d passed over one that was free for %s",
-		jobs, kinds, took.Seconds(), seen.longest.Milliseconds(), seen.choice, seen.best, seen.passed, settled)
-	if seen.longest > time.Second {
+	t.Logf("%d jobs of %d kinds in %.1f s: longest wait beside a free slot %d ms, stall of this machine %d ms; %d had a choice, %d of them got the best fit, %d passed over one that was free for %s",
+		jobs, kinds, took.Seconds(), seen.longest.Milliseconds(), stall.Milliseconds(), seen.choice, seen.best, seen.passed, settled)
+	// The way from one to the other takes a few synced writes: what a bystander waited for one, it may wait for each.
+	if seen.longest > time.Second+syncedWrites*stall {
 		t.Errorf("%s waited for %s while a slot was free that fits", seen.who, seen.longest)
 	}
 	if seen.choice < jobs/10 {
@@ -135,6 +140,44 @@ func TestFleet(t *testing.T) {
 	// Without priorities it is every third one.
 	if seen.passed > seen.choice/10 {
 		t.Errorf("%d jobs went to an executor that fits worse than one that was free for %s", seen.passed, settled)
+	}
+}
+
+// syncedWrites are on a job's way from its creation to its claim.
+const syncedWrites = 3
+
+// bystander writes a file again and again, and syncs it, until the returned
+// function is called: that says how long it had to wait at most.
+func bystander(t *testing.T) func() time.Duration {
+	file, err := os.Create(filepath.Join(t.TempDir(), "bystander"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var longest time.Duration
+	var writing sync.WaitGroup
+	over := make(chan struct{})
+	writing.Go(func() {
+		defer file.Close()
+		for {
+			begin := time.Now()
+			if _, err := file.WriteAt([]byte("x"), 0); err != nil {
+				t.Error(err)
+			}
+			if err := file.Sync(); err != nil {
+				t.Error(err)
+			}
+			longest = max(longest, time.Since(begin))
+			select {
+			case <-over:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	})
+	return func() time.Duration {
+		close(over)
+		writing.Wait()
+		return longest
 	}
 }
 
