@@ -59,17 +59,22 @@ func (b *batchRoom) enter(ctx context.Context, w http.ResponseWriter, tenant str
 	own := b.use(tenant)
 	wait, cancel := context.WithTimeout(ctx, b.patience)
 	defer cancel()
-	if own.bytes.Acquire(wait, weight) != nil {
+	if !acquire(wait, own.bytes, weight) {
 		b.unuse(tenant)
 		w.Header().Set("Retry-After", "2")
 		return nil, refusedRoom(ctx, kindTooManyBatches.problem("so much of the tenant's batches is under way already", "send large batches one after the other"))
 	}
 	leaveOwn := func() { own.bytes.Release(weight); b.unuse(tenant) }
-	if b.all.Acquire(wait, weight) != nil {
+	if !acquire(wait, b.all, weight) {
 		leaveOwn()
 		return nil, refusedRoom(ctx, kindBusy.problem("so many batches are under way already", "try again in a moment"))
 	}
 	return func() { b.all.Release(weight); leaveOwn() }, nil
+}
+
+// acquire takes what is free at once, however late this host runs it, and else waits.
+func acquire(ctx context.Context, room *semaphore.Weighted, weight int64) bool {
+	return room.TryAcquire(weight) || room.Acquire(ctx, weight) == nil
 }
 
 // refusedRoom is why there was no room: the client left, or there was none in time.
