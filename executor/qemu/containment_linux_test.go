@@ -20,7 +20,7 @@ var expectedFD = regexp.MustCompile(`^(/dev/null( \(deleted\))?|pipe:\[\d+\]|soc
 func TestQEMUHoldsOnlyItsOwn(t *testing.T) {
 	g := needGuest(t)
 	if os.Getuid() != 0 {
-		t.Skip("not root: QEMU can't run as another user")
+		lacks(t, "not root: QEMU can't run as another user")
 	}
 	disk := filepath.Join(t.TempDir(), "disk")
 	if err := os.WriteFile(disk, make([]byte, 4096), 0o400); err != nil {

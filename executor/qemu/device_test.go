@@ -10,7 +10,7 @@ import (
 func TestDeviceState(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
-		t.Skip("giving a file to another group takes root")
+		lacks(t, "giving a file to another group takes root")
 	}
 	user := &Credential{UID: UserBase, GID: UserBase}
 	for _, c := range []struct {
