@@ -41,8 +41,8 @@ type Record struct {
 	// Attempts are all of them, the newest last; its N is the fence token.
 	// Of a job that was brought back, the oldest may be missing.
 	Attempts []Attempt `json:"attempts,omitempty"`
-	// Forgiven is the number of the last attempt before the job was brought back:
-	// up to it they count towards no bound.
+	// Forgiven is the number of the last attempt before the job was brought back, or
+	// of one before it of the same id: up to it they count towards no bound.
 	Forgiven int `json:"forgiven,omitempty"`
 	// Outcome is set by the accepted attempt, and with it what it produced: ResultInline
 	// is the [Result] itself, as in [Event]; else Result is its object. Failure is set
@@ -93,7 +93,8 @@ type ImageRef struct {
 
 // Attempt is one try to run a job.
 type Attempt struct {
-	// N counts from 1.
+	// N counts from 1; in the place of a removed job of the same idempotency key, on
+	// from that one's.
 	N        int    `json:"n"`
 	Executor string `json:"executor"`
 	// Nonce of the claim: the same claim asked again gets the same attempt.

@@ -30,8 +30,8 @@ func (c *Coordinator) Cached(ctx context.Context, s Submission) (rec schemas.Rec
 		return d.rec, false, err
 	}
 	if d.rec.IdempotencyKey != "" {
-		first, err := c.Get(ctx, d.rec.Tenant, d.rec.ID)
-		if err == nil || !isNotFound(err) {
+		first, found, err := c.earlier(ctx, &d)
+		if found || err != nil && !errors.Is(err, ErrRemoving) {
 			rec, _, err = repeated(first, d.rec, err)
 			return rec, err == nil, err
 		}

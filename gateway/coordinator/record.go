@@ -128,12 +128,17 @@ func (c *Coordinator) read(ctx context.Context, tenant, job string) (schemas.Rec
 	if err != nil {
 		return schemas.Record{}, 0, err
 	}
+	rec, err := c.decode(key, e)
+	return rec, e.Revision, err
+}
+
+// decode takes a record that was just read.
+func (c *Coordinator) decode(key string, e jobqueue.Entry) (schemas.Record, error) {
 	rec, err := decodeRecord(key, e.Value)
-	if err != nil {
-		return rec, 0, err
+	if err == nil {
+		c.learn(rec, e.Revision)
 	}
-	c.learn(rec, e.Revision)
-	return rec, e.Revision, nil
+	return rec, err
 }
 
 // change is the one way in which a record is written after its creation. step

@@ -22,8 +22,8 @@ var errChanged = errors.New("the job has changed meanwhile")
 // remove deletes a job that has ended: first its record, by compare-and-set,
 // then its objects, so that no record ever names what is not there. The deleted
 // record leaves a marker, and with it nobody can make a job of the same id, which
-// an idempotency key gives; only when all objects are gone the marker is dropped.
-// If this process dies before that, a sweep deletes the objects and drops it.
+// an idempotency key gives, until all objects are gone. If this process dies before
+// that, a sweep deletes the objects and drops the marker.
 //
 // Of several that remove a job at once one gets to delete objects. errChanged if
 // the job is not as rec has it any more.
@@ -51,7 +51,7 @@ func (c *Coordinator) remove(ctx context.Context, rec schemas.Record) error {
 			c.log.Warn("objects of a removed job stay until the next sweep", "job", rec.ID, "err", err)
 			return
 		}
-		if err := c.queue.Jobs.DropMarker(ctx, key, marker); err != nil {
+		if err := c.release(ctx, &now, marker); err != nil {
 			c.log.Warn("marker of a removed job stays until the next sweep", "job", rec.ID, "err", err)
 		}
 	})
@@ -66,11 +66,7 @@ func (c *Coordinator) clear(ctx context.Context, rec schemas.Record) error {
 	if rec.SpecInline == nil {
 		keys = append(keys, rec.SpecKey())
 	}
-	last := 0
-	if len(rec.Attempts) > 0 {
-		last = rec.Attempts[len(rec.Attempts)-1].N // of a job that was brought back, the first are not in it
-	}
-	for n := range last {
+	for n := range fence(&rec) { // of a job that was brought back, the first are not in its record
 		for _, name := range schemas.AttemptObjects {
 			keys = append(keys, schemas.AttemptKey(rec.Tenant, rec.ID, n+1, name))
 		}

@@ -16,10 +16,7 @@ type rules struct {
 
 // claim makes a queued job the executor's.
 func (rules) claim(rec *schemas.Record, now time.Time, executor, nonce string) *schemas.Attempt {
-	n := 1
-	if len(rec.Attempts) > 0 {
-		n = rec.Attempts[len(rec.Attempts)-1].N + 1
-	}
+	n := fence(rec) + 1
 	rec.State = schemas.StateRunning
 	rec.NotBeforeUS = 0
 	rec.Attempts = append(rec.Attempts, schemas.Attempt{N: n, Executor: executor, Nonce: nonce, ClaimedUS: now.UnixMicro()})

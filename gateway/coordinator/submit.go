@@ -56,8 +56,8 @@ func (c *Coordinator) Submit(ctx context.Context, s Submission) (rec schemas.Rec
 		return d.rec, false, err
 	}
 	if d.rec.IdempotencyKey != "" {
-		first, err := c.Get(ctx, d.rec.Tenant, d.rec.ID)
-		if err == nil || !isNotFound(err) {
+		first, found, err := c.earlier(ctx, &d)
+		if found || err != nil && !errors.Is(err, ErrRemoving) { // which it may be no more, later
 			return repeated(first, d.rec, err)
 		}
 	}
@@ -85,6 +85,8 @@ type draft struct {
 	data []byte
 	// spec is the specification as it will be stored; nil if the record holds it.
 	spec []byte
+	// over is the revision of the marker in whose place the record is written; 0 for none.
+	over uint64
 }
 
 func newDraft(now time.Time, s Submission) (d draft, err error) {
@@ -208,7 +210,7 @@ const (
 
 func (c *Coordinator) create(ctx context.Context, d draft) (schemas.Record, bool, error) {
 	for begin := time.Now(); ; {
-		rev, err := c.queue.Jobs.CreateUnmarked(ctx, schemas.RecordKey(d.rec.Tenant, d.rec.ID), d.data)
+		rev, err := c.queue.Jobs.Update(ctx, schemas.RecordKey(d.rec.Tenant, d.rec.ID), d.data, d.over)
 		if err == nil {
 			c.created(rev, d.rec)
 			return d.rec, true, nil
@@ -216,8 +218,8 @@ func (c *Coordinator) create(ctx context.Context, d draft) (schemas.Record, bool
 		if !errors.Is(err, jobqueue.ErrConflict) {
 			return d.rec, false, err
 		}
-		first, _, err := c.read(ctx, d.rec.Tenant, d.rec.ID)
-		if !isNotFound(err) {
+		first, found, err := c.earlier(ctx, &d)
+		if found || err != nil && !errors.Is(err, ErrRemoving) {
 			return repeated(first, d.rec, err)
 		}
 		if time.Since(begin) > removePatience || !pause(ctx, removePoll) {

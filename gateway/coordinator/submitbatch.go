@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -46,26 +47,25 @@ func (c *Coordinator) SubmitBatch(ctx context.Context, jobs []Submission, all bo
 	if err != nil {
 		return nil, err
 	}
-	for range maxTries {
-		if err := b.findEarlier(ctx); err != nil {
-			return nil, err
+	for begin := time.Now(); ; {
+		err := b.findEarlier(ctx)
+		if err == nil && !(all && b.refused()) {
+			err = b.create(ctx)
 		}
-		if all && b.refused() {
-			return b.finish(), nil
-		}
-		err := b.create(ctx)
 		if err == nil {
 			return b.finish(), nil
 		}
-		if !errors.Is(err, jobqueue.ErrConflict) {
+		if !errors.Is(err, jobqueue.ErrConflict) && !errors.Is(err, ErrRemoving) {
 			return nil, err
 		}
 		c.metrics.conflicts.Inc() // a key came with another request in this moment, or its last job is being removed
+		if time.Since(begin) > removePatience {
+			return nil, fmt.Errorf("submit batch: %w", ErrRemoving)
+		}
 		if !pause(ctx, removePoll) {
 			return nil, ctx.Err()
 		}
 	}
-	return nil, fmt.Errorf("submit batch: %w", ErrRemoving)
 }
 
 // batch is a batch on its way.
@@ -113,18 +113,13 @@ func (b *batch) findEarlier(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(batchReads)
 	for _, i := range b.wanted {
-		rec := &b.drafts[i].rec
-		if rec.IdempotencyKey == "" {
+		if b.drafts[i].rec.IdempotencyKey == "" {
 			continue
 		}
-		group.Go(func() error {
-			earlier, err := b.Get(ctx, rec.Tenant, rec.ID)
-			if isNotFound(err) {
-				return nil
-			}
-			if err == nil {
-				found[i] = true
-				b.answers[i].Record, _, b.answers[i].Err = repeated(earlier, *rec, nil)
+		group.Go(func() (err error) {
+			var first schemas.Record
+			if first, found[i], err = b.earlier(ctx, &b.drafts[i]); found[i] {
+				b.answers[i].Record, _, b.answers[i].Err = repeated(first, b.drafts[i].rec, nil)
 			}
 			return err
 		})
@@ -158,9 +153,9 @@ func (b *batch) create(ctx context.Context) error {
 	var entries []jobqueue.Entry
 	for _, i := range b.wanted {
 		d := b.drafts[i]
-		entries = append(entries, jobqueue.Entry{Key: schemas.RecordKey(d.rec.Tenant, d.rec.ID), Value: d.data})
+		entries = append(entries, jobqueue.Entry{Key: schemas.RecordKey(d.rec.Tenant, d.rec.ID), Value: d.data, Revision: d.over})
 	}
-	first, err := b.queue.Jobs.CreateAll(ctx, entries)
+	first, err := b.queue.Jobs.UpdateAll(ctx, entries)
 	if err != nil {
 		return err
 	}

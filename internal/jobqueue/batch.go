@@ -6,15 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"golang.org/x/sync/errgroup"
 )
 
-// MaxBatch is how many keys one [Bucket.CreateAll] may write: the server's own bound.
+// MaxBatch is how many keys one [Bucket.UpdateAll] may write: the server's own bound.
 const MaxBatch = 1000
 
 // Headers of an atomic batch, which nats.go has no function for.
@@ -24,16 +22,17 @@ const (
 	headerBatchCommit = "Nats-Batch-Commit"
 )
 
-// CreateAll writes 1 to [MaxBatch] different keys that must not exist, or not any
-// more: all of them or none, in one synced write. It returns the revision of the
-// first; those of the others follow it, one by one. [ErrConflict] if any key exists. After
-// another error than that they may have been written, all or none.
-func (b *Bucket) CreateAll(ctx context.Context, entries []Entry) (first uint64, err error) {
+// UpdateAll writes 1 to [MaxBatch] different keys, each as [Bucket.Update] does with
+// the revision in its entry: all of them or none, in one synced write. It returns the
+// revision of the first; those of the others follow it, one by one. [ErrConflict] if
+// any key has another revision. After another error than that they may have been
+// written, all or none.
+func (b *Bucket) UpdateAll(ctx context.Context, entries []Entry) (first uint64, err error) {
 	if n := len(entries); n == 0 || n > MaxBatch {
 		return 0, fmt.Errorf("write %d keys to %s at once: want 1 to %d", n, b.name, MaxBatch)
 	}
 	if len(entries) == 1 {
-		return b.Create(ctx, entries[0].Key, entries[0].Value)
+		return b.Update(ctx, entries[0].Key, entries[0].Value, entries[0].Revision)
 	}
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
@@ -41,12 +40,6 @@ func (b *Bucket) CreateAll(ctx context.Context, entries []Entry) (first uint64, 
 		defer cancel()
 	}
 	last, err := b.publishWhole(ctx, entries)
-	if errors.Is(err, ErrConflict) {
-		// Of a deleted key there is a marker, whose revision the write must name.
-		if entries, err = b.vacant(ctx, entries); err == nil {
-			last, err = b.publishWhole(ctx, entries)
-		}
-	}
 	if err != nil {
 		return 0, fmt.Errorf("write %d keys to %s: %w", len(entries), b.name, err)
 	}
@@ -98,36 +91,6 @@ func (b *Bucket) publishAll(ctx context.Context, entries []Entry) (uint64, error
 		}
 	}
 	return 0, nil
-}
-
-// vacantAtOnce is how many keys are looked at at once.
-const vacantAtOnce = 16
-
-// vacant gives entries the revisions of their keys' markers; [ErrConflict] if one exists.
-func (b *Bucket) vacant(ctx context.Context, entries []Entry) ([]Entry, error) {
-	stream, err := b.q.js.Stream(ctx, "KV_"+b.name)
-	if err != nil {
-		return nil, err
-	}
-	entries = slices.Clone(entries)
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(vacantAtOnce)
-	for i, e := range entries {
-		group.Go(func() error {
-			msg, err := stream.GetLastMsgForSubject(ctx, "$KV."+b.name+"."+e.Key)
-			switch {
-			case errors.Is(err, jetstream.ErrMsgNotFound):
-				return nil
-			case err != nil:
-				return err
-			case msg.Header.Get("KV-Operation") == "":
-				return ErrConflict
-			}
-			entries[i].Revision = msg.Sequence
-			return nil
-		})
-	}
-	return entries, group.Wait()
 }
 
 // askBatch sends one message of a batch and reads the answer: nothing, but for the last.

@@ -19,12 +19,12 @@ func entries(prefix string, n int) []jobqueue.Entry {
 	return all
 }
 
-func TestCreateAll(t *testing.T) {
+func TestUpdateAll(t *testing.T) {
 	t.Parallel()
 	q := queuetest.Start(t).Gateway(t, nil)
 	for _, n := range []int{1, 2, jobqueue.MaxBatch} {
 		all := entries(fmt.Sprint(n, "-"), n)
-		first, err := q.Jobs.CreateAll(t.Context(), all)
+		first, err := q.Jobs.UpdateAll(t.Context(), all)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,22 +36,22 @@ func TestCreateAll(t *testing.T) {
 		}
 	}
 	for _, n := range []int{0, jobqueue.MaxBatch + 1} {
-		if _, err := q.Jobs.CreateAll(t.Context(), entries("x", n)); err == nil {
+		if _, err := q.Jobs.UpdateAll(t.Context(), entries("x", n)); err == nil {
 			t.Errorf("%d keys are written", n)
 		}
 	}
 }
 
-// TestCreateAllOrNone: one key that exists keeps all others out.
-func TestCreateAllOrNone(t *testing.T) {
+// TestUpdateAllOrNone: one key that exists keeps all others out.
+func TestUpdateAllOrNone(t *testing.T) {
 	t.Parallel()
 	q := queuetest.Start(t).Gateway(t, nil)
 	all := entries("k", 10)
 	if _, err := q.Jobs.Create(t.Context(), all[7].Key, []byte("first")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := q.Jobs.CreateAll(t.Context(), all); !errors.Is(err, jobqueue.ErrConflict) {
-		t.Errorf("CreateAll = %v", err)
+	if _, err := q.Jobs.UpdateAll(t.Context(), all); !errors.Is(err, jobqueue.ErrConflict) {
+		t.Errorf("UpdateAll = %v", err)
 	}
 	for i, e := range all {
 		if _, err := q.Jobs.Get(t.Context(), e.Key); errors.Is(err, jobqueue.ErrNotFound) != (i != 7) {
@@ -60,20 +60,25 @@ func TestCreateAllOrNone(t *testing.T) {
 	}
 }
 
-// TestCreateAllAnew: a key that was deleted may be among them.
-func TestCreateAllAnew(t *testing.T) {
+// TestUpdateAllAnew: keys that were deleted may be among them, by whoever knows their markers.
+func TestUpdateAllAnew(t *testing.T) {
 	t.Parallel()
 	q := queuetest.Start(t).Gateway(t, nil)
 	all := entries("k", 5)
-	if _, err := q.Jobs.CreateAll(t.Context(), all[:3]); err != nil {
+	if _, err := q.Jobs.UpdateAll(t.Context(), all[:3]); err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range all[:3] {
-		if err := q.Jobs.Delete(t.Context(), e.Key, 0); err != nil {
+	for i, e := range all[:3] {
+		marker, err := q.Jobs.Mark(t.Context(), e.Key, 0)
+		if err != nil {
 			t.Fatal(err)
 		}
+		if _, err := q.Jobs.UpdateAll(t.Context(), all); !errors.Is(err, jobqueue.ErrConflict) {
+			t.Errorf("over a marker: %v", err)
+		}
+		all[i].Revision = marker
 	}
-	first, err := q.Jobs.CreateAll(t.Context(), all)
+	first, err := q.Jobs.UpdateAll(t.Context(), all)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,8 +87,8 @@ func TestCreateAllAnew(t *testing.T) {
 	}
 }
 
-// TestCreateAllAtOnce: of two batches that share a key one is written.
-func TestCreateAllAtOnce(t *testing.T) {
+// TestUpdateAllAtOnce: of two batches that share a key one is written.
+func TestUpdateAllAtOnce(t *testing.T) {
 	t.Parallel()
 	q := queuetest.Start(t).Gateway(t, nil)
 	var won atomic.Int32
@@ -91,7 +96,7 @@ func TestCreateAllAtOnce(t *testing.T) {
 	for i := range 8 {
 		group.Go(func() {
 			all := append(entries(fmt.Sprint("g", i, "-"), 20), jobqueue.Entry{Key: "a.shared"})
-			switch _, err := q.Jobs.CreateAll(t.Context(), all); {
+			switch _, err := q.Jobs.UpdateAll(t.Context(), all); {
 			case err == nil:
 				won.Add(1)
 			case !errors.Is(err, jobqueue.ErrConflict):

@@ -13,9 +13,9 @@ import (
 	"github.com/program-explorer/pe/internal/jobqueue/queuetest"
 )
 
-// TestCreateAllWithAMessageLost: a batch of which the server got only a part is
+// TestUpdateAllWithAMessageLost: a batch of which the server got only a part is
 // sent again, whole.
-func TestCreateAllWithAMessageLost(t *testing.T) {
+func TestUpdateAllWithAMessageLost(t *testing.T) {
 	t.Parallel()
 	server := queuetest.Start(t)
 	server.Gateway(t, nil) // makes the buckets
@@ -28,7 +28,7 @@ func TestCreateAllWithAMessageLost(t *testing.T) {
 	}
 	defer q.Close()
 	all := entries("", 5)
-	if _, err := q.Jobs.CreateAll(ctx, all); err != nil {
+	if _, err := q.Jobs.UpdateAll(ctx, all); err != nil {
 		t.Fatal(err)
 	}
 	if !lossy.lost.Load() {

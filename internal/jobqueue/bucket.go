@@ -36,7 +36,7 @@ type Bucket struct {
 	kv jetstream.KeyValue
 }
 
-// Entry is a value as it was written. Deleted entries have no value.
+// Entry is a value as it was written. A deleted one has what [Bucket.Leave] left, or nothing.
 type Entry struct {
 	Key      string
 	Value    []byte
@@ -62,12 +62,6 @@ func (b *Bucket) open(ctx context.Context) (jetstream.KeyValue, error) {
 	return b.kv, nil
 }
 
-// CreateUnmarked writes a key that neither exists nor was deleted; [ErrConflict] if
-// it does, or if the deletion's marker has not been dropped.
-func (b *Bucket) CreateUnmarked(ctx context.Context, key string, value []byte) (uint64, error) {
-	return b.write(ctx, key, value, 0)
-}
-
 // Create writes a key that must not exist and returns its revision; [ErrConflict] if it does.
 func (b *Bucket) Create(ctx context.Context, key string, value []byte) (uint64, error) {
 	rev, err := b.write(ctx, key, value, 0)
@@ -89,7 +83,8 @@ func (b *Bucket) Create(ctx context.Context, key string, value []byte) (uint64, 
 	return 0, fmt.Errorf("create %s %s: %w", b.name, key, createErr)
 }
 
-// Update writes a key whose revision must be as given; [ErrConflict] if it is another.
+// Update writes a key whose revision must be as given, which may be that of its
+// marker, or 0 if there is neither; [ErrConflict] if it is another.
 func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	return b.write(ctx, key, value, revision)
 }

@@ -10,13 +10,26 @@ import (
 )
 
 // A deleted key leaves a marker: the last message under its subject. While it is
-// there [Bucket.CreateUnmarked] takes the key for taken: so
-// whoever deletes a key can undo what belongs to it before the key is free again.
+// there nobody creates the key without naming the marker's revision: so whoever
+// deletes a key can undo what belongs to it before the key is free again, and can
+// leave word for who creates it next.
 
 // Mark deletes a key as [Bucket.Delete] does, and returns the marker's revision;
 // [ErrConflict] if the key has another revision than was given.
 func (b *Bucket) Mark(ctx context.Context, key string, revision uint64) (uint64, error) {
+	return b.mark(ctx, key, nil, revision)
+}
+
+// Leave puts a marker with a value in the place of that at revision; [ErrConflict]
+// if that is not there any more.
+func (b *Bucket) Leave(ctx context.Context, key string, value []byte, revision uint64) error {
+	_, err := b.mark(ctx, key, value, revision)
+	return err
+}
+
+func (b *Bucket) mark(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	msg := nats.NewMsg(b.subject(key))
+	msg.Data = value
 	msg.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
 	msg.Header.Set("KV-Operation", "PURGE")
 	var opts []jetstream.PublishOpt
@@ -28,6 +41,29 @@ func (b *Bucket) Mark(ctx context.Context, key string, revision uint64) (uint64,
 		return 0, fmt.Errorf("delete %s %s: %w", b.name, key, conflictOr(err))
 	}
 	return ack.Sequence, nil
+}
+
+// Look reads the latest value of a key, or its marker, from the stream's leader;
+// [ErrNotFound] if there is neither.
+func (b *Bucket) Look(ctx context.Context, key string) (e Entry, err error) {
+	err = b.q.answered(ctx, func(ctx context.Context, _ bool) error {
+		stream, err := b.stream(ctx)
+		if err != nil {
+			return err
+		}
+		msg, err := stream.GetLastMsgForSubject(ctx, b.subject(key))
+		if err == nil {
+			e = Entry{Key: key, Value: msg.Data, Revision: msg.Sequence, Written: msg.Time, Deleted: msg.Header.Get("KV-Operation") != ""}
+		}
+		return err
+	})
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return e, fmt.Errorf("look at %s %s: %w", b.name, key, err)
+	}
+	return e, nil
 }
 
 // Markers lists the keys that were deleted and are not free again. It reads

@@ -20,20 +20,52 @@ func TestDeletedKeyIsTakenUntilItsMarkerIsDropped(t *testing.T) {
 	if err := q.Jobs.Delete(ctx, "a.b", rev); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := q.Jobs.CreateUnmarked(ctx, "a.b", []byte("2")); !errors.Is(err, jobqueue.ErrConflict) {
-		t.Errorf("Create over a marker = %v", err)
+	if _, err := q.Jobs.Update(ctx, "a.b", []byte("2"), 0); !errors.Is(err, jobqueue.ErrConflict) {
+		t.Errorf("Update over a marker = %v", err)
 	}
 	marker := must(q.Jobs.Last(ctx))(t)
 	if err := q.Jobs.DropMarker(ctx, "a.b", marker); err != nil {
 		t.Fatal(err)
 	}
-	again := must(q.Jobs.CreateUnmarked(ctx, "a.b", []byte("2")))(t)
+	again := must(q.Jobs.Update(ctx, "a.b", []byte("2"), 0))(t)
 	if err := q.Jobs.DropMarker(ctx, "a.b", marker); err != nil { // late, by somebody else
 		t.Fatal(err)
 	}
 	if e, err := q.Jobs.Get(ctx, "a.b"); err != nil || e.Revision != again {
 		t.Errorf("Get = %+v, %v: a late drop took a new value", e, err)
 	}
+}
+
+// TestLeave: who deletes a key leaves word for who creates it next.
+func TestLeave(t *testing.T) {
+	t.Parallel()
+	q := queuetest.Start(t).Gateway(t, nil)
+	ctx := t.Context()
+	if e, err := q.Jobs.Look(ctx, "a.b"); !errors.Is(err, jobqueue.ErrNotFound) {
+		t.Errorf("Look at nothing = %+v, %v", e, err)
+	}
+	rev := must(q.Jobs.Create(ctx, "a.b", []byte("1")))(t)
+	if e := must(q.Jobs.Look(ctx, "a.b"))(t); e.Deleted || string(e.Value) != "1" || e.Revision != rev {
+		t.Errorf("Look at a value = %+v", e)
+	}
+	marker := must(q.Jobs.Mark(ctx, "a.b", rev))(t)
+	if e := must(q.Jobs.Look(ctx, "a.b"))(t); !e.Deleted || len(e.Value) > 0 || e.Revision != marker {
+		t.Errorf("Look at a marker = %+v", e)
+	}
+	if err := q.Jobs.Leave(ctx, "a.b", []byte("word"), marker); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Jobs.Leave(ctx, "a.b", []byte("late"), marker); !errors.Is(err, jobqueue.ErrConflict) {
+		t.Errorf("Leave again = %v", err)
+	}
+	word := must(q.Jobs.Look(ctx, "a.b"))(t)
+	if !word.Deleted || string(word.Value) != "word" {
+		t.Errorf("Look at what was left = %+v", word)
+	}
+	if _, err := q.Jobs.Get(ctx, "a.b"); !errors.Is(err, jobqueue.ErrNotFound) {
+		t.Errorf("Get = %v", err)
+	}
+	must(q.Jobs.Update(ctx, "a.b", []byte("2"), word.Revision))(t)
 }
 
 // TestLastIsSeenByEveryWatch: also by one that began after the newest write was dropped.

@@ -1,0 +1,73 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/program-explorer/pe/internal/jobqueue"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// An idempotency key gives a job its id. Used again after its job was removed, it
+// makes another job of that id, while executors that were cut off may still be
+// running attempts of the first, with signed requests for their objects. So the
+// second job's attempts are numbered on from the first one's: the number is the
+// fence, also between the two.
+
+// fenceKept is how long after a job's end its fence is kept, if it is removed. It
+// is more than any signature is good for, and what clocks may differ by.
+const fenceKept = time.Hour
+
+// fence is the highest number of an attempt that the record's job has had, or one
+// before it of the same id.
+func fence(rec *schemas.Record) int {
+	if n := len(rec.Attempts); n > 0 {
+		return rec.Attempts[n-1].N
+	}
+	return rec.Forgiven
+}
+
+// release frees the id of a removed job, whose objects are gone: to whoever takes
+// over its fence, if there may be need of one. A sweep drops what nobody took.
+func (c *Coordinator) release(ctx context.Context, rec *schemas.Record, marker uint64) error {
+	key := schemas.RecordKey(rec.Tenant, rec.ID)
+	last := fence(rec)
+	if rec.IdempotencyKey == "" || last == 0 || c.cfg.Now().Sub(time.UnixMicro(rec.EndedUS)) > fenceKept {
+		return c.queue.Jobs.DropMarker(ctx, key, marker)
+	}
+	return c.queue.Jobs.Leave(ctx, key, strconv.AppendInt(nil, int64(last), 10), marker)
+}
+
+// earlier looks for the job that the draft's idempotency key made before. In the
+// place of one that was removed the draft is put, behind its fence; [ErrRemoving]
+// while objects of that may be there.
+func (c *Coordinator) earlier(ctx context.Context, d *draft) (first schemas.Record, found bool, err error) {
+	key := schemas.RecordKey(d.rec.Tenant, d.rec.ID)
+	e, err := c.queue.Jobs.Look(ctx, key)
+	switch {
+	case errors.Is(err, jobqueue.ErrNotFound):
+		return first, false, d.succeed(0, 0)
+	case err != nil:
+		return first, false, err
+	case !e.Deleted:
+		first, err = c.decode(key, e)
+		return first, err == nil, err
+	}
+	last, err := strconv.Atoi(string(e.Value))
+	if err != nil {
+		return first, false, ErrRemoving
+	}
+	return first, false, d.succeed(last, e.Revision)
+}
+
+// succeed puts the job behind the fence of one before it, whose marker has this revision.
+func (d *draft) succeed(last int, marker uint64) (err error) {
+	if d.over == marker {
+		return nil
+	}
+	d.over, d.rec.Forgiven = marker, last
+	d.data, err = encodeRecord(d.rec)
+	return err
+}
