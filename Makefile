@@ -37,7 +37,7 @@ up: build ## Serve on 127.0.0.1:7300, in the foreground, with all that this mach
 test: build ## Install what is needed and run every test, virtual machines included
 	@deploy/setup.sh --for test
 	@$(MAKE) --no-print-directory lint
-	PE_REQUIRE_ALL=1 go test -p 2 -timeout 25m $(PKG)
+	@deploy/test.sh $(PKG)
 
 .PHONY: test-all
 test-all: export PE_LONG = 1

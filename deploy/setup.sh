@@ -20,6 +20,7 @@ repo=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 cache=${PE_CACHE:-$repo/.cache}
 versitygw_version=v1.8.0
 staticcheck_version=v0.8.2
+gotestsum_version=v1.13.0
 runsc_version=v0.0.0-20260905035102-160fafc42237
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -287,6 +288,7 @@ kernels
 if wanted test; then
 	go_tool versitygw "github.com/versity/versitygw/cmd/versitygw@$versitygw_version"
 	go_tool staticcheck "honnef.co/go/tools/cmd/staticcheck@$staticcheck_version"
+	go_tool gotestsum "gotest.tools/gotestsum@$gotestsum_version"
 	sources
 fi
 if wanted up; then
