@@ -41,8 +41,8 @@ func (c *Client) Follow(ctx context.Context, id string) iter.Seq2[Event, error] 
 type follower struct {
 	yield   func(Event, error) bool
 	attempt int
-	// seen is how far stdout and stderr of this attempt were yielded.
-	seen map[string]int64
+	// seen is of stdout and stderr of this attempt.
+	seen seen[string]
 }
 
 // handle yields one message, without what was yielded before. Events of a kind
@@ -54,7 +54,7 @@ func (f *follower) handle(m message) error {
 	case schemas.StreamState, schemas.StreamEnd:
 		err = json.Unmarshal(m.data, &e.Change)
 		if e.Change.Attempt != f.attempt || f.seen == nil {
-			f.attempt, f.seen = e.Change.Attempt, map[string]int64{}
+			f.attempt, f.seen = e.Change.Attempt, seen[string]{}
 		}
 	case schemas.StreamStage:
 		err = json.Unmarshal(m.data, &e.Stage)
@@ -85,10 +85,18 @@ func (f *follower) text(m message, e *Event) error {
 		return err
 	}
 	if f.seen == nil {
-		f.seen = map[string]int64{}
+		f.seen = seen[string]{}
 	}
-	again := min(max(f.seen[m.event]-text.Offset, 0), int64(len(data)))
-	e.Data, e.Offset = data[again:], text.Offset+again
-	f.seen[m.event] = max(f.seen[m.event], text.Offset+int64(len(data)))
+	e.Data, e.Offset = f.seen.rest(m.event, text.Offset, data)
 	return nil
+}
+
+// seen is how far each text was yielded, in bytes: a new connection may begin anew with it.
+type seen[Text comparable] map[Text]int64
+
+// rest is what of a piece that begins at offset was not yielded before, and where that begins.
+func (s seen[Text]) rest(of Text, offset int64, data []byte) ([]byte, int64) {
+	again := min(max(s[of]-offset, 0), int64(len(data)))
+	s[of] = max(s[of], offset+int64(len(data)))
+	return data[again:], offset + again
 }

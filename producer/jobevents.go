@@ -53,7 +53,7 @@ func (c *Client) Events(ctx context.Context, q EventsQuery) iter.Seq2[JobNews, e
 		if q.Output {
 			query.Set("output", "1")
 		}
-		f := jobsFollower{yield: yield, texts: map[textOf]int64{}}
+		f := jobsFollower{yield: yield, texts: seen[textOf]{}}
 		source := eventSource{client: c, get: call{method: http.MethodGet, path: []string{"v1", "events"}, query: query},
 			lastID: q.Since, connected: f.connected, handle: f.handle}
 		if err := source.run(ctx); err != nil {
@@ -66,8 +66,7 @@ func (c *Client) Events(ctx context.Context, q EventsQuery) iter.Seq2[JobNews, e
 type jobsFollower struct {
 	yield func(JobNews, error) bool
 	begun bool
-	// texts is how far the output of jobs was yielded: a new connection begins anew with each.
-	texts map[textOf]int64
+	texts seen[textOf]
 }
 
 type textOf struct {
@@ -125,9 +124,7 @@ func (f *jobsFollower) text(m message, n *JobNews) error {
 	if err != nil {
 		return err
 	}
-	of := textOf{text.Job, text.Attempt, m.event}
-	again := min(max(f.texts[of]-text.Offset, 0), int64(len(data)))
-	n.Job, n.Attempt, n.Data, n.Offset = text.Job, text.Attempt, data[again:], text.Offset+again
-	f.texts[of] = max(f.texts[of], text.Offset+int64(len(data)))
+	n.Job, n.Attempt = text.Job, text.Attempt
+	n.Data, n.Offset = f.texts.rest(textOf{text.Job, text.Attempt, m.event}, text.Offset, data)
 	return nil
 }
