@@ -95,7 +95,7 @@ bench-soak: build ## Restore 10,000 machines, run 100,000 jobs, queue 100,000, a
 CHAOS := go test -count=1 -v -timeout 120m -run '^TestChaos$$' ./e2e/chaos
 
 .PHONY: chaos
-chaos: build ## Break everything in the middle of every step of 10,000 jobs: an hour (docs/chaos.md)
+chaos: build ## Break everything in the middle of every step of 10,000 jobs: 50 minutes (docs/chaos.md)
 	@deploy/setup.sh --for test
 	@rm -rf bench/out/chaos
 	PE_REQUIRE_ALL=1 $(CHAOS) -chaos.long -chaos.out '$(CURDIR)/bench/out/chaos' $(CHAOS_FLAGS)

@@ -36,7 +36,7 @@ type wish struct {
 }
 
 // wishFor is the n-th job of a run: the same one for the same seed.
-func wishFor(seed uint64, n int, real []schemas.Requires) wish {
+func wishFor(seed uint64, n int, of mix) wish {
 	r := rand.New(rand.NewPCG(seed, uint64(n)+1000))
 	names := slices.Sorted(maps.Keys(tenants))
 	w := wish{tenant: names[r.IntN(len(names))]}
@@ -70,24 +70,30 @@ func wishFor(seed uint64, n int, real []schemas.Requires) wish {
 		w.spec.Cache, w.spec.Env["NOOP_STDOUT"], w.spec.Env["NOOP_RUN"] = schemas.CacheUse, strconv.Itoa(n/40), "200ms"
 		w.spec.Files, w.blob = nil, ""
 	}
+	if r.IntN(25) == 0 { // it may end as dead
+		w.spec.Env["NOOP_BREAK"], w.spec.Cache = "70", ""
+	}
 	w.callback = callbacks && r.IntN(4) == 0
 	if r.IntN(12) == 0 {
 		w.cancel = time.Duration(1+r.IntN(2000)) * time.Millisecond
 	}
-	if len(real) > 0 && r.IntN(realEvery) == 0 {
-		w.makeReal(real[r.IntN(len(real))], n)
+	if len(of.real) > 0 && r.IntN(of.realEvery) == 0 {
+		w.makeReal(of.real[r.IntN(len(of.real))], n)
 	}
 	return w
 }
 
-// realEvery: one of so many jobs is a real one.
-const realEvery = 12
+// mix is which jobs run in real machines: one of realEvery.
+type mix struct {
+	real      []schemas.Requires
+	realEvery int
+}
 
 // makeReal has a job run in a machine, with outputs that take a moment to collect.
 func (w *wish) makeReal(needs schemas.Requires, n int) {
 	w.spec.Image, w.spec.Requires, w.spec.Env, w.spec.Cache = "busybox", needs, nil, ""
 	w.batch, w.blob = 0, ""
-	w.spec.Args = []string{"sh", "-c", fmt.Sprintf("cat * > /output/in 2>/dev/null; sleep 0.3; for i in $(seq 40); do seq $i 4000 > /output/$i; done; echo %d", n)}
+	w.spec.Args = []string{"sh", "-c", fmt.Sprintf("cat * > /output/in 2>/dev/null; sleep 0.2; for i in 1 2 3 4; do head -c 200000 /dev/urandom > /output/$i; done; echo %d", n)}
 	w.spec.Files = map[string]schemas.File{"in": text(strconv.Itoa(n))}
 }
 
@@ -98,7 +104,7 @@ type clients struct {
 	seed    uint64
 	history *history
 	records *records
-	real    []schemas.Requires
+	mix     mix
 	urls    []string
 	told    *receiver
 
@@ -136,8 +142,8 @@ const (
 	maxOpen = 150
 )
 
-// run submits n jobs, those of batches counted, or until ctx ends, with pauses of up to pause.
-func (c *clients) run(ctx context.Context, n int, pause time.Duration) {
+// run submits n jobs, those of batches counted, and more until it was enough, or until ctx ends, with pauses of up to pause.
+func (c *clients) run(ctx context.Context, n int, pause time.Duration, enough func() bool) {
 	numbers := make(chan int)
 	var all sync.WaitGroup
 	for range workers {
@@ -148,7 +154,7 @@ func (c *clients) run(ctx context.Context, n int, pause time.Duration) {
 		})
 	}
 	r := rand.New(rand.NewPCG(c.seed, 2))
-	for i := 0; i < n && ctx.Err() == nil; i += 1 + wishFor(c.seed, i, c.real).batch {
+	for i := 0; (i < n || !enough()) && ctx.Err() == nil; i += 1 + wishFor(c.seed, i, c.mix).batch {
 		for _, open := c.records.count(); open >= maxOpen && ctx.Err() == nil; _, open = c.records.count() {
 			sleep(ctx, 50*time.Millisecond)
 		}
@@ -164,7 +170,7 @@ func (c *clients) run(ctx context.Context, n int, pause time.Duration) {
 
 // submit sends one job, until it is acknowledged or nobody knows.
 func (c *clients) submit(ctx context.Context, n int) {
-	w := wishFor(c.seed, n, c.real)
+	w := wishFor(c.seed, n, c.mix)
 	if w.blob != "" {
 		files, err := c.upload(ctx, n, w)
 		if err != nil {
@@ -291,10 +297,15 @@ func (c *clients) accepted(job check.JobName, w wish, key string) {
 }
 
 // untold counts the jobs whose end the receiver has not heard of.
-func (c *clients) untold() int {
+func (c *clients) untold() (n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.told.missing(c.asked)
+	for _, job := range c.asked {
+		if state := c.records.state(job); state != "" && !c.told.knows(job, state) {
+			n++
+		}
+	}
+	return n
 }
 
 // compare downloads the outputs of a job that pretended to run and compares them with its inputs.

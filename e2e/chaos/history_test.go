@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -59,6 +60,13 @@ func (h *history) read() (*check.History, error) {
 	return check.Read(h.file)
 }
 
+// flush has the file say what was added so far.
+func (h *history) flush() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.w.Flush()
+}
+
 func (h *history) close() error { return h.file.Close() }
 
 // records follows all records as they are written.
@@ -68,10 +76,12 @@ type records struct {
 	mu     sync.Mutex
 	states map[string]string // by key; the terminal ones are removed from open
 	open   map[string]bool
+	// ran is by key which executor's attempt was accepted.
+	ran map[string]string
 }
 
 func newRecords(h *history) *records {
-	return &records{history: h, states: map[string]string{}, open: map[string]bool{}}
+	return &records{history: h, states: map[string]string{}, open: map[string]bool{}, ran: map[string]string{}}
 }
 
 func (r *records) watch(ctx context.Context, q *jobqueue.Queue) error {
@@ -92,10 +102,15 @@ func (r *records) see(e jobqueue.Entry) {
 	defer r.mu.Unlock()
 	if e.Deleted {
 		delete(r.open, e.Key)
+		delete(r.states, e.Key)
 		return
 	}
-	r.states[e.Key] = revision.Record.State
-	switch revision.Record.State {
+	rec := revision.Record
+	r.states[e.Key] = rec.State
+	if n := len(rec.Attempts); n > 0 && rec.Outcome != nil && rec.Source == nil {
+		r.ran[e.Key] = rec.Attempts[n-1].Executor
+	}
+	switch rec.State {
 	case "queued", "running":
 		r.open[e.Key] = true
 	default:
@@ -108,6 +123,38 @@ func (r *records) count() (all, open int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.states), len(r.open)
+}
+
+// state of a job; empty if there is none.
+func (r *records) state(job check.JobName) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.states[job.Tenant+"."+job.Job]
+}
+
+// dead are the jobs that ended so.
+func (r *records) dead() (jobs []check.JobName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key, state := range r.states {
+		if tenant, job, _ := strings.Cut(key, "."); state == "dead" {
+			jobs = append(jobs, check.JobName{Tenant: tenant, Job: job})
+		}
+	}
+	return jobs
+}
+
+// ranOn counts the jobs whose program ended on each of these executors.
+func (r *records) ranOn(executors map[string]way) map[string]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := map[string]int{}
+	for _, executor := range r.ran {
+		if _, asked := executors[executor]; asked {
+			n[executor]++
+		}
+	}
+	return n
 }
 
 // byState counts the records.

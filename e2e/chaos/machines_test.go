@@ -4,33 +4,55 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"github.com/program-explorer/pe/schemas"
 )
 
-// machines are the QEMUs and gVisor sandboxes of this run. Their parents are not
+// way is how an executor runs jobs in real machines.
+type way struct {
+	isolation string
+	flags     []string
+	// disk is the size of its data folder's, in bytes.
+	disk int64
+}
+
+// struck is the component that its machines are in the table: a sandbox and a
+// QEMU are machines, a container is its guest's init. A guest's init within a QEMU
+// is out of reach from here: killing that is for the tests of executor/vm.
+func (w way) struck() string {
+	if w.isolation == schemas.IsolationContainer {
+		return ofGuest
+	}
+	return ofMachine
+}
+
+// processes of the machines of all such executors of this run. Their parents are not
 // always their executors: a daemon's child becomes that of the test.
-func machines() (pids []int) {
+func (w way) processes() (pids []int) {
 	for _, p := range descendants(os.Getpid()) {
-		if p.name == "pe-vm" || strings.HasPrefix(p.name, "qemu-system") || strings.HasPrefix(command(p.pid), "runsc-sandbox ") {
+		if w.owns(p) {
 			pids = append(pids, p.pid)
 		}
 	}
 	return pids
 }
 
-// guests are the guests' inits that are processes of this host: those of containers.
-func guests() (pids []int) {
-	for _, p := range descendants(os.Getpid()) {
-		if strings.HasSuffix(p.name, "guestrd") {
-			pids = append(pids, p.pid)
-		}
+func (w way) owns(p proc) bool {
+	switch w.isolation {
+	case schemas.IsolationVM:
+		return isQEMU(p)
+	case schemas.IsolationGVisor:
+		return strings.HasPrefix(command(p.pid), "runsc-sandbox ")
 	}
-	return pids
+	return strings.HasSuffix(p.name, "guestrd")
 }
 
-// killAll reports whether there was anything to kill.
-func killAll(pids []int) bool {
+func isQEMU(p proc) bool { return p.name == "pe-vm" || strings.HasPrefix(p.name, "qemu-system") }
+
+// strikeMachines reports whether there was any to strike.
+func strikeMachines(pids []int, with syscall.Signal) bool {
 	for _, pid := range pids {
-		_ = syscall.Kill(pid, syscall.SIGKILL) // it may end right now
+		_ = syscall.Kill(pid, with) // it may end right now
 	}
 	return len(pids) > 0
 }

@@ -17,7 +17,7 @@ import (
 var (
 	long = flag.Bool("chaos.long", false, "the long run, as `make chaos` does it")
 	jobs = flag.Int("chaos.jobs", 10_000, "how many jobs the long run submits")
-	last = flag.Duration("chaos.length", time.Hour, "how long the long run strikes at most")
+	last = flag.Duration("chaos.budget", 50*time.Minute, "how long the long run may take in all; it stops submitting and striking 9 minutes before, and judges what there is")
 	seed = flag.Uint64("chaos.seed", 0, "repeat the choices of a run; 0: new ones")
 	out  = flag.String("chaos.out", "", "`folder` to leave history, table and logs in; default: the test's own")
 )

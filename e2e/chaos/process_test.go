@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -142,8 +143,13 @@ func parseStat(stat string) (p proc) {
 	return p
 }
 
+// procFile is a path below /proc/PID.
+func procFile(pid int, elem ...string) string {
+	return filepath.Join(append([]string{"/proc", strconv.Itoa(pid)}, elem...)...)
+}
+
 // command is the command line of a process, words separated by blanks.
 func command(pid int) string {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // gone: none
+	text, _ := os.ReadFile(procFile(pid, "cmdline")) // gone: none
 	return strings.ReplaceAll(string(text), "\x00", " ")
 }

@@ -19,11 +19,17 @@ type receiver struct {
 
 	mu    sync.Mutex
 	tries map[string]int // by delivery
-	taken map[check.JobName]bool
+	taken map[told]bool
+}
+
+// told is an end: a dead job that was brought back has another.
+type told struct {
+	job   check.JobName
+	state string
 }
 
 func newReceiver(h *history) *receiver {
-	r := &receiver{history: h, tries: map[string]int{}, taken: map[check.JobName]bool{}}
+	r := &receiver{history: h, tries: map[string]int{}, taken: map[told]bool{}}
 	r.server = httptest.NewServer(http.HandlerFunc(r.receive))
 	return r
 }
@@ -47,7 +53,8 @@ func (r *receiver) receive(w http.ResponseWriter, req *http.Request) {
 	r.mu.Lock()
 	r.tries[id]++
 	status, breaks := mood(id, r.tries[id])
-	r.taken[job] = r.taken[job] || status == http.StatusNoContent
+	end := told{job, event.Data.State}
+	r.taken[end] = r.taken[end] || status == http.StatusNoContent
 	r.mu.Unlock()
 	r.history.add(check.Line{Receipt: &check.Receipt{ID: id, JobName: job, State: event.Data.State, Status: status, AtUS: now()}})
 	if breaks {
@@ -69,16 +76,11 @@ func mood(id string, try int) (status int, breaks bool) {
 	return http.StatusNoContent, true // it has heard, and nobody knows
 }
 
-// missing counts the jobs that nobody was told of.
-func (r *receiver) missing(jobs []check.JobName) (n int) {
+// knows says whether it has taken that a job ended so.
+func (r *receiver) knows(job check.JobName, state string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, job := range jobs {
-		if !r.taken[job] {
-			n++
-		}
-	}
-	return n
+	return r.taken[told{job, state}]
 }
 
 func (r *receiver) close() { r.server.Close() }

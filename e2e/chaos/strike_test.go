@@ -42,6 +42,7 @@ var actions = map[string][]string{
 	ofExecutor: {actStop, actPause, actHang, actCut, actLose, actDeaf, actMute, actFull},
 	ofNATS:     {actPause, actStop, actFull},
 	ofS3:       {actPause, actRefuse, actSlow, actCut, actLose, actFull},
+	ofMachine:  {actPause},
 }
 
 // strike is a fault that waits for its moment.
@@ -78,8 +79,12 @@ type striker struct {
 	table   map[cell]int
 	missed  map[cell]int
 	kills   int
+	// dealtOut are the strikes that hit.
+	dealtOut []check.Strike
 	// broken are the processes that were struck and not yet put right.
 	broken map[*process]bool
+	// paused are the processes of machines that are stopped for a moment.
+	paused []int
 	// mending counts what is put right behind the back of the next strike.
 	mending errgroup.Group
 	// hangs: executors and gateways may hang for longer than a lease, which takes its time.
@@ -168,7 +173,8 @@ func (s *striker) meet(m moment) *strike {
 
 // unreal: what pretends to be a machine can't be struck.
 func (s *striker) unreal(component, at string) bool {
-	return (component == ofMachine || component == ofGuest) && s.system.real[at] != component
+	w, real := s.system.real[at]
+	return (component == ofMachine || component == ofGuest) && (!real || w.struck() != component)
 }
 
 func (s *striker) arm(blow *strike) {
@@ -191,10 +197,8 @@ func (s *striker) target(blow strike, m moment) *process {
 // dealTo does what a strike does at its moment; false if there was nothing to do it to.
 func (s *striker) dealTo(p *process, blow strike, m moment) bool {
 	switch blow.component {
-	case ofMachine:
-		return killAll(machines())
-	case ofGuest:
-		return killAll(guests())
+	case ofMachine, ofGuest:
+		return s.dealToMachines(blow, m)
 	}
 	s.mu.Lock()
 	broken := s.broken[p]
@@ -204,6 +208,26 @@ func (s *striker) dealTo(p *process, blow strike, m moment) bool {
 		s.deal(p, blow, m)
 	}
 	return !broken
+}
+
+// dealToMachines strikes those of the executor that the moment was seen at.
+func (s *striker) dealToMachines(blow strike, m moment) bool {
+	pids := s.system.real[m.at].processes()
+	if blow.action != actPause {
+		return strikeMachines(pids, syscall.SIGKILL)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.paused = append(s.paused, pids...)
+	return strikeMachines(pids, syscall.SIGSTOP)
+}
+
+// wakeMachines has all go on that were paused.
+func (s *striker) wakeMachines() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	strikeMachines(s.paused, syscall.SIGCONT)
+	s.paused = nil
 }
 
 func (s *striker) deal(p *process, blow strike, m moment) {
@@ -238,6 +262,7 @@ func (s *striker) setStore(f s3tap.Fate) {
 // mend undoes a strike.
 func (s *striker) mend(h hit) error {
 	if h.component == ofMachine || h.component == ofGuest {
+		s.wakeMachines()
 		return nil
 	}
 	p := s.target(h.strike, h.moment)
@@ -334,12 +359,14 @@ func (s *striker) miss(blow strike) error {
 func (s *striker) settle(h hit) error {
 	s.mu.Lock()
 	s.table[h.cell]++
+	struck := check.Strike{Component: h.component, Step: h.step, Action: h.action, Hit: true, AtUS: now()}
+	s.dealtOut = append(s.dealtOut, struck)
 	if h.action == actKill {
 		s.kills++
 	}
 	s.mu.Unlock()
 	s.log.Info("struck", "component", h.component, "step", h.step, "action", h.action, "before", h.before, "at", h.at, "job", h.job, "lasts", h.lasts)
-	s.history.add(check.Line{Strike: &check.Strike{Component: h.component, Step: h.step, Action: h.action, Hit: true, AtUS: now()}})
+	s.history.add(check.Line{Strike: &struck})
 	mend := func() error {
 		time.Sleep(h.lasts)
 		if err := s.mend(h); err != nil {
@@ -397,22 +424,14 @@ func (s *striker) choose() strike {
 
 // skip says of a cell that it can't be hit in this system.
 func (s *striker) skip(c cell) bool {
-	return (c.component == ofMachine || c.component == ofGuest) && len(s.system.real) == 0 || c.step == stepWebhook && !callbacks
+	return (c.component == ofMachine || c.component == ofGuest) && !s.system.has(c.component) || c.step == stepWebhook && !callbacks
 }
 
-// figures are the kills so far, and the hits of the cell that was hit least.
-func (s *striker) figures() (kills, least int) {
+// figures are the strikes that hit so far, and how many of them were kills.
+func (s *striker) figures() (strikes []check.Strike, kills int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	least = 1 << 30
-	for _, component := range components {
-		for _, step := range part[component] {
-			if c := (cell{component, step}); !s.skip(c) {
-				least = min(least, s.table[c])
-			}
-		}
-	}
-	return s.kills, least
+	return slices.Clone(s.dealtOut), s.kills
 }
 
 func sleep(ctx context.Context, d time.Duration) {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,14 +45,23 @@ type system struct {
 	disks     []*disk
 	natsAddr  string
 	s3Addr    string
-	// real are the executors whose machines are real, and what of them can be struck:
-	// a sandbox is a machine, a container is its guest's init.
-	real map[string]string
+	// real are the executors whose machines are real.
+	real map[string]way
 }
 
 // all processes, in the order of their start.
 func (s *system) all() []*process {
 	return append(append([]*process{s.nats, s.s3}, s.gateways...), s.executors...)
+}
+
+// has says whether any executor has machines of that kind.
+func (s *system) has(component string) bool {
+	for _, w := range s.real {
+		if w.struck() == component {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *system) named(name string) *process {
@@ -76,15 +87,9 @@ type setup struct {
 	ways map[string]way
 }
 
-// way is how a real executor runs jobs, and which component its machines are.
-type way struct {
-	flags  []string
-	struck string
-}
-
 // startSystem brings it up in a folder and returns when gateways are ready.
 func startSystem(ctx context.Context, dir string, u setup, j judges) (s *system, err error) {
-	s = &system{dir: dir, taps: map[string]*natstap.Tap{}, real: map[string]string{}}
+	s = &system{dir: dir, taps: map[string]*natstap.Tap{}, real: u.ways}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -94,9 +99,7 @@ func startSystem(ctx context.Context, dir string, u setup, j judges) (s *system,
 	for i := range u.noops {
 		ids = append(ids, "noop-"+strconv.Itoa(i+1))
 	}
-	for id, w := range u.ways {
-		ids, s.real[id] = append(ids, id), w.struck
-	}
+	ids = append(ids, slices.Sorted(maps.Keys(u.ways))...)
 	if err := s.startServers(ctx, ids, j); err != nil {
 		return s, err
 	}
@@ -111,11 +114,11 @@ func startSystem(ctx context.Context, dir string, u setup, j judges) (s *system,
 		}
 	}
 	for _, id := range ids {
-		flags := u.ways[id].flags
-		if s.real[id] == "" {
-			flags = []string{"--isolation", "noop", "--noop-echo", "--slots", "6"}
+		w, real := u.ways[id]
+		if !real {
+			w = way{flags: []string{"--isolation", "noop", "--noop-echo", "--slots", "6"}, disk: 512 << 20}
 		}
-		if err := s.addExecutor(id, flags, j); err != nil {
+		if err := s.addExecutor(id, w, j); err != nil {
 			return s, err
 		}
 	}
@@ -183,18 +186,18 @@ func (s *system) addGateway(name string, j judges) error {
 	return p.start()
 }
 
-func (s *system) addExecutor(id string, flags []string, j judges) error {
+func (s *system) addExecutor(id string, w way, j judges) error {
 	queue, err := s.tapped(id, id, true, j)
 	if err != nil {
 		return err
 	}
 	data := filepath.Join(s.dir, id)
-	disk, err := newDisk(data, 512<<20)
+	disk, err := newDisk(data, w.disk)
 	if err != nil {
 		return err
 	}
 	s.disks = append(s.disks, disk)
-	args := append([]string{"executor", "--executor-id", id, "--nats-url", queue, "--data-dir", data, "--catalog", catalogFile(), "--log-format", "json"}, flags...)
+	args := append([]string{"executor", "--executor-id", id, "--nats-url", queue, "--data-dir", data, "--catalog", catalogFile(), "--log-format", "json"}, w.flags...)
 	p := s.process(id, filepath.Join(bin, "ped"), nil, args...)
 	p.disk = disk
 	s.executors = append(s.executors, p)

@@ -1,6 +1,7 @@
 package noop
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -19,6 +20,8 @@ const (
 	EnvStdout = "NOOP_STDOUT"
 	// EnvExit is its exit code, 0 to 255.
 	EnvExit = "NOOP_EXIT"
+	// EnvBreak is of how many in a hundred attempts the machine breaks after it ran.
+	EnvBreak = "NOOP_BREAK"
 )
 
 // acts is what a job pretends to do.
@@ -26,7 +29,12 @@ type acts struct {
 	run    time.Duration
 	stdout []byte
 	exit   guestproto.Exit
+	// breaks is of how many in a hundred attempts the machine breaks.
+	breaks uint64
 }
+
+// errBroke is what a machine says that was told to break.
+var errBroke = errors.New("the machine broke, as " + EnvBreak + " says")
 
 // of is what a job does here. The error is the job's, for its user.
 func (c Config) of(job guestproto.Job) (acts, error) {
@@ -54,6 +62,8 @@ func (a *acts) set(name, value string) (err error) {
 		var code uint64
 		code, err = strconv.ParseUint(value, 10, 8)
 		a.exit.Code = int(code)
+	case EnvBreak:
+		a.breaks, err = strconv.ParseUint(value, 10, 7)
 	}
 	return err
 }

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"slices"
@@ -143,6 +144,9 @@ func (m *machine) Run(ctx context.Context, work executor.Work) (executor.Ended, 
 	}
 	if err := m.pass(ctx, acts.run); err != nil {
 		return executor.Ended{}, err
+	}
+	if rand.Uint64N(100) < acts.breaks {
+		return executor.Ended{}, errBroke
 	}
 	ended := m.ended(acts.exit, m.booted, since(schemas.SpanRunning, begin))
 	if m.cfg.Echo && work.InputBytes > 0 {

@@ -131,6 +131,23 @@ func TestAJobSaysWhatItPretends(t *testing.T) {
 	})
 }
 
+func TestAMachineBreaks(t *testing.T) {
+	t.Parallel()
+	for env, breaks := range map[string]bool{"NOOP_BREAK=0": false, "NOOP_BREAK=100": true} {
+		m, err := newRunner(t, noop.Config{}).Start(t.Context(), executor.Shape{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = m.Run(t.Context(), executor.Work{Job: guestproto.Job{Env: []string{env}}, Stage: func(string) {}})
+		if (err != nil) != breaks {
+			t.Errorf("%s: %v", env, err)
+		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestLeavesNothing: a run that was killed may have left an input's file.
 func TestLeavesNothing(t *testing.T) {
 	t.Parallel()

@@ -20,6 +20,8 @@ const (
 	RuleAttempts = "attempts"
 	// RuleAccepted: the outcome is not that of one attempt, the last.
 	RuleAccepted = "accepted"
+	// RuleDead: what a person asked for of a dead job was not done, or was done unasked.
+	RuleDead = "dead"
 	// RuleKey: one idempotency key made two jobs, or two keys one.
 	RuleKey = "idempotency"
 	// RuleObject: what a record names is not in the store as it says.
@@ -48,6 +50,7 @@ func Check(h *History) []Violation {
 	c := newChecker(h)
 	c.accepted()
 	c.lives()
+	c.askedFor()
 	c.keys()
 	c.objects()
 	c.webhooks()
@@ -86,7 +89,7 @@ func newChecker(h *History) *checker {
 		c.retried[r.JobName]++
 	}
 	for _, d := range h.Dropped {
-		c.dropped[d] = true
+		c.dropped[d.JobName] = true
 	}
 	return c
 }

@@ -36,7 +36,7 @@ func sound() *check.History {
 	cancelled := check.Record{ID: "j2", Tenant: "alice", State: "cancelled", Spec: spec, EndedUS: 4}
 	dead := check.Record{ID: "j3", Tenant: "alice", State: "dead", SpecInline: json.RawMessage(`{}`), Attempts: []check.Attempt{lost}, EndedUS: 5}
 	revived := dead
-	revived.State, revived.EndedUS, revived.Attempts = "failed", 9, []check.Attempt{lost, good}
+	revived.State, revived.EndedUS, revived.Attempts, revived.Forgiven = "failed", 9, []check.Attempt{lost, good}, 1
 	revived.Outcome, revived.ResultInline = &check.Outcome{ExitCode: 1}, json.RawMessage(`{}`)
 	shared := check.Record{ID: "j4", Tenant: "alice", State: "succeeded", SpecInline: json.RawMessage(`{}`), EndedUS: 10,
 		Outcome: &check.Outcome{}, Result: result, Source: &check.Source{Job: "j1", Attempt: 2}}
@@ -62,8 +62,8 @@ func sound() *check.History {
 			{ID: "w1", JobName: job("j1"), State: "succeeded", Status: 500}, {ID: "w1", JobName: job("j1"), State: "succeeded", Status: 204},
 			{ID: "w2", JobName: job("j3"), State: "dead", Status: 200}, {ID: "w3", JobName: job("j3"), State: "failed", Status: 200},
 		},
-		Retried: []check.Retried{{JobName: job("j3")}},
-		Dropped: []check.JobName{job("j5")},
+		Retried: []check.Asked{{JobName: job("j3"), Done: true}},
+		Dropped: []check.Asked{{JobName: job("j5"), Done: true}},
 		Usages:  []check.Usage{{Tenant: "alice", StoredBytes: 8}, {Tenant: "bob", StoredBytes: -1}},
 	}
 }
@@ -89,6 +89,25 @@ func TestPlantedViolations(t *testing.T) {
 		{"a job succeeded and then failed", check.RuleTwoEnds, func(h *check.History) { again(h, "failed") }},
 		{"a job ended a second time", check.RuleTwoEnds, func(h *check.History) { h.Final[0].EndedUS = 11 }},
 		{"a dead job came back by itself", check.RuleTwoEnds, func(h *check.History) { h.Retried = nil }},
+		{"a succeeded job came back as a person asked", check.RuleTransition, func(h *check.History) { again(h, "queued"); retried(h, "j1", true) }},
+		{"a cancelled job ran as a person asked", check.RuleTransition, func(h *check.History) {
+			h.Revisions = append(h.Revisions, check.Revision{Key: "alice.j2", Rev: 20, Record: &check.Record{ID: "j2", Tenant: "alice", State: "cancelled"}})
+			h.Final[1].State = "running"
+			retried(h, "j2", false)
+		}},
+		{"a dead job came back more often than was asked", check.RuleTwoEnds, func(h *check.History) {
+			back, twice := *h.Revisions[3].Record, *h.Revisions[3].Record
+			back.State = "queued"
+			h.Revisions = append(h.Revisions, check.Revision{Key: "alice.j3", Rev: 5, Record: &back}, check.Revision{Key: "alice.j3", Rev: 6, Record: &twice})
+		}},
+		{"a dead job was not brought back", check.RuleDead, func(h *check.History) { h.Final[2].Forgiven = 0 }},
+		{"a dropped job stays", check.RuleDead, func(h *check.History) { h.Final = append(h.Final, *h.Revisions[6].Record) }},
+		{"a job was removed unasked", check.RuleDead, func(h *check.History) {
+			h.Revisions = append(h.Revisions, check.Revision{Key: "alice.j2", Rev: 20, Deleted: true})
+		}},
+		{"a dropped job came back", check.RuleDead, func(h *check.History) {
+			h.Revisions = append(h.Revisions, check.Revision{Key: "alice.j5", Rev: 20, Record: h.Revisions[6].Record}, check.Revision{Key: "alice.j5", Rev: 21, Deleted: true})
+		}},
 		{"an attempt has vanished", check.RuleAttempts, func(h *check.History) { attempts(h)[0].N, attempts(h)[1].N = 2, 3 }},
 		{"attempts are not numbered one by one", check.RuleAttempts, func(h *check.History) { attempts(h)[1].N = 3 }},
 		{"an attempt changed hands", check.RuleAttempts, func(h *check.History) { attempts(h)[0].Executor = "three" }},
@@ -135,6 +154,10 @@ func again(h *check.History, state string) {
 	r.State = state
 	h.Revisions = append(h.Revisions, check.Revision{Key: "alice.j1", Rev: 20, Record: &r})
 	h.Final[0] = r
+}
+
+func retried(h *check.History, id string, done bool) {
+	h.Retried = append(h.Retried, check.Asked{JobName: job(id), Done: done})
 }
 
 // attempts are those of the first job at the end, apart from what was seen before.

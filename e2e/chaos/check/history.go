@@ -24,9 +24,9 @@ type History struct {
 	// Receipts are the webhook requests that a receiver got.
 	Receipts []Receipt
 	// Retried are the dead jobs that a person brought back, as often as that happened.
-	Retried []Retried
-	// Dropped are the jobs that a person removed.
-	Dropped []JobName
+	Retried []Asked
+	// Dropped are the dead jobs that a person removed.
+	Dropped []Asked
 	// Strikes are the faults that were injected.
 	Strikes []Strike
 	// Leftovers are processes, mounts, folders that should have gone.
@@ -43,8 +43,8 @@ type Line struct {
 	Object   *Object   `json:"object,omitempty"`
 	Swept    *bool     `json:"swept,omitempty"`
 	Receipt  *Receipt  `json:"receipt,omitempty"`
-	Retried  *Retried  `json:"retried,omitempty"`
-	Dropped  *JobName  `json:"dropped,omitempty"`
+	Retried  *Asked    `json:"retried,omitempty"`
+	Dropped  *Asked    `json:"dropped,omitempty"`
 	Strike   *Strike   `json:"strike,omitempty"`
 	Leftover *Leftover `json:"leftover,omitempty"`
 	Usage    *Usage    `json:"usage,omitempty"`
@@ -83,11 +83,13 @@ type Record struct {
 	State    string    `json:"state"`
 	Spec     Named     `json:"spec"`
 	Attempts []Attempt `json:"attempts,omitempty"`
-	Outcome  *Outcome  `json:"outcome,omitempty"`
-	Result   *Named    `json:"result,omitempty"`
-	Archive  *Named    `json:"archive,omitempty"`
-	EndedUS  int64     `json:"ended_us,omitempty"`
-	PurgedUS int64     `json:"purged_us,omitempty"`
+	// Forgiven is the last attempt that no longer counts, as a person brought the job back after it.
+	Forgiven int      `json:"forgiven,omitempty"`
+	Outcome  *Outcome `json:"outcome,omitempty"`
+	Result   *Named   `json:"result,omitempty"`
+	Archive  *Named   `json:"archive,omitempty"`
+	EndedUS  int64    `json:"ended_us,omitempty"`
+	PurgedUS int64    `json:"purged_us,omitempty"`
 	// SpecInline and ResultInline replace objects of the store.
 	SpecInline   json.RawMessage `json:"spec_inline,omitempty"`
 	ResultInline json.RawMessage `json:"result_inline,omitempty"`
@@ -140,8 +142,12 @@ type Receipt struct {
 	AtUS   int64  `json:"at_us"`
 }
 
-// Retried is a dead job that was brought back.
-type Retried struct{ JobName }
+// Asked is what a person asked to be done with a dead job.
+type Asked struct {
+	JobName
+	// Done: the answer said that it was done. Else there was none, and either may be.
+	Done bool `json:"done"`
+}
 
 // Strike is an injected fault.
 type Strike struct {
