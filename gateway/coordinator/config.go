@@ -28,6 +28,9 @@ type Config struct {
 	Overtime time.Duration
 	// Reconcile is how often offers are compared with records; default 5 s.
 	Reconcile time.Duration
+	// Audit is how often the index of all jobs is compared with their keys; default 1 h,
+	// and soon after each new connection.
+	Audit time.Duration
 	// MaxAttempts is how often a job is tried before it is dead, 1 to [MaxMaxAttempts]; default 3.
 	MaxAttempts int
 	// MaxLosses is with how many of a job's attempts an executor may be lost before
@@ -66,6 +69,7 @@ func (c Config) withDefaults() (Config, error) {
 	defaultTo(&c.Beat, 5*time.Second)
 	defaultTo(&c.Overtime, time.Hour)
 	defaultTo(&c.Reconcile, 5*time.Second)
+	defaultTo(&c.Audit, time.Hour)
 	defaultTo(&c.MaxAttempts, 3)
 	defaultTo(&c.MaxLosses, 2)
 	defaultTo(&c.MaxHandbacks, 10)

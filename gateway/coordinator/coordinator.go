@@ -99,6 +99,7 @@ func (c *Coordinator) Run(ctx context.Context) error {
 	keep("promote", c.promote)
 	keep("expire", c.expireQueued)
 	keep("reconcile", c.reconcileEvery)
+	keep("audit", c.auditEvery)
 	err := group.Wait()
 	close(c.stopped)
 	c.background.Wait()

@@ -55,6 +55,8 @@ type entry struct {
 	hearers map[*hearer]struct{}
 	// gone says that the record was deleted: nothing else of the entry counts.
 	gone bool
+	// listed says that an audit that is under way has seen the key.
+	listed bool
 }
 
 type tenantJobs struct {
@@ -87,7 +89,10 @@ func (s *state) learn(rec schemas.Record, rev uint64) (leader string) {
 	if e != nil && e.rev >= rev {
 		return ""
 	}
-	if e == nil && rev <= s.seen.Load() {
+	if e != nil && e.created != rec.CreatedUS {
+		s.drop(e, rev) // it was deleted, and made again in the meantime
+		e = nil
+	} else if e == nil && rev <= s.seen.Load() {
 		return "" // of all that was written up to there the watch has told: it was deleted after this was read
 	}
 	t := s.tenant(rec.Tenant)
@@ -127,6 +132,13 @@ func (s *state) forget(key string, rev uint64) (followed bool) {
 	if e == nil || e.rev >= rev {
 		return false
 	}
+	s.drop(e, rev)
+	return len(s.followers[key]) > 0
+}
+
+// drop takes an entry out, as of a revision.
+func (s *state) drop(e *entry, rev uint64) {
+	key := e.key
 	tenant, _, _ := strings.Cut(key, ".")
 	t := s.tenant(tenant)
 	s.count(t, e.rec, -1)
@@ -138,7 +150,6 @@ func (s *state) forget(key string, rev uint64) (followed bool) {
 	s.retain(e, &gone)
 	delete(s.jobs, key)
 	t.remove(e)
-	return len(s.followers[key]) > 0
 }
 
 func (s *state) tenant(name string) *tenantJobs {

@@ -121,8 +121,10 @@ func decodeRecord(key string, data []byte) (rec schemas.Record, err error) {
 // read gets the record as it is now, from the bucket's leader.
 func (c *Coordinator) read(ctx context.Context, tenant, job string) (schemas.Record, uint64, error) {
 	key := schemas.RecordKey(tenant, job)
+	known := c.state.revision(key)
 	e, err := c.queue.Jobs.Get(ctx, key)
 	if errors.Is(err, jobqueue.ErrNotFound) {
+		c.readGone(tenant, job, known)
 		return schemas.Record{}, 0, fmt.Errorf("job %s: %w", job, ErrNotFound)
 	}
 	if err != nil {

@@ -23,7 +23,7 @@ var errChanged = errors.New("the job has changed meanwhile")
 // then its objects, so that no record ever names what is not there. The deleted
 // record leaves a marker, and with it nobody can make a job of the same id, which
 // an idempotency key gives, until all objects are gone. If this process dies before
-// that, a sweep deletes the objects and drops the marker.
+// that, a sweep deletes the objects. It drops the marker in any case.
 //
 // Of several that remove a job at once one gets to delete objects. errChanged if
 // the job is not as rec has it any more.
@@ -52,7 +52,7 @@ func (c *Coordinator) remove(ctx context.Context, rec schemas.Record) error {
 			return
 		}
 		if err := c.release(ctx, &now, marker); err != nil {
-			c.log.Warn("marker of a removed job stays until the next sweep", "job", rec.ID, "err", err)
+			c.log.Warn("id of a removed job is not free before the next sweep", "job", rec.ID, "err", err)
 		}
 	})
 	return nil
@@ -112,7 +112,7 @@ func (c *Coordinator) Purge(ctx context.Context, tenant, job string) error {
 	return err
 }
 
-// Markers lists the removed jobs whose objects may not all be gone: their ids are taken.
+// Markers lists jobs that were removed, of which some may still have objects.
 func (c *Coordinator) Markers(ctx context.Context) ([]jobqueue.Entry, error) {
 	return c.queue.Jobs.Markers(ctx)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"time"
 
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/schemas"
@@ -16,10 +15,6 @@ import (
 // second job's attempts are numbered on from the first one's: the number is the
 // fence, also between the two.
 
-// fenceKept is how long after a job's end its fence is kept, if it is removed. It
-// is more than any signature is good for, and what clocks may differ by.
-const fenceKept = time.Hour
-
 // fence is the highest number of an attempt that the record's job has had, or one
 // before it of the same id.
 func fence(rec *schemas.Record) int {
@@ -29,15 +24,12 @@ func fence(rec *schemas.Record) int {
 	return rec.Forgiven
 }
 
-// release frees the id of a removed job, whose objects are gone: to whoever takes
-// over its fence, if there may be need of one. A sweep drops what nobody took.
+// release frees the id of a removed job, whose objects are gone, to whoever takes
+// over its fence. The marker stays, whatever the id is made of, until a sweep drops
+// it: gateways whose watch is late, or was away, learn by it that the job is gone.
 func (c *Coordinator) release(ctx context.Context, rec *schemas.Record, marker uint64) error {
-	key := schemas.RecordKey(rec.Tenant, rec.ID)
-	last := fence(rec)
-	if rec.IdempotencyKey == "" || last == 0 || c.cfg.Now().Sub(time.UnixMicro(rec.EndedUS)) > fenceKept {
-		return c.queue.Jobs.DropMarker(ctx, key, marker)
-	}
-	return c.queue.Jobs.Leave(ctx, key, strconv.AppendInt(nil, int64(last), 10), marker)
+	word := strconv.AppendInt(nil, int64(fence(rec)), 10)
+	return c.queue.Jobs.Leave(ctx, schemas.RecordKey(rec.Tenant, rec.ID), word, marker)
 }
 
 // earlier looks for the job that the draft's idempotency key made before. In the

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/program-explorer/pe/gateway/coordinator"
 	"github.com/program-explorer/pe/schemas"
@@ -96,25 +95,4 @@ func TestNoSuccessorYet(t *testing.T) {
 	if !again[0].Created || again[1].Created {
 		t.Errorf("SubmitBatch = %+v", again)
 	}
-}
-
-// TestOldFenceIsNotKept: nothing that was signed for a job of long ago counts any more.
-func TestOldFenceIsNotKept(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, "e1")
-	g := w.gateway(nil)
-	w.flawed("e1")
-	s := spec()
-	s.IdempotencyKey = "once"
-	rec := w.wait(g, w.submit(g, s), schemas.StateDead)
-	later := w.gateway(func(c *coordinator.Config) {
-		c.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
-	})
-	if _, err := later.Drop(t.Context(), rec.Tenant, rec.ID); err != nil {
-		t.Fatal(err)
-	}
-	w.eventually("the marker is dropped", func() bool {
-		markers, err := g.Markers(t.Context())
-		return err == nil && len(markers) == 0
-	})
 }

@@ -66,33 +66,41 @@ func (b *Bucket) Look(ctx context.Context, key string) (e Entry, err error) {
 	return e, nil
 }
 
-// Markers lists the keys that were deleted and are not free again. It reads
-// through the whole bucket, without its values.
-func (b *Bucket) Markers(ctx context.Context) ([]Entry, error) {
+// Markers lists the keys that were deleted, without the markers' values. It reads
+// through all keys of the bucket.
+func (b *Bucket) Markers(ctx context.Context) (markers []Entry, err error) {
+	err = b.Keys(ctx, func(e Entry) {
+		if e.Deleted {
+			markers = append(markers, e)
+		}
+	})
+	return markers, err
+}
+
+// Keys calls each for every key, or its marker, without values. A key that is
+// written meanwhile may be missing.
+func (b *Bucket) Keys(ctx context.Context, each func(Entry)) error {
 	kv, err := b.open(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	watcher, err := kv.WatchAll(ctx, jetstream.MetaOnly())
 	if err != nil {
-		return nil, fmt.Errorf("list markers of %s: %w", b.name, err)
+		return fmt.Errorf("list keys of %s: %w", b.name, err)
 	}
 	defer watcher.Stop()
-	var markers []Entry
 	for {
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("list markers of %s: %w", b.name, ctx.Err())
+			return fmt.Errorf("list keys of %s: %w", b.name, ctx.Err())
 		case e, ok := <-watcher.Updates():
 			switch {
 			case !ok:
-				return nil, fmt.Errorf("list markers of %s: the watcher ended", b.name)
+				return fmt.Errorf("list keys of %s: the watcher ended", b.name)
 			case e == nil:
-				return markers, nil
+				return nil
 			}
-			if m := entryOf(e); m.Deleted {
-				markers = append(markers, m)
-			}
+			each(entryOf(e))
 		}
 	}
 }
