@@ -15,7 +15,7 @@ var documentTypes = []reflect.Type{
 	reflect.TypeFor[ProblemDocument](), reflect.TypeFor[StreamChange](), reflect.TypeFor[StreamText](), reflect.TypeFor[Stage](),
 	reflect.TypeFor[JobEventsBeginning](), reflect.TypeFor[JobChange](), reflect.TypeFor[JobText](),
 	reflect.TypeFor[AccessTokenRecord](), reflect.TypeFor[AccessTokenRequest](), reflect.TypeFor[NewAccessToken](), reflect.TypeFor[AccessTokenList](),
-	reflect.TypeFor[CacheInfo](),
+	reflect.TypeFor[CacheInfo](), reflect.TypeFor[SweepRequest](), reflect.TypeFor[SweepReport](),
 }
 
 // closedDocuments are what clients write: unknown members are mistakes. Readers
@@ -24,7 +24,7 @@ var closedDocuments = map[reflect.Type]bool{
 	reflect.TypeFor[JobSpec](): true, reflect.TypeFor[JobBatch](): true, reflect.TypeFor[File](): true, reflect.TypeFor[Stdin](): true, reflect.TypeFor[Limits](): true,
 	reflect.TypeFor[Requires](): true, reflect.TypeFor[MissingRequest](): true, reflect.TypeFor[Callback](): true,
 	reflect.TypeFor[WebhookSpec](): true, reflect.TypeFor[WebhookPatch](): true, reflect.TypeFor[WebhookRotation](): true,
-	reflect.TypeFor[AccessTokenRequest](): true,
+	reflect.TypeFor[AccessTokenRequest](): true, reflect.TypeFor[SweepRequest](): true,
 }
 
 const (
@@ -201,6 +201,10 @@ var fieldRules = map[string]rule{
 	"NewAccessToken.tenant": pattern(tokenTenantPattern.String()), "NewAccessToken.name": maxLength(MaxTokenName), "NewAccessToken.scopes": items(len(Scopes), enum(scopeNames()...)),
 	"AccessTokenRequest.tenant": pattern(tokenTenantPattern.String()), "AccessTokenRequest.name": maxLength(MaxTokenName),
 	"AccessTokenRequest.scopes": items(len(Scopes), enum(scopeNames()...)),
+
+	"SweepRequest.grace_ms": func(n *node) { n.Maximum = MaxGraceMS },
+	"Garbage.kind":          enum(GarbageKinds...),
+	"Garbage.examples":      func(n *node) { n.MaxItems = MaxGarbageExamples },
 
 	"Failure.code":             enum(failureCodes()...),
 	"Failure.message":          maxLength(MaxFailureMessage),

@@ -1,5 +1,12 @@
 package schemas
 
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+)
+
 // SweepRequest is the body of POST /v1/admin/sweep.
 type SweepRequest struct {
 	// DryRun deletes nothing, and reports what a sweep would delete now.
@@ -9,8 +16,35 @@ type SweepRequest struct {
 	GraceMS *int64 `json:"grace_ms,omitempty"`
 }
 
-// MaxGraceMS bounds SweepRequest.GraceMS: 30 days.
-const MaxGraceMS = 30 * 24 * 3600 * 1000
+const (
+	// MaxGraceMS bounds SweepRequest.GraceMS: 30 days.
+	MaxGraceMS = 30 * 24 * 3600 * 1000
+	// MaxSweepRequestBytes bounds a posted request.
+	MaxSweepRequestBytes = 4 * kib
+)
+
+// Events of the stream that answers a sweep.
+const (
+	SweepProgress = "progress" // a [SweepReport] of what was done so far
+	SweepEnd      = "report"   // the whole one; nothing follows
+	SweepProblem  = "problem"  // a [ProblemDocument]: it was broken off; nothing follows
+)
+
+var sweepRequestShape = shapeOf[SweepRequest]()
+
+// DecodeSweepRequest reads a posted request of at most [MaxSweepRequestBytes],
+// as strictly as [DecodeControl].
+func DecodeSweepRequest(r io.Reader) (SweepRequest, error) {
+	data, err := readAtMost(r, MaxSweepRequestBytes)
+	if err != nil {
+		return SweepRequest{}, fmt.Errorf("read sweep request: %w", err)
+	}
+	return decode[SweepRequest]("sweep request", data, MaxSweepRequestBytes, sweepRequestShape)
+}
+
+func (r *SweepRequest) check(ps *problems) {
+	ps.require("/grace_ms", r.GraceMS == nil || *r.GraceMS >= 0 && *r.GraceMS <= MaxGraceMS, "0 to 2592000000, 30 days")
+}
 
 // Why an object is garbage.
 const (
@@ -66,6 +100,16 @@ type SweepReport struct {
 	Failed int64 `json:"failed,omitempty"`
 	// Keys is how many ids of removed jobs were freed.
 	Keys int64 `json:"keys,omitempty"`
+}
+
+// MarshalJSON writes empty lists as [].
+func (r SweepReport) MarshalJSON() ([]byte, error) {
+	type plain SweepReport
+	r.Garbage = filled(slices.Clone(r.Garbage))
+	for i := range r.Garbage {
+		r.Garbage[i].Examples = filled(r.Garbage[i].Examples)
+	}
+	return json.Marshal(plain(r))
 }
 
 // Total is all garbage together.

@@ -29,6 +29,8 @@ type Config struct {
 	Resolve Resolve
 	// Inputs are the rules for inputs that expire. Default: they never do.
 	Inputs Inputs
+	// Sweeper sweeps when an operator asks for it. Default: nobody may ask.
+	Sweeper Sweeper
 	// Images lists the names of the catalog. Default: there are none.
 	Images func(context.Context) (schemas.ImageList, error)
 	// Webhooks tells of ends of jobs. Default: nobody is told.

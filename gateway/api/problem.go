@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/program-explorer/pe/gateway/coordinator"
+	"github.com/program-explorer/pe/gateway/retention"
 	"github.com/program-explorer/pe/gateway/webhook"
 	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
@@ -45,6 +46,7 @@ var (
 	kindInvalidToken   = kind{"invalid-token", "The access token cannot be made like this", http.StatusUnprocessableEntity}
 	kindWebhook        = kind{"invalid-webhook", "What is asked of the webhook is not valid", http.StatusUnprocessableEntity}
 	kindAddress        = kind{"address-not-allowed", "Nothing is sent to this address", http.StatusUnprocessableEntity}
+	kindSweeping       = kind{"sweeping", "Another sweep is under way", http.StatusConflict}
 	kindDisabled       = kind{"webhook-disabled", "The webhook is not told at present", http.StatusConflict}
 	kindManyWebhooks   = kind{"too-many-webhooks", "There are as many webhooks as there may be", http.StatusConflict}
 	kindUnknownImage   = kind{"unknown-image", "The image cannot be had", http.StatusUnprocessableEntity}
@@ -116,6 +118,8 @@ func problemOf(err error) *schemas.ProblemDocument {
 		return kindTimeout.problem(err.Error(), "submit it again")
 	case errors.Is(err, coordinator.ErrRecordTooLarge):
 		return kindInvalid.problem(err.Error(), "use fewer or shorter labels")
+	case errors.Is(err, retention.ErrSweeping):
+		return kindSweeping.problem(err.Error(), "wait for its end, or make a dry run, which waits for nobody")
 	case errors.Is(err, webhook.ErrNotFound):
 		return kindNotFound.problem("there is no such webhook or delivery", "GET /v1/webhooks lists what there is")
 	case errors.Is(err, webhook.ErrAddress):

@@ -75,6 +75,7 @@ func (a *API) routes() []route {
 		{method: post, pattern: "/v1/tokens", serve: a.createToken, scope: admin, of: ofBoth, json: true, body: schemas.MaxTokenRequestBytes},
 		{method: get, pattern: "/v1/tokens", serve: a.listTokens, scope: admin, of: ofBoth},
 		{method: del, pattern: "/v1/tokens/{id}", serve: a.revokeToken, scope: admin, of: ofBoth},
+		{method: post, pattern: "/v1/admin/sweep", serve: a.sweep, scope: admin, of: ofSystem, json: true, body: schemas.MaxSweepRequestBytes},
 		{method: get, pattern: "/livez", serve: a.live, public: true},
 		{method: get, pattern: "/readyz", serve: a.ready, public: true},
 		{method: get, pattern: "/metrics", serve: a.metricsPage, scope: read, of: ofSystem},

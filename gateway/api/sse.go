@@ -54,14 +54,17 @@ func newEventStream(w http.ResponseWriter, stall time.Duration) *eventStream {
 	return &eventStream{w: w, stall: stall}
 }
 
-// event adds one event to what flush sends. JSON on one line needs no escaping
-// for the stream's format.
+// event adds one event to what flush sends; at is nil in a stream that can't be
+// resumed. JSON on one line needs no escaping for the stream's format.
 func (s *eventStream) event(kind string, at fmt.Stringer, data any) error {
 	encoded, err := json.Marshal(data)
 	if err != nil {
 		return fmt.Errorf("encode event: %w", err)
 	}
-	s.buf = fmt.Appendf(s.buf, "id: %s\nevent: %s\ndata: %s\n\n", at, kind, encoded)
+	if at != nil {
+		s.buf = fmt.Appendf(s.buf, "id: %s\n", at)
+	}
+	s.buf = fmt.Appendf(s.buf, "event: %s\ndata: %s\n\n", kind, encoded)
 	if len(s.buf) >= 64<<10 {
 		return s.flush()
 	}

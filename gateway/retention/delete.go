@@ -58,19 +58,26 @@ func (r *run) deleteInputs(ctx context.Context) error {
 	if r.lease == nil {
 		return r.each(ctx, inputs, nil)
 	}
-	return r.lease.window(ctx, func(ctx context.Context) error {
-		return r.each(ctx, inputs, func(ctx context.Context, g garbage) (bool, error) {
-			info, err := r.store.Stat(ctx, g.Key)
+	err = r.lease.window(ctx, func(inside context.Context) error {
+		return r.each(inside, inputs, func(inside context.Context, g garbage) (bool, error) {
+			if ctx.Err() != nil {
+				return false, nil // told to stop
+			}
+			info, err := r.store.Stat(inside, g.Key)
 			if errors.Is(err, objstore.ErrNotFound) || err == nil && !r.rules.garbage(info.ModTime) {
 				return false, nil // gone, or uploaded again since it was listed
 			}
 			if err == nil {
-				err = r.store.Delete(ctx, g.Key)
+				err = r.store.Delete(inside, g.Key)
 			}
 			// One whose answer did not come may take effect later.
 			return err == nil, err
 		})
 	})
+	if err != nil {
+		return err
+	}
+	return ctx.Err()
 }
 
 // each deletes garbage and counts what went; a dry run only counts. What stays is kept or failed.

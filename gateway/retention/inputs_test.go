@@ -261,3 +261,31 @@ func TestDeletionsWithoutAnAnswerKeepTheWindowOpen(t *testing.T) {
 		t.Errorf("report = %+v", report)
 	}
 }
+
+// TestSweepToldToStopLeavesTheWindowShut: what was begun gets its answer, the
+// rest stays, and nobody has to wait.
+func TestSweepToldToStopLeavesTheWindowShut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const inputs = 40
+	for i := range inputs {
+		w.blob(strings.Repeat("x", i))
+	}
+	w.later(policy.Inputs)
+	ctx, stop := context.WithCancel(t.Context())
+	g := w.gateway(hooked{w.store, func(string) { stop() }, func(string) {}})
+	report, err := g.Sweep(ctx, retention.Options{})
+	if !errors.Is(err, context.Canceled) || report.Done || report.Failed > 0 {
+		t.Errorf("Sweep = %+v, %v", report, err)
+	}
+	if gone := report.Total().Objects; gone == 0 || gone == inputs || len(w.keys()) != inputs-int(gone) {
+		t.Errorf("%d of %d are said to be gone, %d are left", gone, inputs, len(w.keys()))
+	}
+	if err := g.Inputs().Quiet(t.Context()); err != nil {
+		t.Error(err)
+	}
+	w.sweep(w.gateway(w.store), 0)
+	if left := w.keys(); len(left) > 0 {
+		t.Errorf("the next sweep left %v", left)
+	}
+}

@@ -18,6 +18,8 @@ const (
 	// zombieLife is how long after its sender gave up a deletion may still take
 	// effect somewhere in the object store, and how far two clocks may be apart.
 	zombieLife = 2 * time.Minute
+	// stopPatience is how long a sweep that is told to stop waits for the object store.
+	stopPatience = 5 * time.Second
 )
 
 // ErrSweeping: another sweep is under way; one at a time may delete.
@@ -109,16 +111,20 @@ func (l *lease) hold(ctx context.Context) error {
 // window runs delete, which deletes inputs, while everybody can see that
 // inputs are being deleted. It must not outlast the lease: if it is cut off, its
 // deletions may be under way still, and the window stays open until they can't be.
+// So a sweep that is told to stop is not cut off: delete begins nothing more,
+// and has [stopPatience] for what it began.
 func (l *lease) window(ctx context.Context, delete func(context.Context) error) error {
 	if err := l.write(ctx, leaseLife, true); err != nil {
 		return err
 	}
-	inside, cancel := context.WithTimeout(ctx, leaseLife)
+	inside, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseLife)
 	defer cancel()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(stopPatience, cancel) })
+	defer stop()
 	if err := delete(inside); err != nil {
 		return err
 	}
-	return l.write(ctx, leaseLife, false)
+	return l.write(inside, leaseLife, false)
 }
 
 // release lets the next one in at once, if nothing is under way.

@@ -128,7 +128,7 @@ func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 	resolver := imagesync.NewResolver(imagesync.ResolverConfig{Sources: c.Images})
 	server, err := gateway.New(gateway.Config{Addr: c.Listen, API: api.Config{
 		Jobs: jobs, Store: c.Store, Objects: c.Objects, Webhooks: outbox, Tokens: tokens, Limits: c.Limits, Proxies: c.Proxies,
-		Inputs:  sweeper.Inputs(),
+		Inputs: sweeper.Inputs(), Sweeper: sweeper,
 		Resolve: resolve(resolver, c.Images.Catalog),
 		Images:  catalogList(c.Images.Catalog, resolve(resolver, c.Images.Catalog)),
 		Log:     c.Log, Metrics: c.Metrics, Version: c.Version,
