@@ -64,10 +64,19 @@ func New(c Config) (*Executor, error) {
 		registered: make(chan struct{}),
 		ending:     make(chan struct{}),
 	}
+	e.transfer.store.turned = e.storeTurned
 	e.facts = hostFacts(c, rand.Text())
 	e.live = &liveFeed{queue: c.Queue, executor: c.ID, log: e.log}
 	e.puller = c.Queue.NewPuller()
 	return e, nil
+}
+
+func (e *Executor) storeTurned(away bool) {
+	if away {
+		e.log.Warn("the object store is away or has no room: no job is taken until it is back")
+		return
+	}
+	e.log.Info("the object store answers, or nobody waits for it any more: jobs are taken")
 }
 
 // Registered is closed once a gateway knows of this executor: jobs can come.

@@ -174,6 +174,38 @@ func TestStoreThatIsAwayForAMoment(t *testing.T) {
 	}
 }
 
+// TestStoreThatIsAway: what a job has made waits for the store, and no other job
+// is taken meanwhile to fare the same.
+func TestStoreThatIsAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "one")
+	var away atomic.Bool
+	var denied atomic.Int32
+	away.Store(true)
+	w.setDeny(func(*http.Request) int {
+		if !away.Load() {
+			return 0
+		}
+		denied.Add(1)
+		return http.StatusInsufficientStorage
+	})
+	w.executor("one", &stub{run: verbose}, func(c *executor.Config) { c.Slots = 2 })
+	first := w.submit(spec())
+	w.eventually("the store is found to be away", func() bool { return denied.Load() > 2 })
+	second := w.submit(spec())
+	tries := denied.Load()
+	w.eventually("the first tries again", func() bool { return denied.Load() > tries+2 })
+	if rec, err := w.Get(t.Context(), second.Tenant, second.ID); err != nil || len(rec.Attempts) > 0 {
+		t.Errorf("the second job was taken although the store is away: %+v, %v", rec.Attempts, err)
+	}
+	away.Store(false)
+	for _, job := range []schemas.Record{first, second} {
+		if rec := w.wait(job, schemas.StateSucceeded); len(rec.Attempts) != 1 {
+			t.Errorf("attempts %+v", rec.Attempts)
+		}
+	}
+}
+
 // verbose jobs write more than a report and a head hold.
 func verbose(_ context.Context, _ *stubMachine, work executor.Work) (executor.Ended, error) {
 	work.Stdout(bytes.Repeat([]byte("long\n"), schemas.StdioHead))

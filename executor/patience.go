@@ -9,8 +9,11 @@ import (
 // patience is how often something is tried, and the first pause between two
 // tries; each later pause is twice as long.
 type patience struct {
+	// tries at most; 0: as many as there is time for.
 	tries int
 	pause time.Duration
+	// most bounds a pause, within all tries together; 0: nothing does.
+	most, within time.Duration
 }
 
 // errFinal marks a failure that another try would only repeat.
@@ -25,10 +28,10 @@ func (f *finalError) Unwrap() []error { return []error{f.error, errFinal} }
 
 // retry calls try until it succeeds, fails for good, or patience or ctx ends.
 func (p patience) retry(ctx context.Context, try func() error) error {
-	pause := p.pause
+	pause, begin := p.pause, time.Now()
 	for n := 1; ; n++ {
 		err := try()
-		if err == nil || n >= p.tries || errors.Is(err, errFinal) {
+		if err == nil || errors.Is(err, errFinal) || p.over(n, time.Since(begin)+pause) {
 			return err
 		}
 		timer := time.NewTimer(pause)
@@ -37,7 +40,14 @@ func (p patience) retry(ctx context.Context, try func() error) error {
 			timer.Stop()
 			return context.Cause(ctx)
 		case <-timer.C:
-			pause *= 2
+			if pause *= 2; p.most > 0 {
+				pause = min(pause, p.most)
+			}
 		}
 	}
+}
+
+// over says, after n tries, that there is none at that time.
+func (p patience) over(n int, next time.Duration) bool {
+	return p.tries > 0 && n >= p.tries || p.within > 0 && next > p.within
 }

@@ -27,7 +27,7 @@ const (
 )
 
 // ofHost are failures that the host is at fault for, and that come at once. A guest
-// that dies may be its job's doing, and a store that is away is waited for anyhow.
+// that dies may be its job's doing, and a store that is away is storeHealth's to wait for.
 var ofHost = map[schemas.FailureCode]bool{schemas.FailInternal: true, schemas.FailMachine: true}
 
 // failed notes how an attempt failed, and returns the pause that follows from it:

@@ -42,6 +42,9 @@ func (e *Executor) takeMore(ctx context.Context) {
 		if err := e.rest.wait(ctx); err != nil {
 			return
 		}
+		if err := e.transfer.store.wait(ctx); err != nil {
+			return
+		}
 		if err := e.slots.take(ctx); err != nil {
 			return
 		}
@@ -53,7 +56,7 @@ func (e *Executor) takeMore(ctx context.Context) {
 			e.slots.give()
 			return
 		}
-		if e.rest.left() > 0 { // since this slot began to wait
+		if e.rest.left() > 0 || e.transfer.store.away() { // since this slot began to wait
 			e.giveBack(offer)
 			e.slots.give()
 			continue

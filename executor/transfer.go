@@ -18,24 +18,30 @@ import (
 // holds a request's URL, whose query is a credential.
 type transfer struct {
 	client *http.Client
+	// store is what its tries say of the object store.
+	store storeHealth
 	// patience with a store that does not answer, or not now.
 	patience patience
 	// stall is how long a transfer may make no progress.
 	stall time.Duration
 }
 
-// Defaults: a store may be away for half a minute before a job is run again.
+// transferPatience is for a store that is away, or has no room, for minutes:
+// what a job has made is worth more than the slot that waits with it, which
+// could do little else meanwhile.
+var transferPatience = patience{pause: 100 * time.Millisecond, most: 10 * time.Second, within: 4 * time.Minute}
+
 const (
-	transferTries = 9
-	transferPause = 100 * time.Millisecond
 	transferStall = time.Minute
+	// maxMismatches is how often an object may arrive as another than was asked for.
+	maxMismatches = 3
 )
 
 // newTransfer follows no redirects: a signed request is for one address.
 func newTransfer(client *http.Client) *transfer {
 	own := *client
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &transfer{client: &own, patience: patience{transferTries, transferPause}, stall: transferStall}
+	return &transfer{client: &own, patience: transferPatience, stall: transferStall}
 }
 
 var (
@@ -49,24 +55,26 @@ var (
 // get copies an object to w, which is written from 0 again on every try. It
 // fails unless the object has exactly this size and digest.
 func (t *transfer) get(ctx context.Context, req schemas.SignedRequest, size int64, digest string, w io.WriterAt) error {
-	return t.patience.retry(ctx, func() error {
-		ctx, watch := t.watch(ctx)
-		defer watch.stop()
+	mismatches := 0
+	return t.insist(ctx, func(ctx context.Context, watch *stallWatch) error {
 		resp, err := t.do(ctx, req, nil, 0)
 		if err != nil {
 			return err
 		}
 		defer resp.Body.Close()
 		err = copyVerified(&localWriter{io.NewOffsetWriter(w, 0)}, &watched{resp.Body, watch}, size, digest)
+		if errors.Is(err, errNotAsSaid) {
+			if mismatches++; mismatches >= maxMismatches {
+				err = final(err)
+			}
+		}
 		return redact(ctx, err)
 	})
 }
 
 // put uploads size bytes of r.
 func (t *transfer) put(ctx context.Context, req schemas.SignedRequest, r io.ReaderAt, size int64) error {
-	return t.patience.retry(ctx, func() error {
-		ctx, watch := t.watch(ctx)
-		defer watch.stop()
+	return t.insist(ctx, func(ctx context.Context, watch *stallWatch) error {
 		resp, err := t.do(ctx, req, &watched{io.NewSectionReader(r, 0, size), watch}, size)
 		if err != nil {
 			return err
@@ -74,6 +82,28 @@ func (t *transfer) put(ctx context.Context, req schemas.SignedRequest, r io.Read
 		drain(resp.Body)
 		return nil
 	})
+}
+
+// insist tries until it succeeds, fails for good, or patience or ctx ends, and
+// notes what that says of the store.
+func (t *transfer) insist(ctx context.Context, try func(context.Context, *stallWatch) error) error {
+	waits := false // for the store
+	err := t.patience.retry(ctx, func() error {
+		ctx, watch := t.watch(ctx)
+		defer watch.stop()
+		err := try(ctx, watch)
+		if err == nil || errors.Is(err, errFinal) || errors.Is(err, errNotAsSaid) {
+			t.store.answered()
+		} else {
+			t.store.failed(!waits)
+			waits = true
+		}
+		return err
+	})
+	if waits {
+		t.store.over()
+	}
+	return err
 }
 
 // resigned sends a request, and once more with a new signature if the store no

@@ -92,9 +92,12 @@ func cuts(_ http.ResponseWriter, r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
+// quickTries are those of quick transfers.
+const quickTries = 5
+
 func quick(client *http.Client) *transfer {
 	tr := newTransfer(client)
-	tr.patience.pause = time.Millisecond
+	tr.patience = patience{tries: quickTries, pause: time.Millisecond}
 	return tr
 }
 
@@ -112,13 +115,13 @@ func TestGet(t *testing.T) {
 		"after 429":         {[]http.HandlerFunc{status(429, ""), sends(content)}, 2, nil},
 		"after a break":     {[]http.HandlerFunc{breaks(content), sends(content)}, 2, nil},
 		"wrong digest once": {[]http.HandlerFunc{sends(other), sends(content)}, 2, nil},
-		"wrong digest":      {[]http.HandlerFunc{sends(other)}, transferTries, errNotAsSaid},
+		"wrong digest":      {[]http.HandlerFunc{sends(other)}, maxMismatches, errNotAsSaid},
 		"too long":          {[]http.HandlerFunc{sends(append(content[:len(content):len(content)], 'x'))}, 1, errNotAsSaid},
 		"too short":         {[]http.HandlerFunc{sends(content[1:])}, 1, errNotAsSaid},
 		"gone":              {[]http.HandlerFunc{status(404, "<Error><Code>NoSuchKey</Code></Error>")}, 1, errNotAsSaid},
 		"refused":           {[]http.HandlerFunc{status(403, "<Error><Code>AccessDenied</Code><StringToSign>"+secret+"</StringToSign></Error>")}, 1, errForbidden},
 		"bad request":       {[]http.HandlerFunc{status(400, secret)}, 1, errFinal},
-		"always away":       {[]http.HandlerFunc{status(503, secret)}, transferTries, errors.ErrUnsupported},
+		"always away":       {[]http.HandlerFunc{status(503, secret)}, quickTries, errors.ErrUnsupported},
 		"a redirect": {[]http.HandlerFunc{func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/elsewhere?"+secret, http.StatusTemporaryRedirect)
 		}}, 1, errFinal},
@@ -256,6 +259,14 @@ func TestPauses(t *testing.T) {
 			return failure
 		})
 		if err != failure || fmt.Sprint(at) != "[0s 1s 3s 7s]" {
+			t.Errorf("tried at %v, %v", at, err)
+		}
+		begin, at = time.Now(), nil
+		err = patience{pause: time.Second, most: 3 * time.Second, within: 10 * time.Second}.retry(t.Context(), func() error {
+			at = append(at, time.Since(begin))
+			return failure
+		})
+		if err != failure || fmt.Sprint(at) != "[0s 1s 3s 6s 9s]" {
 			t.Errorf("tried at %v, %v", at, err)
 		}
 	})
