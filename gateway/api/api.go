@@ -45,7 +45,8 @@ type Config struct {
 	// Objects serves the store's signed URLs; nil if the store does so itself. It
 	// is given all requests below /v1/objects/, with their path as it is.
 	Objects http.Handler
-	// Checks are asked by /readyz beside coordinator and store, by name: nil error means ready.
+	// Checks are asked by /readyz beside coordinator and store, by name: nil error means
+	// ready, and of the others a [Reason] is shown.
 	Checks map[string]func(context.Context) error
 	// Log takes requests at debug and internal errors. Default: discard.
 	Log *slog.Logger

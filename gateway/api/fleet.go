@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -45,6 +46,8 @@ type health struct {
 	Status string `json:"status"`
 	// Parts says of each part whether it is ready.
 	Parts map[string]string `json:"parts,omitempty"`
+	// Reasons says why, of parts that are not.
+	Reasons map[string]string `json:"reasons,omitempty"`
 }
 
 // live says that the process answers, and no more.
@@ -55,17 +58,27 @@ func (a *API) live(w http.ResponseWriter, _ *http.Request, _ string) error {
 // readyTimeout bounds the checks of /readyz together.
 const readyTimeout = 2 * time.Second
 
+// Reason is an error of a check that /readyz shows: it must tell a stranger nothing
+// but why no jobs are taken.
+type Reason string
+
+func (r Reason) Error() string { return string(r) }
+
 // ready says whether jobs can be taken, and if not, which part is missing. The
-// detail of a failure goes to the log alone: anybody may ask.
+// detail of a failure goes to the log alone, unless it is a Reason: anybody may ask.
 func (a *API) ready(w http.ResponseWriter, r *http.Request, _ string) error {
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()
-	h, status := health{Status: "ok", Parts: map[string]string{}}, http.StatusOK
+	h, status := health{Status: "ok", Parts: map[string]string{}, Reasons: map[string]string{}}, http.StatusOK
 	check := func(name string, err error) {
 		h.Parts[name] = "ok"
 		if err != nil {
 			a.log.Debug("not ready", "part", name, "err", err)
 			h.Parts[name], h.Status, status = "not ready", "not ready", http.StatusServiceUnavailable
+			var why Reason
+			if errors.As(err, &why) {
+				h.Reasons[name] = string(why)
+			}
 		}
 	}
 	check("coordinator", a.jobs.Ready())

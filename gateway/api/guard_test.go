@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -144,8 +146,9 @@ func TestInternalErrorsAreBland(t *testing.T) {
 
 func TestReadinessNamesWhatIsNotReady(t *testing.T) {
 	t.Parallel()
+	var broken error
 	h := start(t, func(c *Config) {
-		c.Checks = map[string]func(context.Context) error{"image registry": func(context.Context) error { return nil }}
+		c.Checks = map[string]func(context.Context) error{"image registry": func(context.Context) error { return broken }}
 	})
 	if got := ask[health](t, h, http.StatusOK, "GET", "/readyz", ""); got.Parts["store"] != "ok" || got.Parts["image registry"] != "ok" || got.Status != "ok" {
 		t.Errorf("%+v", got)
@@ -154,6 +157,15 @@ func TestReadinessNamesWhatIsNotReady(t *testing.T) {
 	got := ask[health](t, h, http.StatusServiceUnavailable, "GET", "/readyz", "")
 	if got.Parts["coordinator"] != "not ready" || got.Parts["store"] != "ok" {
 		t.Errorf("%+v", got)
+	}
+	for err, want := range map[error]string{
+		Reason("it is closed"): "it is closed", fmt.Errorf("dial secret: %w", Reason("it is closed")): "it is closed",
+		errors.New("dial secret"): "",
+	} {
+		broken = err
+		if got := ask[health](t, h, http.StatusServiceUnavailable, "GET", "/readyz", ""); got.Parts["image registry"] != "not ready" || got.Reasons["image registry"] != want {
+			t.Errorf("of %q is told %+v, want %q", err, got, want)
+		}
 	}
 	ask[health](t, h, http.StatusOK, "GET", "/livez", "")
 }

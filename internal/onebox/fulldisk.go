@@ -2,9 +2,12 @@ package onebox
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/program-explorer/pe/gateway/api"
 )
 
 const (
@@ -22,6 +25,7 @@ func (e *embedded) mend(ctx context.Context) error {
 			return nil
 		case <-e.full:
 		}
+		e.waits.Store(true)
 		e.log.Error("the disk of the queue is full: no job is taken until there is room", "dir", e.dir)
 		if !e.awaitRoom(ctx) {
 			return nil
@@ -34,8 +38,23 @@ func (e *embedded) mend(ctx context.Context) error {
 		case <-e.full: // told while it was stopped
 		default:
 		}
+		e.waits.Store(false)
 		e.log.Info("the disk of the queue has room again", "dir", e.dir)
 	}
+}
+
+// hasRoom fails while the server cannot write, or soon could not. It is asked by /readyz.
+func (e *embedded) hasRoom(context.Context) error {
+	free, err := freeBytes(e.dir)
+	switch {
+	case err != nil:
+		return fmt.Errorf("look at the disk of the queue: %w", err)
+	case free < roomNeeded:
+		return api.Reason(fmt.Sprintf("the disk of the queue is full: %d MiB are free, %d MiB are needed", free>>20, roomNeeded>>20))
+	case e.waits.Load():
+		return api.Reason("the disk of the queue was full, and the queue begins anew")
+	}
+	return nil
 }
 
 // awaitRoom reports false if ctx ended before.

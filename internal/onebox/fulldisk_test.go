@@ -2,10 +2,12 @@ package onebox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -40,6 +42,9 @@ func TestFullDiskIsMended(t *testing.T) {
 	if err := os.WriteFile(ballast, make([]byte, 56<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if err := e.hasRoom(ctx); err == nil || !strings.Contains(err.Error(), "the queue is full") {
+		t.Errorf("with little room the queue says %v", err)
+	}
 	acknowledged := 0
 	for { // until the disk is full
 		if _, err := js.Publish(ctx, "s.x", make([]byte, 512<<10), jetstream.WithRetryAttempts(0)); err != nil {
@@ -55,7 +60,8 @@ func TestFullDiskIsMended(t *testing.T) {
 	}
 	deadline := time.Now().Add(time.Minute)
 	for {
-		if _, err := js.Publish(ctx, "s.x", []byte("room again")); err == nil {
+		_, err := js.Publish(ctx, "s.x", []byte("room again"))
+		if err = errors.Join(err, e.hasRoom(ctx)); err == nil {
 			break
 		} else if time.Now().After(deadline) {
 			t.Fatalf("a minute after there was room: %v", err)

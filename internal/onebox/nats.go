@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,6 +25,8 @@ type embedded struct {
 	log *slog.Logger
 	// full is told when the server could not write because its disk had no room.
 	full chan struct{}
+	// waits: it could not write, and has not been started anew since.
+	waits atomic.Bool
 
 	mu      sync.Mutex
 	current *server.Server

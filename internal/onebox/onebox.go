@@ -196,7 +196,12 @@ func (p *parts) makeGateway(ctx context.Context, connect connector) error {
 	if err != nil {
 		return err
 	}
+	checks := map[string]func(context.Context) error{}
+	if p.nats != nil {
+		checks["queue disk"] = p.nats.hasRoom
+	}
 	p.gateway, err = roles.NewGateway(ctx, roles.GatewayConfig{
+		Checks:  checks,
 		Metrics: p.metrics,
 		Listen:  p.cfg.Listen, Tokens: p.cfg.Tokens, Limits: p.cfg.Limits, Proxies: p.cfg.Proxies, Queue: queue, Store: store, Objects: objects,
 		Images: p.images(), Jobs: p.cfg.Jobs, Keep: p.cfg.Keep, Webhooks: p.cfg.Webhooks, Version: p.cfg.Version, Log: p.cfg.Log,

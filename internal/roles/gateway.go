@@ -47,6 +47,8 @@ type GatewayConfig struct {
 	Webhooks WebhooksConfig
 	// Keep is how long jobs and their files are kept. Default: for ever.
 	Keep retention.Policy
+	// Checks are asked by /readyz, as in [api.Config].
+	Checks map[string]func(context.Context) error
 	// Version of this program.
 	Version string
 	// Log default: discard.
@@ -128,7 +130,7 @@ func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 	resolver := imagesync.NewResolver(imagesync.ResolverConfig{Sources: c.Images})
 	server, err := gateway.New(gateway.Config{Addr: c.Listen, API: api.Config{
 		Jobs: jobs, Store: c.Store, Objects: c.Objects, Webhooks: outbox, Tokens: tokens, Limits: c.Limits, Proxies: c.Proxies,
-		Inputs: sweeper.Inputs(), Sweeper: sweeper,
+		Inputs: sweeper.Inputs(), Sweeper: sweeper, Checks: c.Checks,
 		Resolve: resolve(resolver, c.Images.Catalog),
 		Images:  catalogList(c.Images.Catalog, resolve(resolver, c.Images.Catalog)),
 		Log:     c.Log, Metrics: c.Metrics, Version: c.Version,
