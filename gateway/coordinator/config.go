@@ -45,9 +45,9 @@ type Config struct {
 	PoolIdle time.Duration
 	// OnEnded is told of every record that is terminal: at once of those that
 	// this gateway wrote (here), and, soon after, of all that anybody wrote, at
-	// the start of all that there are. So it hears of most ends twice. It must
-	// not wait. Default: nobody is told.
-	OnEnded func(rec schemas.Record, here bool)
+	// the start of all that there are, each with its revision. So it hears of most
+	// ends twice. It must not wait. Default: nobody is told.
+	OnEnded func(rec schemas.Record, rev uint64, here bool)
 	Log     *slog.Logger
 	// Metrics is where the coordinator registers its metrics; nil for nowhere.
 	Metrics prometheus.Registerer
@@ -85,7 +85,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Now = time.Now
 	}
 	if c.OnEnded == nil {
-		c.OnEnded = func(schemas.Record, bool) {}
+		c.OnEnded = func(schemas.Record, uint64, bool) {}
 	}
 	if c.MaxAttempts < 1 || c.MaxAttempts > MaxMaxAttempts || c.MaxLosses < 1 {
 		return c, fmt.Errorf("coordinator: %d attempts and %d losses: want 1 to %d, and 1 or more", c.MaxAttempts, c.MaxLosses, MaxMaxAttempts)

@@ -191,7 +191,7 @@ func (c *Coordinator) watchJobs(ctx context.Context) error {
 		}
 		c.learn(rec, e.Revision)
 		if rec.State.Terminal() {
-			c.cfg.OnEnded(rec, false)
+			c.cfg.OnEnded(rec, e.Revision, false)
 		}
 		c.changes.tell(&rec, e.Revision)
 	}

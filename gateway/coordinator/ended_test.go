@@ -15,11 +15,20 @@ type ends struct {
 	mu    sync.Mutex
 	here  map[string]int
 	heard map[string]int
+	// revisions are those of the terminal records.
+	revisions map[string]uint64
 }
 
-func (e *ends) note(rec schemas.Record, here bool) {
+func (e *ends) note(rec schemas.Record, rev uint64, here bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.revisions == nil {
+		e.revisions = map[string]uint64{}
+	}
+	if was := e.revisions[rec.ID]; rev == 0 || was != 0 && was != rev {
+		e.heard["two revisions: "+rec.ID]++
+	}
+	e.revisions[rec.ID] = rev
 	if e.here == nil {
 		e.here, e.heard = map[string]int{}, map[string]int{}
 	}

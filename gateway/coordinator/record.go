@@ -185,7 +185,7 @@ func (c *Coordinator) write(ctx context.Context, rec schemas.Record, rev uint64)
 	}
 	c.learn(rec, rev)
 	if rec.State.Terminal() {
-		c.cfg.OnEnded(rec, true)
+		c.cfg.OnEnded(rec, rev, true)
 	}
 	return nil
 }

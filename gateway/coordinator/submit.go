@@ -236,7 +236,7 @@ func (c *Coordinator) created(rev uint64, recs ...schemas.Record) {
 		c.learn(rec, rev+uint64(i))
 		switch {
 		case rec.State.Terminal(): // it has an earlier job's result
-			c.cfg.OnEnded(rec, true)
+			c.cfg.OnEnded(rec, rev+uint64(i), true)
 		case rec.Follows != "":
 			leaders[rec.Follows] = true
 		}

@@ -43,6 +43,9 @@ type Config struct {
 	// MaxPending bounds a tenant's pending deliveries; more ends wait in their
 	// jobs' records. Default 10,000.
 	MaxPending int
+	// MaxBacklog bounds the ends of a tenant that wait in this gateway's memory for
+	// their deliveries to be made; of more the records are read again. Default 500.
+	MaxBacklog int
 	// Grace is how long requests under way may go on when Run's context ends. Default 5 s.
 	Grace time.Duration
 	// Clock default: the machine's.
@@ -70,6 +73,7 @@ func (c Config) withDefaults() (Config, error) {
 	defaultTo(&c.PerTenant, 16)
 	defaultTo(&c.Overall, 64)
 	defaultTo(&c.MaxPending, 10_000)
+	defaultTo(&c.MaxBacklog, 500)
 	if len(c.Schedule) == 0 {
 		c.Schedule = Schedule()
 	}

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"sync"
 	"testing"
@@ -30,7 +31,7 @@ func TestTwoGatewaysSendOnce(t *testing.T) {
 	w.eventually("everything is told", all)
 	w.clock.advance(otherGateway + time.Second)
 	for _, b := range []*box{one, two} {
-		w.eventually("nothing is left to look at", func() bool { n, _ := b.book.pending(); return b.backlog.size() == 0 && n == 0 })
+		w.eventually("nothing is left to look at", func() bool { n, _ := b.book.pending(); return b.idle() && n == 0 })
 	}
 	told := map[string]int{}
 	for _, one := range r.requests() {
@@ -99,7 +100,9 @@ func TestHolderDies(t *testing.T) {
 	if d := w.delivery(other, rec, hook.ID); d.State != schemas.DeliveryPending || d.Attempts != 0 {
 		t.Fatalf("%+v", d)
 	}
-	w.eventually("the other gateway knows of it", func() bool { return other.book.knows(schemas.RecordKey(tenant, notice{&rec, hook.ID}.id())) })
+	w.eventually("the other gateway knows of it", func() bool {
+		return other.book.knows(schemas.RecordKey(tenant, notice{rec: &rec, target: hook.ID}.id()))
+	})
 	w.clock.advance(2 * time.Second)
 	if n := len(r.requests()); n != 1 {
 		t.Errorf("%d requests while the holder may still send", n)
@@ -175,7 +178,7 @@ func TestPendingIsBounded(t *testing.T) {
 		t.Errorf("%d are pending", n)
 	}
 	close(block)
-	w.eventually("all are told", func() bool { n, _ := b.book.pending(); return n == 0 && b.backlog.size() == 0 })
+	w.eventually("all are told", func() bool { n, _ := b.book.pending(); return n == 0 && b.idle() })
 	told := map[string]bool{}
 	for _, one := range r.requests() {
 		told[one.id()] = true
@@ -183,6 +186,80 @@ func TestPendingIsBounded(t *testing.T) {
 	if len(told) != jobs {
 		t.Errorf("%d of %d told", len(told), jobs)
 	}
+}
+
+// written is the record of a job that ended, as the bucket has it.
+func (w *world) written(b *box) (rec schemas.Record, rev uint64) {
+	w.Helper()
+	rec = w.ended(schemas.StateSucceeded, nil)
+	data, err := json.Marshal(rec)
+	if err == nil {
+		rev, err = b.cfg.Queue.Jobs.Create(w.Context(), schemas.RecordKey(rec.Tenant, rec.ID), data)
+	}
+	if err != nil {
+		w.Fatal(err)
+	}
+	return rec, rev
+}
+
+// TestBacklogIsBounded: while a receiver is away, few of the ends that it is yet to be
+// told of are remembered, each once. The others are read again, and told once.
+func TestBacklogIsBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	block := make(chan struct{})
+	r := w.receiver(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-block:
+		case <-r.Context().Done():
+		}
+	})
+	b := w.box(func(c *Config) { c.MaxPending, c.MaxBacklog = 8, 4 })
+	w.hook(b, schemas.WebhookSpec{URL: r.URL})
+	const jobs = 60
+	for range jobs {
+		rec, rev := w.written(b)
+		b.Outbox.Ended(rec, rev, true)
+		b.Outbox.Ended(rec, rev, false)
+	}
+	w.clock.advance(otherGateway + time.Second)
+	w.eventually("it is full", func() bool { n, _ := b.book.pending(); return n >= 8 })
+	if notices, behind := b.backlog.size(); notices > 4 || behind != 1 {
+		t.Errorf("%d notices are held, %d tenants are behind", notices, behind)
+	}
+	close(block)
+	for told := 0; told < jobs; {
+		w.eventually("one more is told", func() bool { n := len(r.requests()); return n > told })
+		told = len(r.requests())
+	}
+	w.eventually("nothing is left", func() bool { n, _ := b.book.pending(); return n == 0 && b.idle() })
+	told := map[string]bool{}
+	for _, one := range r.requests() {
+		told[one.id()] = true
+	}
+	if len(told) != jobs || len(r.requests()) != jobs {
+		t.Errorf("%d events in %d requests, want %d", len(told), len(r.requests()), jobs)
+	}
+}
+
+// TestManyRecentEnds: of more than are remembered for a moment, the records are read.
+func TestManyRecentEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.receiver(nil)
+	b := w.box(nil)
+	hook := w.hook(b, schemas.WebhookSpec{URL: r.URL})
+	for range maxRecent {
+		b.recent.add(recentEnd{rec: &schemas.Record{Tenant: "other"}, at: w.clock.Now().Add(time.Hour)})
+	}
+	rec, rev := w.written(b)
+	b.Outbox.Ended(rec, rev, false)
+	b.recent.mu.Lock()
+	if n := len(b.recent.ends); n > maxRecent {
+		t.Errorf("%d ends are remembered", n)
+	}
+	b.recent.mu.Unlock()
+	w.settled(b, rec, hook.ID, 1)
 }
 
 // TestEndsBeforeTheStart are remembered until the webhooks are known.
@@ -198,7 +275,7 @@ func TestEndsBeforeTheStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	rec := w.ended(schemas.StateSucceeded, nil)
-	o.Ended(rec, true)
+	o.Ended(rec, 1, true)
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { _ = o.Run(ctx) })

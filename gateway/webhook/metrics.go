@@ -36,7 +36,8 @@ func newMetrics(r prometheus.Registerer, o *Outbox) (*metrics, error) {
 		m.attempts, m.seconds,
 		gauge("pending", "Deliveries on their way, of all gateways.", func() int { n, _ := o.book.pending(); return n }),
 		gauge("receivers_broken", "Receivers that have failed so often that this gateway pauses.", func() int { _, n := o.book.pending(); return n }),
-		gauge("backlog", "Ends that this gateway has yet to make deliveries of.", o.backlog.size),
+		gauge("backlog", "Ends that this gateway remembers and has yet to make deliveries of.", func() int { n, _ := o.backlog.size(); return n }),
+		gauge("tenants_behind", "Tenants with more ends than that, which this gateway reads from their records later.", func() int { _, n := o.backlog.size(); return n }),
 	} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)

@@ -21,9 +21,13 @@ const (
 	settled = time.Minute
 )
 
-// Ended takes note of a terminal record: here if this gateway ended the job. It
-// never waits, and may be told of an end any number of times.
-func (o *Outbox) Ended(rec schemas.Record, here bool) {
+// maxRecent bounds the ends that are looked at a moment later; of more than that the
+// records are read again.
+const maxRecent = 20_000
+
+// Ended takes note of a terminal record and its revision: here if this gateway ended
+// the job. It never waits, and may be told of an end any number of times.
+func (o *Outbox) Ended(rec schemas.Record, rev uint64, here bool) {
 	now := o.clock.Now()
 	age := now.Sub(time.UnixMicro(rec.EndedUS))
 	if age > lookBack {
@@ -32,14 +36,20 @@ func (o *Outbox) Ended(rec schemas.Record, here bool) {
 	select {
 	case <-o.known:
 	default:
-		o.recent.add(essence(&rec), now)
+		o.later(recentEnd{essence(&rec), rev, now})
 		return
 	}
 	switch {
 	case here:
-		o.notify(essence(&rec))
+		o.notify(essence(&rec), rev)
 	case age < settled || len(o.registry.targets(&rec)) > 0:
-		o.recent.add(essence(&rec), now.Add(otherGateway))
+		o.later(recentEnd{essence(&rec), rev, now.Add(otherGateway)})
+	}
+}
+
+func (o *Outbox) later(e recentEnd) {
+	if !o.recent.add(e) {
+		o.backlog.lag(e.rec.Tenant, e.rev)
 	}
 }
 
@@ -58,13 +68,15 @@ func essence(rec *schemas.Record) *schemas.Record {
 	return short
 }
 
-// notify puts into the backlog what is not known to have been created.
-func (o *Outbox) notify(rec *schemas.Record) {
+// notify puts into the backlog what is not known to have been created; false if it had no room.
+func (o *Outbox) notify(rec *schemas.Record, rev uint64) (taken bool) {
+	taken = true
 	for _, target := range o.registry.targets(rec) {
-		if n := (notice{rec, target}); !o.book.knows(n.key()) {
-			o.backlog.add(n)
+		if n := (notice{rec, rev, target}); !o.book.knows(n.key()) {
+			taken = o.backlog.add(n) && taken
 		}
 	}
+	return taken
 }
 
 // recent are ends that are looked at a moment later, in the order in which they came.
@@ -75,13 +87,19 @@ type recent struct {
 
 type recentEnd struct {
 	rec *schemas.Record
+	rev uint64
 	at  time.Time
 }
 
-func (r *recent) add(rec *schemas.Record, at time.Time) {
+// add is false if there is no room.
+func (r *recent) add(e recentEnd) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ends = append(r.ends, recentEnd{rec, at})
+	if len(r.ends) >= maxRecent {
+		return false
+	}
+	r.ends = append(r.ends, e)
+	return true
 }
 
 // due are those whose moment has come.
@@ -110,7 +128,7 @@ func (o *Outbox) look(ctx context.Context) error {
 	}
 	for {
 		for _, end := range o.recent.due(o.clock.Now()) {
-			o.notify(end.rec)
+			o.notify(end.rec, end.rev)
 		}
 		if !o.wait(ctx, lookEvery) {
 			return nil

@@ -50,7 +50,7 @@ func New(cfg Config) (*Outbox, error) {
 	o := &Outbox{
 		cfg: cfg, clock: cfg.Clock, log: cfg.Log, id: rand.Text(), agent: strings.TrimSuffix("ProgramExplorer/"+cfg.Version, "/"),
 		guard: g, transports: map[string]http.RoundTripper{"https": g.roundTripper("https", cfg), "http": g.roundTripper("http", cfg)},
-		backlog: newBacklog(), recent: &recent{}, slots: newSlots(cfg.PerTenant, cfg.Overall),
+		backlog: newBacklog(cfg.MaxBacklog), recent: &recent{}, slots: newSlots(cfg.PerTenant, cfg.Overall),
 		known: make(chan struct{}), both: make(chan struct{}), begin: make(chan struct{}, 1),
 	}
 	o.book = newBook(o.id, o.backlog.wake, o.beginLane)
@@ -77,6 +77,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 	group.Go(func() error { return o.watchWebhooks(ctx) })
 	group.Go(func() error { return o.watchDeliveries(ctx) })
 	group.Go(func() error { return o.look(ctx) })
+	group.Go(func() error { return o.catchUp(ctx) })
 	for range creators {
 		group.Go(func() error { return o.create(ctx) })
 	}

@@ -33,7 +33,7 @@ func TestDelivered(t *testing.T) {
 		t.Errorf("delivery: %+v", d)
 	}
 	w.clock.advance(time.Minute) // what is heard of again is looked at
-	w.eventually("everything is looked at", func() bool { return len(b.recent.due(w.clock.Now())) == 0 && b.backlog.size() == 0 })
+	w.eventually("everything is looked at", func() bool { return len(b.recent.due(w.clock.Now())) == 0 && b.idle() })
 	got := r.requests()
 	if len(got) != 1 {
 		t.Fatalf("%d requests", len(got))

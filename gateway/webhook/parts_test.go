@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -263,10 +264,10 @@ func TestTLSIsVerified(t *testing.T) {
 
 func TestBacklogTakesTurns(t *testing.T) {
 	t.Parallel()
-	b := newBacklog()
+	b := newBacklog(10)
 	add := func(tenant string, n int) {
-		for range n {
-			b.add(notice{&schemas.Record{Tenant: tenant}, "w"})
+		for n := range n {
+			b.add(notice{rec: &schemas.Record{Tenant: tenant, ID: strconv.Itoa(n)}, target: "w"})
 		}
 	}
 	add("a", 5)
@@ -274,7 +275,7 @@ func TestBacklogTakesTurns(t *testing.T) {
 	add("c", 2)
 	full := map[string]bool{"c": true}
 	var order string
-	for b.size() > 2 {
+	for len(b.held) > 2 {
 		n, ok := b.take(t.Context(), func(tenant string) bool { return !full[tenant] })
 		if !ok {
 			t.Fatal("nothing to take")

@@ -46,6 +46,15 @@ type box struct {
 	stop func()
 }
 
+// idle: no end is yet to be looked at.
+func (o *Outbox) idle() bool {
+	notices, behind := o.backlog.size()
+	return notices+behind == 0
+}
+
+// Ended tells of an end whose record nobody will have to read again.
+func (b *box) Ended(rec schemas.Record, here bool) { b.Outbox.Ended(rec, 1, here) }
+
 func (w *world) box(change func(*Config)) *box {
 	w.Helper()
 	cfg := Config{Queue: w.server.Gateway(w, w.log), Allow: loopback, Clock: w.clock, Log: w.log, Timeout: 5 * time.Second, PublicURL: "https://pe.example.org/"}
@@ -113,7 +122,7 @@ func (w *world) hook(b *box, spec schemas.WebhookSpec) schemas.Webhook {
 // delivery is a job's delivery as the bucket has it.
 func (w *world) delivery(b *box, rec schemas.Record, target string) schemas.Delivery {
 	w.Helper()
-	d, _, err := b.read(w.Context(), schemas.RecordKey(rec.Tenant, notice{&rec, target}.id()))
+	d, _, err := b.read(w.Context(), schemas.RecordKey(rec.Tenant, notice{rec: &rec, target: target}.id()))
 	if err != nil {
 		return schemas.Delivery{}
 	}

@@ -230,7 +230,7 @@ func (w *watch) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("watch %s: %w", w.bucket.name, err)
 	}
-	defer watcher.Stop()
+	defer stopWatcher(watcher)
 	check := time.NewTicker(time.Second)
 	defer check.Stop()
 	for {

@@ -77,34 +77,6 @@ func (b *Bucket) Markers(ctx context.Context) (markers []Entry, err error) {
 	return markers, err
 }
 
-// Keys calls each for every key, or its marker, without values. A key that is
-// written meanwhile may be missing.
-func (b *Bucket) Keys(ctx context.Context, each func(Entry)) error {
-	kv, err := b.open(ctx)
-	if err != nil {
-		return err
-	}
-	watcher, err := kv.WatchAll(ctx, jetstream.MetaOnly())
-	if err != nil {
-		return fmt.Errorf("list keys of %s: %w", b.name, err)
-	}
-	defer watcher.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("list keys of %s: %w", b.name, ctx.Err())
-		case e, ok := <-watcher.Updates():
-			switch {
-			case !ok:
-				return fmt.Errorf("list keys of %s: the watcher ended", b.name)
-			case e == nil:
-				return nil
-			}
-			each(entryOf(e))
-		}
-	}
-}
-
 // DropMarker removes the marker that the deletion of key left at revision, and
 // frees the key. A marker that is gone is no error; what was written later stays.
 func (b *Bucket) DropMarker(ctx context.Context, key string, revision uint64) error {
