@@ -54,6 +54,7 @@ var (
 	kindImageForbidden = kind{"image-not-allowed", "The image is not on the list of images that may be run", http.StatusUnprocessableEntity}
 	kindTooMany        = kind{"too-many-jobs", "Too many jobs wait already", http.StatusTooManyRequests}
 	kindTooManyStreams = kind{"too-many-streams", "Too many streams of events are open", http.StatusTooManyRequests}
+	kindManyDeliveries = kind{"too-many-deliveries", "Too many deliveries are on their way already", http.StatusTooManyRequests}
 	kindTooManyBatches = kind{"too-many-batches", "Too much of the tenant's batches is under way", http.StatusTooManyRequests}
 	kindRateLimit      = kind{"rate-limit", "Too many requests", http.StatusTooManyRequests}
 	kindNoExecutor     = kind{"no-executor", "No executor can run the job", http.StatusUnprocessableEntity}
@@ -126,6 +127,8 @@ func problemOf(err error) *schemas.ProblemDocument {
 		return kindAddress.problem(err.Error(), "use an https address that is public, or ask whoever runs the gateway")
 	case errors.Is(err, webhook.ErrTooMany):
 		return kindManyWebhooks.problem(err.Error(), "remove one that is not needed")
+	case errors.Is(err, webhook.ErrFull):
+		return kindManyDeliveries.problem("", "wait until some have arrived, or have failed for good")
 	case errors.Is(err, webhook.ErrDisabled):
 		return kindDisabled.problem(err.Error(), "enable it first")
 	case errors.Is(err, webhook.ErrLoading):

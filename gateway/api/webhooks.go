@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -160,6 +161,9 @@ func deliveriesOf(q url.Values) (f webhook.Filter, after string, limit int, err 
 
 func (a *API) replayDelivery(w http.ResponseWriter, r *http.Request, tenant string) error {
 	d, err := a.Webhooks.Replay(r.Context(), tenant, r.PathValue("id"))
+	if errors.Is(err, webhook.ErrFull) {
+		w.Header().Set("Retry-After", "5")
+	}
 	if err != nil {
 		return err
 	}

@@ -118,7 +118,7 @@ func (o *Outbox) read(ctx context.Context, key string) (delivery, uint64, error)
 }
 
 // Replay sends a delivery again, under the same id and with the whole schedule
-// before it; [ErrNotFound], or [ErrDisabled] if its webhook is not there to be sent to.
+// before it; [ErrNotFound], [ErrFull], or [ErrDisabled] if its webhook is not there to be sent to.
 func (o *Outbox) Replay(ctx context.Context, tenant, id string) (schemas.Delivery, error) {
 	if !schemas.ValidDeliveryID(id) {
 		return schemas.Delivery{}, ErrNotFound
@@ -133,6 +133,9 @@ func (o *Outbox) Replay(ctx context.Context, tenant, id string) (schemas.Deliver
 			return d.Delivery, err
 		case why != "":
 			return d.Delivery, fmt.Errorf("%w: %s", ErrDisabled, why)
+		}
+		if d.Delivery.State != schemas.DeliveryPending && !o.book.room(tenant, o.cfg.MaxPending) {
+			return d.Delivery, ErrFull
 		}
 		now := o.clock.Now()
 		d.Delivery.Attempts, d.Delivery.Reason, d.RoundUS = 0, "", now.UnixMicro()

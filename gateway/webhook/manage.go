@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -16,6 +17,8 @@ func (o *Outbox) Create(ctx context.Context, tenant string, s schemas.WebhookSpe
 	if err := o.CheckURL(s.URL); err != nil {
 		return schemas.Webhook{}, err
 	}
+	o.creating.Lock()
+	defer o.creating.Unlock()
 	if len(o.registry.of(tenant)) >= schemas.MaxWebhooks {
 		return schemas.Webhook{}, ErrTooMany
 	}
@@ -32,12 +35,25 @@ func (o *Outbox) Create(ctx context.Context, tenant string, s schemas.WebhookSpe
 		ID: id, URL: s.URL, Events: eventsOf(s.Events), Labels: s.Labels, Enabled: true,
 		CreatedUS: now.UnixMicro(), SinceUS: now.UnixMicro(),
 	}}
-	if err := o.registry.create(ctx, e); err != nil {
+	if err := o.createWithin(ctx, e); err != nil {
 		return schemas.Webhook{}, err
 	}
 	w := e.view(now)
 	w.Secret = key.Key
 	return w, nil
+}
+
+// createWithin writes a webhook, and takes it back if another gateway has made the
+// last one meanwhile; of two that did so at once both may be.
+func (o *Outbox) createWithin(ctx context.Context, e endpoint) error {
+	if err := o.registry.create(ctx, e); err != nil {
+		return err
+	}
+	n, err := o.registry.count(ctx, e.Tenant)
+	if err == nil && n <= schemas.MaxWebhooks {
+		return nil
+	}
+	return errors.Join(cmp.Or(err, ErrTooMany), o.registry.remove(context.WithoutCancel(ctx), e.Tenant, e.Webhook.ID))
 }
 
 // List gives a tenant's webhooks, the oldest first.

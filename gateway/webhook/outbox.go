@@ -32,6 +32,8 @@ type Outbox struct {
 	metrics    *metrics
 	// known is closed when all webhooks are, both when all deliveries are, too.
 	known, both chan struct{}
+	// creating is held by whoever makes a webhook.
+	creating sync.Mutex
 	// begun has lanes that nobody drives yet.
 	mu    sync.Mutex
 	begun []*lane

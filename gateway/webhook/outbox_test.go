@@ -1,9 +1,11 @@
 package webhook
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -382,6 +384,64 @@ func TestManage(t *testing.T) {
 	}
 	if err := b.Delete(t.Context(), tenant, hook.ID); err == nil {
 		t.Error("removed twice")
+	}
+}
+
+// TestManageAtOnce: however many are made at once, through two gateways, there are
+// never more than there may be.
+func TestManageAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	boxes := []*box{w.box(nil), w.box(nil)}
+	if _, err := boxes[0].CallbackSecret(t.Context(), tenant); err != nil { // does not count
+		t.Fatal(err)
+	}
+	for range schemas.MaxWebhooks - 2 {
+		w.hook(boxes[0], schemas.WebhookSpec{URL: "https://example.org/"})
+	}
+	var group sync.WaitGroup
+	for i := range 12 {
+		group.Go(func() {
+			_, err := boxes[i%2].Create(t.Context(), tenant, schemas.WebhookSpec{URL: "https://example.org/"})
+			if err != nil && !errors.Is(err, ErrTooMany) {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if n, err := boxes[0].registry.count(t.Context(), tenant); err != nil || n > schemas.MaxWebhooks || n < schemas.MaxWebhooks-2 {
+		t.Errorf("there are %d, %v", n, err)
+	}
+}
+
+// TestReplayIsBounded: what is on its way counts, however it came there.
+func TestReplayIsBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.receiver(nil)
+	b := w.box(func(c *Config) { c.MaxPending = 2 })
+	hook := w.hook(b, schemas.WebhookSpec{URL: r.URL})
+	var all []schemas.Delivery
+	for range 3 {
+		rec := w.ended(schemas.StateSucceeded, nil)
+		b.Ended(rec, true)
+		all = append(all, w.settled(b, rec, hook.ID, 1))
+	}
+	block := make(chan struct{})
+	defer close(block)
+	r.answers(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-block:
+		case <-r.Context().Done():
+		}
+	})
+	for i, d := range all {
+		if _, err := b.Replay(t.Context(), tenant, d.ID); errors.Is(err, ErrFull) != (i == 2) || err != nil && i < 2 {
+			t.Errorf("replay %d: %v", i, err)
+		}
+	}
+	if _, err := b.Replay(t.Context(), tenant, all[0].ID); err != nil && !errors.Is(err, ErrFull) { // which is on its way already
+		t.Error(err)
 	}
 }
 

@@ -20,6 +20,8 @@ var (
 	ErrNotFound = errors.New("no such webhook or delivery")
 	// ErrTooMany: the tenant has as many webhooks as it may have.
 	ErrTooMany = fmt.Errorf("%d webhooks are registered, and no more may be", schemas.MaxWebhooks)
+	// ErrFull: as many of the tenant's deliveries are on their way as may be.
+	ErrFull = errors.New("too many deliveries are on their way already")
 	// ErrDisabled: nothing is sent to a webhook that is not enabled.
 	ErrDisabled = errors.New("the webhook is disabled")
 	// errContended: others wrote the entry again and again.
@@ -125,6 +127,18 @@ func (r *registry) create(ctx context.Context, e endpoint) error {
 		r.learn(e, rev)
 	}
 	return err
+}
+
+// count asks the bucket's leader how many webhooks a tenant has.
+func (r *registry) count(ctx context.Context, tenant string) (n int, err error) {
+	callbacks := endpointKey(tenant, "")
+	err = r.bucket.Read(ctx, tenant, 0, func(e jobqueue.Entry) bool {
+		if e.Key != callbacks {
+			n++
+		}
+		return true
+	})
+	return n, err
 }
 
 func (r *registry) read(ctx context.Context, tenant, id string) (endpoint, uint64, error) {
