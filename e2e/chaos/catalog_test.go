@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -16,9 +17,17 @@ import (
 func tokenFile() string   { return filepath.Join(bin, "tokens") }
 func catalogFile() string { return filepath.Join(bin, "catalog.yaml") }
 
+// config is written once: tests run side by side.
+var config sync.Once
+
 // writeConfig makes the tokens of all tenants, and a catalog of an image that
 // nobody looks into and, where it is at hand, of busybox.
 func writeConfig(t *testing.T) {
+	t.Helper()
+	config.Do(func() { writeFiles(t) })
+}
+
+func writeFiles(t *testing.T) {
 	t.Helper()
 	var tokens strings.Builder
 	for tenant, token := range tenants {
