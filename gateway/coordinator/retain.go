@@ -73,9 +73,9 @@ func (s *state) due(all []Due, tenant string, from *entry, cut Cutoffs, limit in
 }
 
 // due says what of a job has expired. Nothing has while another one shares its
-// result: that may have ended long after.
+// result: that may have ended long after. The dead wait for somebody to decide.
 func (e *entry) due(cut Cutoffs) (outputs, record bool) {
-	if !e.state.Terminal() {
+	if !e.state.Terminal() || e.state == schemas.StateDead {
 		return false, false
 	}
 	before := func(us int64, at time.Time) bool { return !at.IsZero() && us < at.UnixMicro() }

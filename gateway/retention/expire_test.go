@@ -142,6 +142,22 @@ func TestNothingExpiresForEver(t *testing.T) {
 	}
 }
 
+// TestTheDeadStay until somebody brings them back or drops them.
+func TestTheDeadStay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	g := w.gateway(w.store)
+	rec := w.job(1000*day, func(r *schemas.Record) {
+		r.State, r.Outcome, r.Result, r.Archive = schemas.StateDead, nil, nil, nil
+	})
+	if n := w.expire(g); n != 0 {
+		t.Errorf("%d expired", n)
+	}
+	if _, err := g.Drop(t.Context(), tenant, rec.ID); err != nil {
+		t.Errorf("drop: %v", err)
+	}
+}
+
 // TestJobWithoutObjectsNeedsNoPurge: its record goes in one step.
 func TestJobWithoutObjectsNeedsNoPurge(t *testing.T) {
 	t.Parallel()

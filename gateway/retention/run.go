@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -44,7 +45,8 @@ func (s *Sweeper) expireEvery(ctx context.Context) {
 }
 
 // Expire marks the jobs whose outputs have expired, and removes those whose
-// records have, at most 1,000 in one call; it returns how many.
+// records have, at most 1,000 in one call; it returns how many. A job that cannot be
+// changed keeps no other from expiring; the error is that of one such job.
 func (s *Sweeper) Expire(ctx context.Context) (int, error) {
 	cut := func() coordinator.Cutoffs {
 		now := s.now()
@@ -58,22 +60,32 @@ func (s *Sweeper) Expire(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	due := s.jobs.Due(cut(), dueAtOnce)
-	group, gctx := errgroup.WithContext(ctx)
+	var group errgroup.Group
 	group.SetLimit(expiresAtOnce)
+	var expired atomic.Int64
 	for _, d := range due {
 		group.Go(func() error {
-			if d.Record {
-				s.metrics.expired.WithLabelValues("record").Inc()
-				return s.jobs.Remove(gctx, d.Tenant, d.Job)
+			if err := s.expire(ctx, d); err != nil {
+				return fmt.Errorf("expire job %s: %w", d.Job, err)
 			}
-			s.metrics.expired.WithLabelValues("outputs").Inc()
-			return s.jobs.Purge(gctx, d.Tenant, d.Job)
+			expired.Add(1)
+			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return 0, fmt.Errorf("expire: %w", err)
+	err := group.Wait()
+	return int(expired.Load()), err
+}
+
+func (s *Sweeper) expire(ctx context.Context, d coordinator.Due) error {
+	what, end := "outputs", s.jobs.Purge
+	if d.Record {
+		what, end = "record", s.jobs.Remove
 	}
-	return len(due), nil
+	if err := end(ctx, d.Tenant, d.Job); err != nil {
+		return err
+	}
+	s.metrics.expired.WithLabelValues(what).Inc()
+	return nil
 }
 
 func (s *Sweeper) sweepEvery(ctx context.Context) {
