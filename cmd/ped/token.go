@@ -46,8 +46,9 @@ admin in $PE_TOKEN. A gateway that has no token yet takes the first one without.
 With --nats-url the queue itself is asked, and no token is needed: for whoever
 holds the credentials of a gateway.
 
-Scopes: submit (upload, submit, cancel), read (everything that only reads), admin
-(both, and tokens). Tenant * is the whole system: such a token manages the tokens of
+Scopes: submit (upload, submit, cancel, retry and drop, clear the cache, test and
+replay webhooks), read (everything that only reads), admin (both, tokens and
+webhooks; of the whole system: sweeps). Tenant * is the whole system: such a token manages the tokens of
 all tenants and reads what is nobody's own, such as /metrics, but runs no jobs.`,
 		Args: cobra.NoArgs,
 	}

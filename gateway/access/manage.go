@@ -22,7 +22,7 @@ var (
 	// ErrLast: nobody could make tokens any more.
 	ErrLast = errors.New("it is the last access token of the whole system with the scope admin: make another first")
 	// ErrTooMany: the tenant has [MaxTokens] already.
-	ErrTooMany = errors.New("the tenant has too many access tokens: revoke some")
+	ErrTooMany = errors.New("the tenant has 1,000 access tokens, those that ended in the last 90 days included")
 	// ErrNotFound: there is no such token in the bucket, for this caller.
 	ErrNotFound = errors.New("there is no such access token")
 	// ErrSystemScope: a token of the whole system acts for no tenant.
@@ -32,7 +32,7 @@ var (
 )
 
 const (
-	// MaxTokens is how many a tenant may have at a time, those that have ended and are yet kept included.
+	// MaxTokens is how many a tenant may have at a time, those that ended in the last 90 days included.
 	MaxTokens = 1000
 	// endedFor is how long a token is kept, and listed, after its end.
 	endedFor = 90 * 24 * time.Hour
@@ -87,18 +87,22 @@ func (t *Tokens) mayCreate(by Caller, want schemas.AccessTokenRequest) error {
 	case by.single() && !(system && schemas.Allows(want.Scopes, schemas.ScopeAdmin)):
 		return ErrFirst
 	}
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	n := 0
-	for _, e := range t.kept {
-		if e.Tenant == want.Tenant {
-			n++
-		}
-	}
-	if n >= MaxTokens {
+	if t.count(want.Tenant, time.Now()) >= MaxTokens {
 		return ErrTooMany
 	}
 	return nil
+}
+
+// count is how many tokens a tenant has, without those that are about to be forgotten.
+func (t *Tokens) count(tenant string, now time.Time) (n int) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, e := range t.kept {
+		if e.Tenant == tenant && !e.endedLongAgo(now) {
+			n++
+		}
+	}
+	return n
 }
 
 // store writes a token's record; revision is that of the one before, 0 for none.
@@ -116,14 +120,19 @@ func (t *Tokens) store(ctx context.Context, token Token, revision uint64) error 
 	return nil
 }
 
+// endedLongAgo says whether a token need be kept no more.
+func (e *entry) endedLongAgo(now time.Time) bool {
+	end := cmp.Or(e.RevokedUS, e.ExpiresUS)
+	return end != 0 && end < now.Add(-endedFor).UnixMicro()
+}
+
 // forget deletes the records of tokens that ended long ago. It is done when
 // one is made, so that the bucket never becomes empty by it.
 func (t *Tokens) forget(ctx context.Context, now time.Time) {
-	before := now.Add(-endedFor).UnixMicro()
 	t.mu.RLock()
 	var old []*entry
 	for _, e := range t.kept {
-		if end := cmp.Or(e.RevokedUS, e.ExpiresUS); end != 0 && end < before {
+		if e.endedLongAgo(now) {
 			old = append(old, e)
 		}
 	}

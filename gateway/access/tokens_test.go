@@ -222,6 +222,8 @@ func TestATenantHasABoundedNumberOfTokens(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	create(t, tokens, Operator(), schemas.AccessTokenRequest{Tenant: "bob"})
+	tokens.kept["0"].ExpiresUS = time.Now().Add(-endedFor - time.Hour).UnixMicro()
+	create(t, tokens, Operator(), schemas.AccessTokenRequest{Tenant: "alice"})
 }
 
 func TestRecordsThatNobodyCanReadOpenNothing(t *testing.T) {

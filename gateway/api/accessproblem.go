@@ -20,7 +20,7 @@ var accessProblems = []struct {
 	{access.ErrNotAllowed, kindScope, "leave the tenant out, or use a token of the whole system"},
 	{access.ErrFirst, kindConflict, "make one with tenant * and the scope admin, and the others with that"},
 	{access.ErrLast, kindConflict, ""},
-	{access.ErrTooMany, kindConflict, "those that have ended count for 90 days, too"},
+	{access.ErrTooMany, kindConflict, "use longer-lived tokens, or fewer of them"},
 	{access.ErrSystemScope, kindInvalidToken, "for jobs make a token of a tenant"},
 	{access.ErrNotFound, kindNotFound, "GET /v1/tokens lists those that there are; those of a token file are removed there"},
 	{access.ErrNoBucket, kindNotFound, ""},
