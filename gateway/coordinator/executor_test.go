@@ -87,7 +87,12 @@ func (w *world) executor(id string, slots int, change func(*fakeExecutor)) *fake
 func (e *fakeExecutor) hello() schemas.HelloReply {
 	e.w.Helper()
 	var reply schemas.HelloReply
-	if err := e.queue.Ask(context.Background(), schemas.VerbHello, e.facts, &reply); err != nil || reply.Refused != "" {
+	var err error
+	e.w.eventually("somebody who answers", func() bool { // a gateway's subscriptions may yet be on their way
+		err = e.queue.Ask(context.Background(), schemas.VerbHello, e.facts, &reply)
+		return !errors.Is(err, jobqueue.ErrNobody)
+	})
+	if err != nil || reply.Refused != "" {
 		e.w.Fatalf("hello: %v %s", err, reply.Refused)
 	}
 	e.puller.SetPools(reply.Pools)

@@ -13,7 +13,7 @@ import (
 // it, within a lease and a half.
 func TestObserverCutOff(t *testing.T) {
 	t.Parallel()
-	const lease = 2 * time.Second
+	const lease = 5 * time.Second
 	w := newWorld(t, "there", "gone")
 	g := w.gateway(func(c *coordinator.Config) { quick(c); c.Lease = lease })
 	there, gone := w.idle("there", nil), w.idle("gone", nil)
