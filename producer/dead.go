@@ -9,8 +9,8 @@ import (
 
 // Retry queues a dead job again: the same job, with all its tries before it. It
 // is refused if the job is not dead, if its inputs are not stored any more, or
-// if its deadline is over. It is asked once: of an [UnreachableError], the job
-// itself tells whether it was queued.
+// if its deadline is over. It is asked again only if there were too many requests: of an
+// [UnreachableError], the job itself tells whether it was queued.
 func (c *Client) Retry(ctx context.Context, id string) (schemas.Job, error) {
 	return c.verb(ctx, id, "retry")
 }
@@ -21,6 +21,7 @@ func (c *Client) Drop(ctx context.Context, id string) (schemas.Job, error) {
 }
 
 func (c *Client) verb(ctx context.Context, id, verb string) (job schemas.Job, err error) {
-	err = c.ask(ctx, call{method: http.MethodPost, path: []string{"v1", "jobs", id + ":" + verb}, json: true}, &job)
+	post := call{method: http.MethodPost, path: []string{"v1", "jobs", id + ":" + verb}, json: true}
+	err = c.retryLimited(ctx, func() error { return c.ask(ctx, post, &job) })
 	return job, err
 }

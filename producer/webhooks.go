@@ -30,12 +30,14 @@ func (c *Client) UpdateWebhook(ctx context.Context, id string, patch schemas.Web
 
 // RemoveWebhook ends it. What is on its way to it fails.
 func (c *Client) RemoveWebhook(ctx context.Context, id string) error {
-	resp, err := c.send(ctx, hookCall(http.MethodDelete, id))
-	if err == nil {
-		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxProblem))
-		resp.Body.Close()
-	}
-	return err
+	return c.retryLimited(ctx, func() error {
+		resp, err := c.send(ctx, hookCall(http.MethodDelete, id))
+		if err == nil {
+			_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxProblem))
+			resp.Body.Close()
+		}
+		return err
+	})
 }
 
 // TestWebhook has an event of type webhook.test sent once, and tells what the receiver answered.
@@ -111,7 +113,7 @@ func hookCall(method string, path ...string) call {
 	return call{method: method, path: append([]string{"v1", "webhooks"}, path...)}
 }
 
-// sent asks once: what is posted twice is there twice.
+// sent asks once more only if there were too many requests: what is posted twice is there twice.
 func sent[T any](ctx context.Context, c *Client, method string, body any, path ...string) (answer T, err error) {
 	what := hookCall(method, path...)
 	what.json = true
@@ -120,5 +122,6 @@ func sent[T any](ctx context.Context, c *Client, method string, body any, path .
 			return answer, err
 		}
 	}
-	return answer, c.ask(ctx, what, &answer)
+	err = c.retryLimited(ctx, func() error { return c.ask(ctx, what, &answer) })
+	return answer, err
 }

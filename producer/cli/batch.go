@@ -74,7 +74,7 @@ func (a *app) printBatch(items []schemas.BatchItem) error {
 			continue
 		}
 		if refused++; !a.json {
-			a.note("%s", noteRefused(i, item.Problem))
+			a.screen.say(noteRefused(i, item.Problem))
 		}
 	}
 	err := a.write(ids.Bytes())

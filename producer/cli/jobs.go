@@ -116,21 +116,13 @@ func (a *app) cancelCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, id := range args {
+			return a.each(args, func(id string) error {
 				job, err := c.Cancel(cmd.Context(), id)
 				if err != nil {
 					return fmt.Errorf("cancel job %s: %w", printable(id), err)
 				}
-				if a.json {
-					err = a.print(job)
-				} else {
-					err = a.write([]byte(job.ID + " " + cancelWords(job) + "\n"))
-				}
-				if err != nil {
-					return err
-				}
-			}
-			return nil
+				return a.tellDone(job, cancelWords(job))
+			})
 		},
 	}
 }

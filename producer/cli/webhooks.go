@@ -240,8 +240,11 @@ func (a *app) replayCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "replay DELIVERY...", Short: replayShort, Long: replayLong, Example: replayExample,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if (len(args) == 0) != failed {
+			switch {
+			case (len(args) == 0) != failed:
 				return usage(errors.New(wrongArguments(cmd.CommandPath(), "DELIVERY..., or --failed")))
+			case f.Webhook != "" && !failed:
+				return usage(errors.New(webhookWantsFailed))
 			}
 			return nil
 		},
@@ -270,16 +273,13 @@ func (a *app) replay(ctx context.Context, ids []string) error {
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
+	return a.each(ids, func(id string) error {
 		d, err := c.ReplayDelivery(ctx, id)
 		if err != nil {
 			return fmt.Errorf("replay %s: %w", printable(id), err)
 		}
-		if err := a.say(d, d.ID, d.State); err != nil {
-			return err
-		}
-	}
-	return nil
+		return a.say(d, d.ID, d.State)
+	})
 }
 
 func (a *app) webhookSecretCommand() *cobra.Command {
@@ -293,6 +293,8 @@ func (a *app) webhookSecretCommand() *cobra.Command {
 				return usage(errors.New(wrongArguments(cmd.CommandPath(), "at most one WEBHOOK")))
 			case len(args) == 1 && !rotate:
 				return usage(errors.New(secretIsNotTold))
+			case cmd.Flags().Changed("overlap") && !rotate:
+				return usage(errors.New(overlapWantsRotate))
 			}
 			return nil
 		},

@@ -24,7 +24,7 @@ Exit codes of run and wait:
   124        a limit ended it: wall, cpu, memory, pids, scratch or output
   125        there is no exit code: wrong usage, no gateway, or the platform failed
   128+n      signal n ended it (139: SIGSEGV)
-  130        the job was cancelled
+  130        the job was cancelled; or wait was interrupted, and the job goes on
   141        nobody reads our stdout any more
 A program may use any of these itself; --json tells for certain.
 
@@ -32,7 +32,8 @@ Exit codes of all other commands:
   0  done
   1  something on this machine failed, such as writing a file
   2  wrong usage
-  3  the gateway cannot be reached, or refused`
+  3  the gateway cannot be reached, or refused
+  130, 141  interrupted; nobody reads our stdout any more`
 	rootExample = `  pe run --image gcc -f main.c -- sh -c 'gcc -O2 main.c -o /output/a.out && /output/a.out'
   echo 'print(6*7)' | pe run --image python -- python3 -
   id=$(pe submit --image busybox --arch riscv64 -- uname -m); pe wait $id; pe logs $id`

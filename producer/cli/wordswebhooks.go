@@ -45,5 +45,7 @@ overlap, so that receivers can be told in time.`
 	helpRotate        = "make a new secret"
 	helpOverlap       = "how long the old secret signs beside the new one; 0s ends it at once"
 
-	secretIsNotTold = "a webhook's secret is told when it is made, and not again: --rotate makes a new one"
+	secretIsNotTold    = "a webhook's secret is told when it is made, and not again: --rotate makes a new one"
+	overlapWantsRotate = "--overlap is for --rotate: how long the secret before signs, too"
+	webhookWantsFailed = "--webhook is for --failed: a DELIVERY is of one webhook"
 )
