@@ -15,7 +15,7 @@ var documentTypes = []reflect.Type{
 	reflect.TypeFor[ProblemDocument](), reflect.TypeFor[StreamChange](), reflect.TypeFor[StreamText](), reflect.TypeFor[Stage](),
 	reflect.TypeFor[JobEventsBeginning](), reflect.TypeFor[JobChange](), reflect.TypeFor[JobText](),
 	reflect.TypeFor[AccessTokenRecord](), reflect.TypeFor[AccessTokenRequest](), reflect.TypeFor[NewAccessToken](), reflect.TypeFor[AccessTokenList](),
-	reflect.TypeFor[CacheInfo](), reflect.TypeFor[SweepRequest](), reflect.TypeFor[SweepReport](),
+	reflect.TypeFor[CacheInfo](), reflect.TypeFor[SweepRequest](), reflect.TypeFor[SweepReport](), reflect.TypeFor[TenantUsage](),
 }
 
 // closedDocuments are what clients write: unknown members are mistakes. Readers

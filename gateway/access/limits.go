@@ -68,6 +68,14 @@ func NewLimits(perToken, perAddress float64) (*Limits, error) {
 // Token counts a request with a token that is accepted.
 func (l *Limits) Token(id string) Verdict { return l.tokens.take(id, 1) }
 
+// PerToken is how many requests a second, and at once, a token has; zeros for no limit.
+func (l *Limits) PerToken() (perSecond float64, atOnce int) {
+	if l.tokens.policy == "" {
+		return 0, 0
+	}
+	return float64(l.tokens.rate), l.tokens.burst
+}
+
 // Charge counts n requests more, for one that asks for as much as so many.
 func (l *Limits) Charge(id string, n int) {
 	if id != "" { // the single user has no limit

@@ -68,12 +68,15 @@ func (a *API) putBlob(w http.ResponseWriter, r *http.Request, tenant string) err
 	if err != nil && !errors.Is(err, objstore.ErrNotFound) {
 		return err
 	}
+	body := a.newReservedBody(tenant, newSteadyReader(w, r.Body, a.StallTimeout), err == nil)
 	size := r.ContentLength // -1 for a body in chunks
-	info, err = a.store.Put(r.Context(), key, newSteadyReader(w, r.Body, a.StallTimeout), objstore.PutOptions{
-		Size: size, MaxSize: a.maxBlob, SHA256: sum,
-	})
+	if err := body.reserve(max(size, 0)); err != nil {
+		return err
+	}
+	info, err = a.store.Put(r.Context(), key, body, objstore.PutOptions{Size: size, MaxSize: a.maxBlob, SHA256: sum})
 	if err != nil {
-		return uploadError(err)
+		body.release()
+		return body.refusal(uploadError(err))
 	}
 	stored.Size = info.Size
 	stretch(w, a.StallTimeout)

@@ -14,6 +14,7 @@ type Coordinator interface {
 	Watcher
 	Fleet
 	Results
+	Accounts
 }
 
 // Jobs are submitted, read and ended.
@@ -52,6 +53,15 @@ type Fleet interface {
 type Results interface {
 	CacheInfo(ctx context.Context, tenant string) (schemas.CacheInfo, error)
 	ClearCache(ctx context.Context, tenant string) error
+}
+
+// Accounts say what tenants have, and may have.
+type Accounts interface {
+	Usage(tenant string) (schemas.TenantUsage, error)
+	// Reserve takes bytes from what a tenant may store, or refuses them; Release
+	// gives back those that were not stored after all.
+	Reserve(tenant string, bytes int64) error
+	Release(tenant string, bytes int64)
 }
 
 var _ Coordinator = (*coordinator.Coordinator)(nil)

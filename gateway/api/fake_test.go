@@ -27,6 +27,9 @@ type fakeJobs struct {
 	down  error
 	// full refuses every submission.
 	full error
+	// stored is what each tenant has; at most maxStored, unless that is 0.
+	stored    map[string]int64
+	maxStored int64
 	// origin is the job whose result is in the cache; nil for none.
 	origin  *schemas.Record
 	cleared atomic.Int64
@@ -43,7 +46,7 @@ type fakeJobs struct {
 }
 
 func newFakeJobs(store objstore.Store) *fakeJobs {
-	return &fakeJobs{store: store, records: map[string]schemas.Record{}, changed: make(chan struct{}),
+	return &fakeJobs{store: store, stored: map[string]int64{}, records: map[string]schemas.Record{}, changed: make(chan struct{}),
 		live: map[string][]chan coordinator.Update{}, logged: map[string][]byte{}, waits: make(chan struct{}, 1000), fleet: []schemas.Executor{{
 			Facts: schemas.Facts{Executor: "box", Offers: []schemas.Offering{{Arch: "amd64", Isolation: "vm", Accel: "tcg"}}}, State: "up",
 		}}}
@@ -342,4 +345,33 @@ func (f *fakeJobs) offer(job string, u coordinator.Update, patience time.Duratio
 	case <-time.After(patience):
 		return false
 	}
+}
+
+func (f *fakeJobs) Usage(tenant string) (schemas.TenantUsage, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return schemas.TenantUsage{Tenant: tenant, Queued: len(f.records), StoredBytes: f.stored[tenant], Weight: 1}, nil
+}
+
+func (f *fakeJobs) Reserve(tenant string, bytes int64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if has := f.stored[tenant]; f.maxStored > 0 && (has >= f.maxStored || has+bytes > f.maxStored) {
+		return &coordinator.FullError{What: "too much is stored", After: 10 * time.Minute, Stored: true}
+	}
+	f.stored[tenant] += bytes
+	return nil
+}
+
+func (f *fakeJobs) Release(tenant string, bytes int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stored[tenant] -= bytes
+}
+
+// storedOf is how many bytes a tenant is said to have.
+func (f *fakeJobs) storedOf(tenant string) int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.stored[tenant]
 }

@@ -35,6 +35,8 @@ var attempts = map[string]struct {
 	"POST /v1/blobs/missing":                   {"/v1/blobs/missing", `{"sha256":["sha256:BLOB"]}`, 200},
 	"GET /v1/cache":                            {"/v1/cache", "", 200},
 	"DELETE /v1/cache":                         {"/v1/cache", "", 200},
+	"GET /v1/usage":                            {"/v1/usage", "", 200},
+	"POST /v1/admin/sweep":                     {"/v1/admin/sweep", `{"dry_run":true}`, 403},
 	"POST /v1/webhooks":                        {"/v1/webhooks", `{"url":"https://example.org/"}`, 201},
 	"GET /v1/webhooks":                         {"/v1/webhooks", "", 200},
 	"GET /v1/webhooks/{id}":                    {"/v1/webhooks/HOOK", "", 404},

@@ -53,6 +53,7 @@ var (
 	kindImageArch      = kind{"image-arch", "The image does not have this architecture", http.StatusUnprocessableEntity}
 	kindImageForbidden = kind{"image-not-allowed", "The image is not on the list of images that may be run", http.StatusUnprocessableEntity}
 	kindTooMany        = kind{"too-many-jobs", "Too many jobs wait already", http.StatusTooManyRequests}
+	kindTooMuchStored  = kind{"too-much-stored", "The tenant has as much stored as it may", http.StatusTooManyRequests}
 	kindTooManyStreams = kind{"too-many-streams", "Too many streams of events are open", http.StatusTooManyRequests}
 	kindManyDeliveries = kind{"too-many-deliveries", "Too many deliveries are on their way already", http.StatusTooManyRequests}
 	kindTooManyBatches = kind{"too-many-batches", "Too much of the tenant's batches is under way", http.StatusTooManyRequests}
@@ -111,6 +112,8 @@ func problemOf(err error) *schemas.ProblemDocument {
 		return kindGone.problem(err.Error(), "submit it anew, with its inputs, and drop this one")
 	case errors.Is(err, coordinator.ErrKeyReused):
 		return kindConflict.problem(err.Error(), "use a new idempotency_key for another job")
+	case errors.Is(err, coordinator.ErrTooMuchStored):
+		return kindTooMuchStored.problem(err.Error(), "wait until outputs and inputs expire, or ask whoever runs the gateway for more; GET /v1/usage says what there is")
 	case errors.Is(err, coordinator.ErrTooMany):
 		return kindTooMany.problem(err.Error(), "wait as long as Retry-After says, or cancel some")
 	case errors.Is(err, coordinator.ErrRemoving):

@@ -70,6 +70,7 @@ func (a *API) routes() []route {
 		{method: post, pattern: "/v1/webhooks/secret:rotate", serve: a.hooked(a.rotateCallbackSecret), scope: admin, json: true, body: schemas.MaxWebhookBytes},
 		{method: get, pattern: "/v1/webhooks/deliveries", serve: a.hooked(a.listDeliveries), scope: read},
 		{method: post, pattern: "/v1/webhooks/deliveries/{id}:replay", serve: a.hooked(a.replayDelivery), scope: submit},
+		{method: get, pattern: "/v1/usage", serve: a.usage, scope: read},
 		{method: get, pattern: "/v1/executors", serve: a.executors, scope: read, of: ofBoth},
 		{method: get, pattern: "/v1/images", serve: a.images, scope: read, of: ofBoth},
 		{method: post, pattern: "/v1/tokens", serve: a.createToken, scope: admin, of: ofBoth, json: true, body: schemas.MaxTokenRequestBytes},

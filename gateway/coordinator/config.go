@@ -48,7 +48,10 @@ type Config struct {
 	// the start of all that there are, each with its revision. So it hears of most
 	// ends twice. It must not wait. Default: nobody is told.
 	OnEnded func(rec schemas.Record, rev uint64, here bool)
-	Log     *slog.Logger
+	// Ledger counts what tenants have in the object store. Default: nobody counts,
+	// and [Limits.StoredBytes] bounds nothing.
+	Ledger Ledger
+	Log    *slog.Logger
 	// Metrics is where the coordinator registers its metrics; nil for nowhere.
 	Metrics prometheus.Registerer
 	// Now is the clock; default time.Now. Leases need its monotonic reading.
@@ -83,6 +86,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Ledger == nil {
+		c.Ledger = noLedger{}
 	}
 	if c.OnEnded == nil {
 		c.OnEnded = func(schemas.Record, uint64, bool) {}

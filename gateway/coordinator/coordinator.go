@@ -34,6 +34,8 @@ type Coordinator struct {
 	// settling are the jobs whose followers are being settled.
 	settling flights
 	limits   atomic.Pointer[LimitTable]
+	// reserving makes looking for room in the store and taking it one step.
+	reserving sync.Mutex
 	// batches bounds those that are submitted at once.
 	batches chan struct{}
 	// background counts what was begun and outlives its caller.
@@ -73,6 +75,7 @@ func New(cfg Config) (*Coordinator, error) {
 	pools := make(chan struct{})
 	c.pools, c.pooled = pools, sync.OnceFunc(func() { close(pools) })
 	c.state = newState(c.feeder, c.metrics.moved)
+	c.state.account = c.account
 	c.SetLimits(cfg.Limits)
 	c.feeder.limits = c.Limits
 	c.feeder.offer, c.feeder.prepare = c.offer, c.prepare

@@ -23,6 +23,8 @@ type state struct {
 	unsorted bool
 	loaded   bool
 	onState  func(old, now schemas.State)
+	// account is told of each record that is new, and of the state before.
+	account func(old schemas.State, rec *schemas.Record)
 	// origins counts, by key, the jobs that have another one's stored result.
 	origins map[string]int
 	// seen is the newest revision that the watch has told of.
@@ -76,6 +78,7 @@ func newState(f *feeder, onState func(old, now schemas.State)) *state {
 	return &state{
 		jobs: map[string]*entry{}, origins: map[string]int{}, tenants: map[string]*tenantJobs{}, running: map[string]map[string]*hold{}, followers: followers{},
 		feeder: f, unsorted: true, onState: onState,
+		account: func(schemas.State, *schemas.Record) {},
 	}
 }
 
@@ -121,6 +124,7 @@ func (s *state) learn(rec schemas.Record, rev uint64) (leader string) {
 	s.feeder.note(key, &rec, rev)
 	e.tell(rec)
 	s.onState(old, rec.State)
+	s.account(old, &rec)
 	return s.unsettled(e, &rec)
 }
 

@@ -8,7 +8,9 @@ type Limits struct {
 	Queued int
 	// Running bounds jobs that are offered to executors or run; 0 does not.
 	Running int
-	// StoredBytes is to bound its objects together; 0 does not. It is not enforced yet.
+	// StoredBytes bounds its objects together, as [Config.Ledger] counts them: who
+	// has as much may neither upload nor submit. What its jobs leave is taken all
+	// the same. 0 does not.
 	StoredBytes int64
 	// Pools bounds distinct requirements among jobs that have not ended, or did
 	// within [Config.PoolIdle]; default 128.

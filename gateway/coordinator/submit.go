@@ -182,11 +182,15 @@ const maxAllPools = 4096
 
 // admit refuses what would let one tenant fill the queue: records of one tenant, all or none.
 func (c *Coordinator) admit(recs ...schemas.Record) error {
-	fresh := map[string]bool{}
+	fresh, specs := map[string]bool{}, int64(0)
 	for _, rec := range recs {
 		fresh[rec.Pool] = true
+		specs += specBytes(&rec)
 	}
 	tenant := recs[0].Tenant
+	if err := c.roomFor(tenant, specs); err != nil {
+		return err
+	}
 	may := c.Limits(tenant)
 	queued, pools, wait := c.state.usage(tenant, fresh, c.cfg.PoolIdle)
 	if queued+len(recs) > may.Queued {

@@ -3,6 +3,7 @@ package retention
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -13,20 +14,25 @@ import (
 )
 
 // Stored is how many bytes each tenant has in the object store: what the last
-// sweep of any gateway counted, and what this gateway stored or deleted since.
-// What others did since is not in it, so with several gateways a cap may be
-// passed by what comes in through them between two sweeps.
+// sweep of any gateway counted, and what came and went since, as far as this
+// gateway knows. Of jobs it knows from their records, which all gateways see, also
+// after a restart. Of inputs it knows what it took itself since it started.
 type Stored struct {
 	bucket *jobqueue.Bucket
 	now    func() time.Time
+	every  time.Duration
 
 	mu      sync.Mutex
 	tenants map[string]*storedBytes
+	// swept is when the last whole sweep began, in microseconds since the Unix
+	// epoch: what was stored before is in its figures.
+	swept int64
 }
 
 type storedBytes struct {
 	measured measure
-	since    []change
+	// since are the changes after that, by the changePeriod in which they were.
+	since map[int64]*change
 }
 
 // measure is the value under a tenant's key: what a sweep counted.
@@ -35,51 +41,75 @@ type measure struct {
 	schemas.ObjectCount
 }
 
-// change is what was stored, less what was deleted, in about a second that ended at an instant.
+// change is what was stored, less what was deleted.
 type change struct {
-	first, last int64 // microseconds since the Unix epoch
-	bytes       int64
+	last  int64 // when, in microseconds since the Unix epoch
+	bytes int64
 }
 
-func newStored(bucket *jobqueue.Bucket, now func() time.Time) *Stored {
-	return &Stored{bucket: bucket, now: now, tenants: map[string]*storedBytes{}}
+// changePeriod bounds how many changes are remembered.
+const changePeriod = 10 * time.Second
+
+// NewStored counts what sweeps of the queue's gateways find, which is every so
+// often; default an hour. now is the clock, default time.Now.
+func NewStored(queue *jobqueue.Queue, every time.Duration, now func() time.Time) *Stored {
+	if every <= 0 {
+		every = time.Hour
+	}
+	if now == nil {
+		now = time.Now
+	}
+	return &Stored{bucket: queue.Sweep, now: now, every: every, tenants: map[string]*storedBytes{}}
 }
 
-// Bytes is how many a tenant has, and when they were last counted, zero for never.
+// Bytes is how many a tenant has, and when the store was last looked through, zero for never.
 func (s *Stored) Bytes(tenant string) (bytes int64, counted time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.tenants[tenant]
-	if t == nil {
-		return 0, time.Time{}
+	t, last := s.tenants[tenant], s.swept
+	if t != nil {
+		bytes, last = t.measured.Bytes, max(last, t.measured.StartedUS)
+		for _, c := range t.since {
+			bytes += c.bytes
+		}
 	}
-	bytes = t.measured.Bytes
-	for _, c := range t.since {
-		bytes += c.bytes
-	}
-	if t.measured.StartedUS != 0 {
-		counted = time.UnixMicro(t.measured.StartedUS)
+	if last != 0 {
+		counted = time.UnixMicro(last)
 	}
 	return max(bytes, 0), counted
 }
 
-// Add notes that bytes of a tenant were stored, or, if negative, deleted.
-func (s *Stored) Add(tenant string, bytes int64) {
+// Recount is about how long it takes until the next sweep.
+func (s *Stored) Recount() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t, now := s.tenant(tenant), s.now().UnixMicro()
-	if n := len(t.since); n > 0 && now-t.since[n-1].first < time.Second.Microseconds() {
-		t.since[n-1].bytes += bytes
-		t.since[n-1].last = now
+	return min(max(time.UnixMicro(s.swept).Add(s.every).Sub(s.now()), 0), s.every)
+}
+
+// Add notes that bytes of a tenant were stored at an instant, or, if negative, deleted.
+func (s *Stored) Add(tenant string, bytes int64, at time.Time) {
+	if bytes == 0 {
 		return
 	}
-	t.since = append(t.since, change{first: now, last: now, bytes: bytes})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, us := s.tenant(tenant), at.UnixMicro()
+	if us < max(s.swept, t.measured.StartedUS) {
+		return // it is in the figures
+	}
+	period := us / changePeriod.Microseconds()
+	if t.since[period] == nil {
+		t.since[period] = &change{}
+	}
+	c := t.since[period]
+	c.bytes += bytes
+	c.last = max(c.last, us)
 }
 
 func (s *Stored) tenant(name string) *storedBytes {
 	t := s.tenants[name]
 	if t == nil {
-		t = &storedBytes{}
+		t = &storedBytes{since: map[int64]*change{}}
 		s.tenants[name] = t
 	}
 	return t
@@ -93,25 +123,60 @@ func (s *Stored) learn(tenant string, m measure) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tenant(tenant)
-	if m.StartedUS <= t.measured.StartedUS {
-		return
+	if m.StartedUS > t.measured.StartedUS {
+		t.measured = m
+		t.forget(m.StartedUS)
 	}
-	t.measured = m
-	for len(t.since) > 0 && t.since[0].last < m.StartedUS {
-		t.since = t.since[1:]
+}
+
+// learnSwept takes note of a whole sweep: tenants that it has no figures of had nothing.
+func (s *Stored) learnSwept(began int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.swept = max(s.swept, began)
+	for _, t := range s.tenants {
+		t.forget(s.swept)
 	}
+}
+
+func (t *storedBytes) forget(before int64) {
+	for period, c := range t.since {
+		if c.last < before {
+			delete(t.since, period)
+		}
+	}
+}
+
+// Load learns when the last sweep was, so that nothing that it has counted is noted as new.
+func (s *Stored) Load(ctx context.Context) error {
+	e, err := s.bucket.Get(ctx, sweptKey)
+	if err != nil && !errors.Is(err, jobqueue.ErrNotFound) {
+		return fmt.Errorf("read when the last sweep was: %w", err)
+	}
+	if err == nil {
+		s.note(e)
+	}
+	return nil
 }
 
 // watch learns what sweeps of all gateways have counted.
 func (s *Stored) watch(ctx context.Context) error {
-	return s.bucket.Watch(ctx, func(e jobqueue.Entry) {
-		tenant, ok := strings.CutPrefix(e.Key, "stored.")
-		var m measure
-		if !ok || e.Deleted || json.Unmarshal(e.Value, &m) != nil {
-			return
-		}
+	return s.bucket.Watch(ctx, s.note, nil)
+}
+
+// note takes an entry of the bucket.
+func (s *Stored) note(e jobqueue.Entry) {
+	if e.Deleted {
+		return
+	}
+	var last swept
+	if e.Key == sweptKey && json.Unmarshal(e.Value, &last) == nil {
+		s.learnSwept(last.StartedUS)
+	}
+	var m measure
+	if tenant, ok := strings.CutPrefix(e.Key, "stored."); ok && json.Unmarshal(e.Value, &m) == nil {
 		s.learn(tenant, m)
-	}, nil)
+	}
 }
 
 // known lists the tenants of which something was counted before.
@@ -142,7 +207,12 @@ func (r *run) measured(ctx context.Context) error {
 		r.stored.learn(tenant, m)
 	}
 	r.metrics.stored.Set(float64(total))
-	return r.put(ctx, sweptKey, swept{StartedUS: r.started.UnixMicro(), EndedUS: r.now().UnixMicro()})
+	last := swept{StartedUS: r.started.UnixMicro(), EndedUS: r.now().UnixMicro()}
+	if err := r.put(ctx, sweptKey, last); err != nil {
+		return err
+	}
+	r.stored.learnSwept(last.StartedUS)
+	return nil
 }
 
 func (r *run) put(ctx context.Context, key string, v any) error {

@@ -159,7 +159,7 @@ func TestUsageIsWhatIsThere(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	g := w.gateway(w.store)
-	g.Stored().Add(tenant, 1_000_000) // what the sweep finds is what counts
+	g.Stored().Add(tenant, 1_000_000, w.now()) // what the sweep finds is what counts
 	w.put(schemas.SpecKey("bob", "j0000000000000000000000000"), "x")
 	rec := w.job(0, nil)
 	size := rec.Spec.Size + rec.Result.Size + rec.Archive.Size
@@ -173,8 +173,9 @@ func TestUsageIsWhatIsThere(t *testing.T) {
 		t.Errorf("bob has %d bytes", bytes)
 	}
 	w.later(time.Second)
-	g.Stored().Add(tenant, 5)
-	g.Stored().Add(tenant, 7)
+	g.Stored().Add(tenant, 5, w.now())
+	g.Stored().Add(tenant, 7, w.now())
+	g.Stored().Add(tenant, 1_000, w.now().Add(-time.Minute)) // before it, though it is told only now
 	if bytes, _ := g.Stored().Bytes(tenant); bytes != size+12 {
 		t.Errorf("alice has %d bytes, want %d", bytes, size+12)
 	}

@@ -22,6 +22,8 @@ type Config struct {
 	Store objstore.Store
 	// Policy is how long things are kept. Default: for ever.
 	Policy Policy
+	// Stored is told what sweeps count. Default: one of its own.
+	Stored *Stored
 	// Name of this gateway, for others to see who sweeps.
 	Name string
 	// Every is how often the store is swept, by any gateway; default 1 h.
@@ -72,6 +74,9 @@ func New(c Config) (*Sweeper, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Stored == nil {
+		c.Stored = NewStored(c.Queue, c.Every, c.Now)
+	}
 	if c.Name == "" {
 		c.Name = "gateway"
 	}
@@ -83,7 +88,7 @@ func New(c Config) (*Sweeper, error) {
 	return &Sweeper{
 		jobs: c.Jobs, bucket: bucket, store: c.Store, policy: c.Policy, name: c.Name, every: c.Every, grace: c.Grace,
 		log: c.Log, now: c.Now, rules: &Inputs{keep: c.Policy.Inputs, now: c.Now, bucket: bucket},
-		stored: newStored(bucket, c.Now), metrics: m,
+		stored: c.Stored, metrics: m,
 	}, nil
 }
 

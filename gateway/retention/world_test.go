@@ -72,11 +72,15 @@ type gateway struct {
 // gateway starts one over a store, which may break.
 func (w *world) gateway(store objstore.Store) *gateway {
 	w.Helper()
-	c, err := coordinator.New(coordinator.Config{Queue: w.queue, Store: store, Log: w.log, Now: w.now})
+	stored := retention.NewStored(w.queue, 0, w.now)
+	if err := stored.Load(w.Context()); err != nil {
+		w.Fatal(err)
+	}
+	c, err := coordinator.New(coordinator.Config{Queue: w.queue, Store: store, Ledger: stored, Log: w.log, Now: w.now})
 	if err != nil {
 		w.Fatal(err)
 	}
-	s, err := retention.New(retention.Config{Jobs: c, Queue: w.queue, Store: store, Policy: w.policy, Log: w.log, Now: w.now})
+	s, err := retention.New(retention.Config{Jobs: c, Queue: w.queue, Store: store, Stored: stored, Policy: w.policy, Log: w.log, Now: w.now})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -84,6 +88,11 @@ func (w *world) gateway(store objstore.Store) *gateway {
 	var running sync.WaitGroup
 	running.Go(func() {
 		if err := c.Run(ctx); err != nil {
+			w.Error(err)
+		}
+	})
+	running.Go(func() {
+		if err := stored.Watch(ctx); err != nil && ctx.Err() == nil {
 			w.Error(err)
 		}
 	})

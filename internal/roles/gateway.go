@@ -111,8 +111,12 @@ func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	stored := retention.NewStored(c.Queue, 0, nil)
+	if err := stored.Load(ctx); err != nil {
+		return nil, err
+	}
 	jobs, err := coordinator.New(coordinator.Config{
-		Queue: c.Queue, Store: c.Store, OnEnded: outbox.Ended, Log: c.Log, Metrics: c.Metrics,
+		Queue: c.Queue, Store: c.Store, OnEnded: outbox.Ended, Ledger: stored, Log: c.Log, Metrics: c.Metrics,
 		MaxAttempts: c.Jobs.MaxAttempts, MaxLosses: c.Jobs.MaxLosses, Limits: limits,
 	})
 	if err != nil {
@@ -123,7 +127,7 @@ func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 		return nil, err
 	}
 	host, _ := os.Hostname() // for people to tell gateways apart
-	sweeper, err := retention.New(retention.Config{Jobs: jobs, Queue: c.Queue, Store: c.Store, Policy: c.Keep, Name: host, Log: c.Log, Metrics: c.Metrics})
+	sweeper, err := retention.New(retention.Config{Jobs: jobs, Queue: c.Queue, Store: c.Store, Stored: stored, Policy: c.Keep, Name: host, Log: c.Log, Metrics: c.Metrics})
 	if err != nil {
 		return nil, err
 	}

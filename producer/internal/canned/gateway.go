@@ -60,6 +60,7 @@ func Start(t testing.TB) *Gateway {
 	mux.HandleFunc("GET /v1/events", g.events)
 	mux.HandleFunc("PUT /v1/blobs/{digest}", g.putBlob)
 	mux.HandleFunc("POST /v1/blobs/missing", g.missing)
+	mux.HandleFunc("GET /v1/usage", g.usage)
 	mux.HandleFunc("GET /v1/cache", g.cache)
 	mux.HandleFunc("DELETE /v1/cache", g.cache)
 	mux.HandleFunc("GET /v1/executors", g.executors)

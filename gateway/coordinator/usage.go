@@ -1,0 +1,31 @@
+package coordinator
+
+import "github.com/program-explorer/pe/schemas"
+
+// Usage is what a tenant has and may have, as this gateway knows it.
+func (c *Coordinator) Usage(tenant string) (u schemas.TenantUsage, err error) {
+	if !c.state.isLoaded() {
+		return u, errLoading
+	}
+	may := c.Limits(tenant)
+	u = schemas.TenantUsage{
+		Tenant: tenant, MaxQueued: may.Queued, MaxRunning: may.Running, MaxRequirements: may.Pools, MaxStoredBytes: may.StoredBytes,
+		Weight: may.Weight, Running: c.feeder.runningOf(tenant),
+	}
+	u.Queued, u.Requirements, _ = c.state.usage(tenant, nil, c.cfg.PoolIdle)
+	bytes, counted := c.cfg.Ledger.Bytes(tenant)
+	if u.StoredBytes = bytes; !counted.IsZero() {
+		u.CountedUS = counted.UnixMicro()
+	}
+	return u, nil
+}
+
+// runningOf is how many jobs of a tenant run.
+func (f *feeder) runningOf(tenant string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a := f.accounts[tenant]; a != nil {
+		return a.running
+	}
+	return 0
+}
