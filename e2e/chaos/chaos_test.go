@@ -46,7 +46,7 @@ func shortPlan() plan {
 }
 
 // TestChaos breaks everything while jobs run, and checks that nothing was lost
-// and nothing done twice. With -chaos.long it takes an hour.
+// and nothing done twice. With -chaos.long it takes up to -chaos.budget.
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	if _, err := s3test.Find("versitygw"); err != nil {
@@ -172,7 +172,7 @@ func (r *run) live(ctx context.Context, w io.Writer) error {
 	watch.Go(func() { r.tell(watching) })
 	defer func() { stop(); watch.Wait(); queue.Close() }()
 	if err := r.strike(ctx); err != nil {
-		return err
+		r.clients.complain("strike: %v", err) // what was done so far is judged all the same
 	}
 	return r.calm(ctx, w)
 }
