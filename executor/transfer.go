@@ -89,12 +89,13 @@ func (t *transfer) put(ctx context.Context, req schemas.SignedRequest, r io.Read
 func (t *transfer) insist(ctx context.Context, try func(context.Context, *stallWatch) error) error {
 	waits := false // for the store
 	err := t.patience.retry(ctx, func() error {
-		ctx, watch := t.watch(ctx)
+		trying, watch := t.watch(ctx)
 		defer watch.stop()
-		err := try(ctx, watch)
-		if err == nil || errors.Is(err, errFinal) || errors.Is(err, errNotAsSaid) {
+		err := try(trying, watch)
+		switch {
+		case err == nil || errors.Is(err, errFinal) || errors.Is(err, errNotAsSaid):
 			t.store.answered()
-		} else {
+		case ctx.Err() == nil: // else it is the attempt that has ended
 			t.store.failed(!waits)
 			waits = true
 		}

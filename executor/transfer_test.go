@@ -243,9 +243,14 @@ func TestTransferEndsWithItsAttempt(t *testing.T) {
 	s := newStore(t, func(http.ResponseWriter, *http.Request) { cancel(why); panic(http.ErrAbortHandler) })
 	tr := newTransfer(s.Client())
 	tr.patience.pause = time.Hour
+	away := false
+	tr.store.turned = func(bool) { away = true }
 	err := tr.get(ctx, s.signed(http.MethodGet), 1, "", tempFile(t))
 	if !errors.Is(err, why) || s.requests() != 1 {
 		t.Errorf("error %v after %d requests", err, s.requests())
+	}
+	if away {
+		t.Error("the store is said to be away")
 	}
 }
 
