@@ -71,19 +71,14 @@ func (b *Bucket) publishWhole(ctx context.Context, entries []Entry) (last uint64
 func (b *Bucket) publishAll(ctx context.Context, entries []Entry) (uint64, error) {
 	id, end := rand.Text(), len(entries)-1
 	for i, e := range entries {
-		msg := nats.NewMsg("$KV." + b.name + "." + e.Key)
-		msg.Data = e.Value
-		msg.Header.Set(headerBatch, id)
-		msg.Header.Set(headerBatchSeq, strconv.Itoa(i+1))
-		msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(e.Revision, 10))
+		msg := b.batched(id, i, e)
 		switch i {
 		case 0:
 			if _, err := b.askBatch(ctx, msg); err != nil {
 				return 0, err
 			}
 		case end:
-			msg.Header.Set(headerBatchCommit, "1")
-			return b.askBatch(ctx, msg)
+			return b.commit(ctx, msg)
 		default:
 			if err := b.q.nc.PublishMsg(msg); err != nil {
 				return 0, err
@@ -91,6 +86,41 @@ func (b *Bucket) publishAll(ctx context.Context, entries []Entry) (uint64, error
 		}
 	}
 	return 0, nil
+}
+
+// publishSwiftly is publishAll without a question first; errRefused if the server
+// says that it wrote nothing.
+func (b *Bucket) publishSwiftly(ctx context.Context, entries []Entry) (last uint64, err error) {
+	id, end := rand.Text(), len(entries)-1
+	for i, e := range entries[:end] {
+		if err := b.q.nc.PublishMsg(b.batched(id, i, e)); err != nil {
+			return 0, err
+		}
+	}
+	last, err = b.commit(ctx, b.batched(id, end, entries[end]))
+	if apiError(err) != nil || errors.Is(err, ErrConflict) || errors.Is(err, errIncomplete) {
+		err = errRefused
+	}
+	return last, err
+}
+
+// batched is a message of a batch: the i-th, from 0.
+func (b *Bucket) batched(id string, i int, e Entry) *nats.Msg {
+	msg := nats.NewMsg(b.subject(e.Key))
+	msg.Data = e.Value
+	msg.Header.Set(headerBatch, id)
+	msg.Header.Set(headerBatchSeq, strconv.Itoa(i+1))
+	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(e.Revision, 10))
+	return msg
+}
+
+// commit sends the last message of a batch.
+func (b *Bucket) commit(ctx context.Context, msg *nats.Msg) (last uint64, err error) {
+	msg.Header.Set(headerBatchCommit, "1")
+	if last, err = b.askBatch(ctx, msg); err == nil && last == 0 {
+		err = errors.New("the server's answer has no revision")
+	}
+	return last, err
 }
 
 // askBatch sends one message of a batch and reads the answer: nothing, but for the last.
@@ -108,9 +138,6 @@ func (b *Bucket) askBatch(ctx context.Context, msg *nats.Msg) (uint64, error) {
 	}
 	if ack.Error != nil {
 		return 0, conflictOr(ack.Error)
-	}
-	if ack.Seq == 0 {
-		return 0, errors.New("the server's answer has no revision")
 	}
 	return ack.Seq, nil
 }

@@ -34,6 +34,8 @@ type Bucket struct {
 
 	mu sync.Mutex
 	kv jetstream.KeyValue
+	// gather has writes go together; nil where they do not.
+	gather *gatherer
 }
 
 // Entry is a value as it was written. A deleted one has what [Bucket.Leave] left, or nothing.
@@ -102,12 +104,13 @@ func (b *Bucket) write(ctx context.Context, key string, value []byte, revision u
 	}
 	msg.Data = value
 	err = b.q.answered(ctx, func(ctx context.Context, again bool) error {
-		ack, err := b.q.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(revision))
-		if err == nil {
-			rev = ack.Sequence
-			return nil
+		alone := func() (uint64, error) { return b.publish(ctx, msg, revision) }
+		if b.gather != nil && !again && len(header) == 0 {
+			rev, err = b.gather.write(ctx, Entry{Key: key, Value: value, Revision: revision}, alone)
+		} else {
+			rev, err = alone()
 		}
-		if err = conflictOr(err); again && errors.Is(err, ErrConflict) {
+		if again && errors.Is(err, ErrConflict) {
 			rev, err = b.ours(ctx, key, value, err)
 		}
 		return err
@@ -116,6 +119,15 @@ func (b *Bucket) write(ctx context.Context, key string, value []byte, revision u
 		return 0, fmt.Errorf("write %s %s: %w", b.name, key, err)
 	}
 	return rev, nil
+}
+
+// publish sends one write by itself.
+func (b *Bucket) publish(ctx context.Context, msg *nats.Msg, revision uint64) (uint64, error) {
+	ack, err := b.q.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(revision))
+	if err != nil {
+		return 0, conflictOr(err)
+	}
+	return ack.Sequence, nil
 }
 
 // ours tells what a conflict after a try that nobody answered means: what is there

@@ -119,6 +119,9 @@ func Connect(ctx context.Context, cfg Config) (*Queue, error) {
 	q.Webhooks, q.Deliveries = newBucket(q, bucketWebhooks), newBucket(q, bucketDeliveries)
 	q.Cache = newBucket(q, bucketCache)
 	q.Sweep = newBucket(q, bucketSweep)
+	if cfg.Replicas == 1 {
+		q.Jobs.gather = &gatherer{batch: q.Jobs.publishSwiftly}
+	}
 	return q, nil
 }
 
