@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -71,8 +72,16 @@ func TestChangedIsBounded(t *testing.T) {
 	if looks != 4 {
 		t.Errorf("%d looks at %d jobs, want 4", looks, jobs)
 	}
-	all := s.changed("local", Filter{}, 5, jobs-5)
+	all := s.changed("local", Filter{}, 5, jobs-5, jobs)
 	if len(all) != jobs-10 || all[0].rev != 6 || all[len(all)-1].rev != jobs-5 {
 		t.Errorf("%d changes, from %+v to %+v", len(all), all[0], all[len(all)-1])
+	}
+	// In pages they are the same.
+	for after, page := uint64(5), 0; page < len(all); page += 1000 {
+		some := s.changed("local", Filter{}, after, jobs-5, 1000)
+		if !slices.Equal(some, all[page:min(page+1000, len(all))]) {
+			t.Fatalf("page of %d changes after %d", len(some), after)
+		}
+		after = some[len(some)-1].rev
 	}
 }

@@ -38,6 +38,8 @@ type Coordinator struct {
 	reserving sync.Mutex
 	// batches bounds those that are submitted at once.
 	batches chan struct{}
+	// catchUps are readers of events who have to ask the bucket.
+	catchUps *turns
 	// background counts what was begun and outlives its caller.
 	background sync.WaitGroup
 	// pooled is closed once all pools that there were at the start are known: until
@@ -66,8 +68,9 @@ func New(cfg Config) (*Coordinator, error) {
 		specs:   newSpecCache(specCacheBytes),
 		results: resultcache.New(cfg.Queue.Cache, cfg.Now),
 
-		batches: make(chan struct{}, batchesAtOnce),
-		stopped: make(chan struct{}),
+		batches:  make(chan struct{}, batchesAtOnce),
+		catchUps: newTurns(catchUpsAtOnce),
+		stopped:  make(chan struct{}),
 	}
 	if c.metrics, err = newMetrics(cfg.Metrics); err != nil {
 		return nil, err

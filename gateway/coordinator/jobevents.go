@@ -38,6 +38,11 @@ const (
 	// of the bucket for who is behind it.
 	eventsAtOnce = 64
 	eventReads   = 16
+	// behindAtOnce is how many changes a reader that is behind has ahead of it in memory.
+	behindAtOnce = 8192
+	// catchUpsAtOnce is how many readers that are behind may ask the bucket at once,
+	// each of another tenant.
+	catchUpsAtOnce = 4
 )
 
 // Events tells of all jobs of a tenant that the filter selects: of each change
@@ -150,19 +155,40 @@ func (r *eventReader) pass(ctx context.Context, upTo uint64) {
 // newest record of each job whose revision is not beyond the log's. What
 // changes meanwhile has a later revision, and comes from the log.
 func (r *eventReader) catchUp(ctx context.Context) error {
-	upTo := r.c.changes.newest()
-	for behind := range slices.Chunk(r.c.state.changed(r.tenant, r.filter, r.at, upTo), eventsAtOnce) {
-		events, err := r.read(ctx, behind)
+	for upTo, more := r.c.changes.newest(), true; more; {
+		page, err := r.behind(ctx, upTo)
 		if err != nil {
 			return err
 		}
-		for i, e := range events {
-			if e != nil {
-				r.tell(ctx, behind[i].rev, *e)
+		for some := range slices.Chunk(page, eventsAtOnce) {
+			if err := r.tellAll(ctx, some); err != nil {
+				return err
 			}
 		}
-		r.pass(ctx, behind[len(behind)-1].rev)
+		if more = len(page) == behindAtOnce; !more {
+			r.pass(ctx, upTo)
+		}
 	}
-	r.pass(ctx, upTo)
 	return ctx.Err()
+}
+
+// tellAll reads jobs and tells of them. It has its turn while it reads: who takes
+// slowly what is told keeps nobody waiting.
+func (r *eventReader) tellAll(ctx context.Context, jobs []touched) error {
+	done, err := r.c.catchUps.take(ctx, r.tenant)
+	if err != nil {
+		return err
+	}
+	events, err := r.read(ctx, jobs)
+	done()
+	if err != nil {
+		return err
+	}
+	for i, e := range events {
+		if e != nil {
+			r.tell(ctx, jobs[i].rev, *e)
+		}
+	}
+	r.pass(ctx, jobs[len(jobs)-1].rev)
+	return nil
 }

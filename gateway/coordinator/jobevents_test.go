@@ -169,7 +169,11 @@ func TestEventsOfALateReader(t *testing.T) {
 	const jobs = 2400 // each changes twice: more than is kept for readers
 	late := w.events(g, coordinator.EventQuery{Now: true})
 	w.submitted(g, jobs, "many", true)
+	for range 3 { // they begin, and take nothing: nobody waits for them either
+		w.events(g, coordinator.EventQuery{})
+	}
 	late.untilEnded(jobs)
+	w.events(g, coordinator.EventQuery{}).untilEnded(jobs)
 }
 
 func TestEventsAfterWhatWasNeverWritten(t *testing.T) {

@@ -17,18 +17,32 @@ type touched struct {
 	id  string
 }
 
+// behind is what the reader has missed next, up to a revision: behindAtOnce jobs, or
+// the last ones.
+func (r *eventReader) behind(ctx context.Context, upTo uint64) ([]touched, error) {
+	done, err := r.c.catchUps.take(ctx, r.tenant)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return r.c.state.changed(r.tenant, r.filter, r.at, upTo, behindAtOnce), nil
+}
+
 // changed lists those of a tenant's jobs that the filter selects whose newest
-// record has a revision after one and up to another, in their order. It gives
-// the lock back every maxScan jobs.
-func (s *state) changed(tenant string, f Filter, after, upTo uint64) (all []touched) {
-	for from := (*entry)(nil); ; {
-		var more bool
-		if all, from, more = s.changedFrom(all, tenant, f, after, upTo, from); !more {
-			break
+// record has a revision after one and up to another: the first so many, in their
+// order. It gives the lock back every maxScan jobs.
+func (s *state) changed(tenant string, f Filter, after, upTo uint64, most int) (first []touched) {
+	sorted := func() {
+		slices.SortFunc(first, func(a, b touched) int { return cmp.Compare(a.rev, b.rev) })
+		first = first[:min(len(first), most)]
+	}
+	for from, more := (*entry)(nil), true; more; {
+		first, from, more = s.changedFrom(first, tenant, f, after, upTo, from)
+		if sorted(); len(first) == most {
+			upTo = first[most-1].rev
 		}
 	}
-	slices.SortFunc(all, func(a, b touched) int { return cmp.Compare(a.rev, b.rev) })
-	return all
+	return first
 }
 
 // changedFrom looks at the jobs that were created after one, or at the first of all.

@@ -62,7 +62,7 @@ func TestForgottenIsNowhere(t *testing.T) {
 		}
 		dead := c.Needing(time.UnixMicro(100))
 		due := c.Due(Cutoffs{Records: time.Unix(1, 0)}, 100)
-		return [...]int{len(ids), c.Counts("local")[schemas.StateSucceeded], len(s.changed("local", Filter{}, 0, 100)), len(due), len(dead), s.hits("local")}
+		return [...]int{len(ids), c.Counts("local")[schemas.StateSucceeded], len(s.changed("local", Filter{}, 0, 100, 100)), len(due), len(dead), s.hits("local")}
 	}
 	if got, want := look(), [...]int{10, 10, 10, 10, 0, 0}; got != want {
 		t.Fatalf("found %v, want %v", got, want)
