@@ -27,8 +27,8 @@ var (
 // at one gateway is refused by all of them, and what it does ends.
 //
 // Without any token in file and bucket there is a single user, who needs none.
-// A token that has been in the bucket counts for that even after its end: that
-// a token expires must open nothing.
+// For that a token counts that has ever been in the bucket: neither that one
+// expires nor that somebody empties the bucket must open anything.
 type Tokens struct {
 	bucket *jobqueue.Bucket
 	log    *slog.Logger
@@ -37,6 +37,7 @@ type Tokens struct {
 	file map[string]*entry // by id
 	kept map[string]*entry
 	seen uint64 // the newest revision that the watch has told
+	used bool   // the bucket has a token, or had one
 }
 
 // An entry is a token in use, or one that was.
@@ -90,12 +91,21 @@ func (t *Tokens) Load(ctx context.Context) error {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	loaded := false
-	err := t.bucket.Watch(ctx, t.apply, func() { loaded = true; stop() })
-	if loaded {
-		return nil
+	last, err := t.bucket.LastRevision(ctx) // which a purge leaves as it is
+	if err != nil {
+		return fmt.Errorf("load access tokens: %w", err)
 	}
-	return fmt.Errorf("load access tokens: %w", errors.Join(err, context.Cause(ctx)))
+	loaded := false
+	err = t.bucket.Watch(ctx, t.apply, func() { loaded = true; stop() })
+	if !loaded {
+		return fmt.Errorf("load access tokens: %w", errors.Join(err, context.Cause(ctx)))
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.used = t.used || last > 0; t.used && len(t.kept) == 0 {
+		t.log.Warn("access tokens were made once, and there are none now: nobody is let in by them; docs/access.md says how to begin anew")
+	}
+	return nil
 }
 
 // Run follows the bucket until ctx ends.
@@ -126,6 +136,7 @@ func (t *Tokens) applyOwn(e jobqueue.Entry) {
 }
 
 func (t *Tokens) applyLocked(e jobqueue.Entry) {
+	t.used = true
 	old := t.kept[e.Key]
 	if old != nil && old.revision >= e.Revision {
 		return
@@ -163,11 +174,11 @@ func (t *Tokens) decode(e jobqueue.Entry) *entry {
 }
 
 // User is the single user, who may do everything as [schemas.SingleTenant];
-// false if there are tokens.
+// false if there are tokens, or were any in the bucket.
 func (t *Tokens) User() (Caller, bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return Caller{Tenant: schemas.SingleTenant, Scopes: schemas.Scopes}, len(t.file) == 0 && len(t.kept) == 0
+	return Caller{Tenant: schemas.SingleTenant, Scopes: schemas.Scopes}, len(t.file) == 0 && !t.used
 }
 
 // Usable reports whether there is a token that is accepted now.

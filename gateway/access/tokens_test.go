@@ -272,3 +272,38 @@ func TestTokensThatEndedLongAgoAreForgotten(t *testing.T) {
 		t.Errorf("it is still there: %v", err)
 	}
 }
+
+// TestAnEmptiedBucketOpensNothing: not at a gateway that knew its tokens, and not at one that starts later.
+func TestAnEmptiedBucketOpensNothing(t *testing.T) {
+	t.Parallel()
+	for name, empty := range map[string]func(*jobqueue.Bucket, string) error{
+		"deleted": func(b *jobqueue.Bucket, id string) error { return b.Delete(t.Context(), id, 0) },
+		"purged": func(b *jobqueue.Bucket, id string) error {
+			e, err := b.Get(t.Context(), id)
+			return errors.Join(err, b.DropMarker(t.Context(), id, e.Revision))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := bucket(t, queuetest.Start(t))
+			before := kept(t, b)
+			if _, single := before.User(); !single {
+				t.Fatal("no single user before the first token")
+			}
+			made, _ := create(t, before, Operator(), system)
+			if err := empty(b, made.ID); err != nil {
+				t.Fatal(err)
+			}
+			after := kept(t, b)
+			for when, tokens := range map[string]*Tokens{"before": before, "after": after} {
+				if _, single := tokens.User(); single {
+					t.Errorf("a gateway that started %s has a single user", when)
+				}
+			}
+			if after.Usable() {
+				t.Error("a token can be used")
+			}
+			create(t, after, Operator(), system) // with the queue's credentials
+		})
+	}
+}

@@ -1,9 +1,12 @@
 package api
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -42,6 +45,9 @@ func TestForeignPagesAreKeptOut(t *testing.T) {
 		{"cross-site without origin", []string{"Sec-Fetch-Site", "cross-site"}, false},
 		{"same site, other origin", []string{"Sec-Fetch-Site", "same-site"}, false},
 		{"same origin", []string{"Sec-Fetch-Site", "same-origin"}, true},
+		{"through a proxy", []string{"Via", "1.1 proxy"}, false},
+		{"through a proxy that knows no client", []string{"X-Forwarded-For", ""}, false},
+		{"through a proxy with TLS", []string{"X-Forwarded-Proto", "https"}, false},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -55,6 +61,40 @@ func TestForeignPagesAreKeptOut(t *testing.T) {
 				h.refused(t, kindForbidden, "GET", "/livez", "", c.header...)
 			}
 		})
+	}
+}
+
+// TestPlainProxyIsKeptOut: nginx with proxy_pass and nothing else sends no header
+// that tells, but HTTP/1.0 and the address that it was given.
+func TestPlainProxyIsKeptOut(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	own := strings.TrimPrefix(h.url, "http://")
+	for _, c := range []struct {
+		request string
+		status  int
+	}{
+		{"GET /v1/jobs HTTP/1.0\r\nHost: " + own + "\r\nConnection: close\r\nUser-Agent: curl/8\r\n\r\n", http.StatusForbidden},
+		{"GET /v1/jobs HTTP/1.1\r\nHost: " + own + "\r\nConnection: close\r\nUser-Agent: curl/8\r\n\r\n", http.StatusOK},
+		{"GET /livez HTTP/1.0\r\nHost: " + own + "\r\n\r\n", http.StatusOK}, // as load balancers ask
+	} {
+		conn, err := net.Dial("tcp", own)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, c.request); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if resp.StatusCode != c.status || err != nil || c.status == http.StatusForbidden && !strings.Contains(string(body), "make an access token") {
+			t.Errorf("%q: %d %s, %v", c.request, resp.StatusCode, body, err)
+		}
 	}
 }
 

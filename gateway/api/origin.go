@@ -15,14 +15,21 @@ import (
 // A page whose name was rebound to 127.0.0.1 still sends its own name as Host;
 // a cross-site request carries an Origin or a Sec-Fetch-Site that is not ours.
 // A proxy on this machine may carry the whole world's requests to us, under our
-// own name: what says that it was forwarded is refused, too. Any port is fine in Host, as the API may be reached through a tunnel, but
+// own name: what says that it was forwarded is refused, too. So is HTTP/1.0, which
+// nginx's proxy_pass speaks when it is told nothing else, and then it adds no
+// header; no other client that is in use does. Asking how the gateway is may be
+// done in any version.
+//
+// Any port is fine in Host, as the API may be reached through a tunnel, but
 // Origin must be the very address that was asked.
-func checkLocal(r *http.Request) error {
+func checkLocal(r *http.Request, public bool) error {
 	for _, name := range forwardedHeaders {
-		if r.Header.Get(name) != "" {
-			return kindForbidden.problem("the request came through a proxy: it has the header "+name,
-				"make an access token: behind a proxy everybody needs one (docs/access.md)")
+		if _, ok := r.Header[name]; ok {
+			return kindForbidden.problem("the request came through a proxy: it has the header "+name, proxyHint)
 		}
+	}
+	if !public && !r.ProtoAtLeast(1, 1) {
+		return kindForbidden.problem("the request is made in "+clip(r.Proto)+", as proxies do", proxyHint)
 	}
 	if !loopbackHost(r.Host) {
 		return kindForbidden.problem("Host "+strconv.QuoteToASCII(clip(r.Host))+" is not a name of this machine's loopback interface",
@@ -41,8 +48,13 @@ func checkLocal(r *http.Request) error {
 	return nil
 }
 
-// forwardedHeaders are what proxies add to a request.
-var forwardedHeaders = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip"}
+const proxyHint = "make an access token: behind a proxy everybody needs one (docs/access.md)"
+
+// forwardedHeaders are what proxies add to a request, in their canonical form.
+var forwardedHeaders = []string{
+	"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Server", "X-Real-Ip",
+	"Cf-Connecting-Ip", "True-Client-Ip", "X-Envoy-External-Address",
+}
 
 // sameOrigin compares with what the browser asked, scheme, host and port.
 func sameOrigin(origin string, r *http.Request) bool {

@@ -19,7 +19,7 @@ import (
 // route that declares no scope is for nobody.
 func (a *API) enter(rt route, w http.ResponseWriter, r *http.Request) (access.Caller, error) {
 	if user, single := a.tokens.User(); single {
-		return user, a.refuse("foreign", checkLocal(r))
+		return user, a.refuse("foreign", checkLocal(r, rt.public))
 	}
 	from := a.Proxies.Client(r)
 	if rt.public {
