@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/program-explorer/pe/gateway/resultcache"
 	"github.com/program-explorer/pe/internal/jobqueue"
@@ -33,6 +34,8 @@ type Coordinator struct {
 	metrics *metrics
 	// settling are the jobs whose followers are being settled.
 	settling flights
+	// settlers bounds of how many jobs that is done at once.
+	settlers *semaphore.Weighted
 	limits   atomic.Pointer[LimitTable]
 	// reserving makes looking for room in the store and taking it one step.
 	reserving sync.Mutex
@@ -70,6 +73,7 @@ func New(cfg Config) (*Coordinator, error) {
 
 		batches:  make(chan struct{}, batchesAtOnce),
 		catchUps: newTurns(catchUpsAtOnce),
+		settlers: semaphore.NewWeighted(leadersAtOnce),
 		stopped:  make(chan struct{}),
 	}
 	if c.metrics, err = newMetrics(cfg.Metrics); err != nil {
@@ -138,6 +142,15 @@ func pause(ctx context.Context, d time.Duration) bool {
 		return false
 	case <-time.After(d):
 		return true
+	}
+}
+
+func (c *Coordinator) isStopped() bool {
+	select {
+	case <-c.stopped:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -13,8 +14,14 @@ import (
 	"github.com/program-explorer/pe/schemas"
 )
 
-// settleAtOnce is how many followers of one job are written at the same time.
-const settleAtOnce = 16
+const (
+	// settleAtOnce is how many followers of one job are written at the same time,
+	// leadersAtOnce of how many jobs.
+	settleAtOnce  = 16
+	leadersAtOnce = 4
+	// settleSlice is how many followers are settled before other jobs' have their turn.
+	settleSlice = 1000
+)
 
 // settleFollowers does what follows for those who wait for a job's result:
 //
@@ -31,45 +38,56 @@ func (c *Coordinator) settleFollowers(ctx context.Context, tenant, leader string
 	if !c.settling.begin(key) {
 		return
 	}
-	var err error
-	for range maxTries {
-		if err = c.settleOnce(ctx, tenant, leader); !errors.Is(err, errHeirEnded) {
-			break
-		}
+	more := false
+	if c.settlers.Acquire(ctx, 1) == nil { // else the reconciler looks again
+		more = c.settleSome(ctx, tenant, leader)
+		c.settlers.Release(1)
 	}
-	if err != nil && ctx.Err() == nil {
-		c.log.Warn("jobs that follow another not settled yet", "job", leader, "err", err)
-	}
-	if c.settling.end(key) {
+	if again := c.settling.end(key); (again || more) && !c.isStopped() {
 		c.later(func(ctx context.Context) { c.settleFollowers(ctx, tenant, leader) })
 	}
 }
 
-func (c *Coordinator) settleOnce(ctx context.Context, tenant, leader string) error {
+// settleSome settles a slice of the followers, and reports whether there may be more to do.
+func (c *Coordinator) settleSome(ctx context.Context, tenant, leader string) (more bool) {
+	var err error
+	for range maxTries {
+		if more, err = c.settleOnce(ctx, tenant, leader); !errors.Is(err, errHeirEnded) {
+			break
+		}
+	}
+	if err != nil && !errors.Is(err, errUndecided) && ctx.Err() == nil {
+		c.log.Warn("jobs that follow another not settled yet", "job", leader, "err", err)
+	}
+	return more && err == nil
+}
+
+func (c *Coordinator) settleOnce(ctx context.Context, tenant, leader string) (more bool, err error) {
 	followers := c.state.followersOf(schemas.RecordKey(tenant, leader))
 	if len(followers) == 0 {
-		return nil
+		return false, nil
 	}
+	more = len(followers) > settleSlice
 	rec, _, err := c.read(ctx, tenant, leader)
 	switch {
 	case isNotFound(err):
 		if c.cfg.Now().Sub(time.UnixMicro(followers[0].created)) <= c.cfg.Lease {
-			return nil // it may be about to be written
+			return false, nil // it may be about to be written
 		}
-		return c.promoteHeir(ctx, tenant, leader, followers)
+		return more, c.promoteHeir(ctx, tenant, leader, followers)
 	case err != nil:
-		return err
+		return false, err
 	case !rec.State.Terminal() && !rec.Cancel:
-		return nil
+		return false, nil
 	case rec.Outcome != nil:
-		return c.giveResult(ctx, &rec, followers)
+		return more, c.giveResult(ctx, &rec, followers)
 	}
-	return c.promoteHeir(ctx, tenant, leader, followers)
+	return more, c.promoteHeir(ctx, tenant, leader, followers)
 }
 
 // giveResult ends the followers that may have the result, and has the others run.
 func (c *Coordinator) giveResult(ctx context.Context, origin *schemas.Record, followers []waiter) error {
-	return c.eachFollower(ctx, origin.Tenant, followers, func(rec *schemas.Record) error {
+	return c.eachFollower(ctx, origin.Tenant, origin.ID, slice(followers), func(rec *schemas.Record) error {
 		err := c.rules.follow(rec, origin.ID, "")
 		if err == nil && shares(origin, rec.CacheKey, rec.CacheFailures) {
 			_ = c.rules.share(rec, origin, c.cfg.Now()) // without room for it, it is run
@@ -84,7 +102,7 @@ func (c *Coordinator) giveResult(ctx context.Context, origin *schemas.Record, fo
 func (c *Coordinator) promoteHeir(ctx context.Context, tenant, leader string, followers []waiter) error {
 	first, ok := c.firstWaiting(tenant, leader, followers)
 	if !ok {
-		return nil
+		return errUndecided
 	}
 	heir, err := c.chooseHeir(ctx, leader, &first)
 	if err == nil && heir.Follows == leader {
@@ -92,14 +110,14 @@ func (c *Coordinator) promoteHeir(ctx context.Context, tenant, leader string, fo
 	}
 	switch {
 	case isNotFound(err) || errors.Is(err, errUndecided):
-		return nil // what is left is looked at again
+		return errUndecided
 	case err != nil && !errors.Is(err, errNotFollowing): // else another gateway did this, or it has ended
 		return err
 	case heir.Outcome == nil && (heir.State.Terminal() || heir.Cancel):
 		return errHeirEnded
 	}
 	c.log.Info("another job leads those that followed one", "job", heir.ID, "state", heir.State, "leader", leader)
-	return c.eachFollower(ctx, tenant, followers, func(rec *schemas.Record) error {
+	return c.eachFollower(ctx, tenant, leader, slice(followers), func(rec *schemas.Record) error {
 		to := ""
 		if leads(&heir, rec) {
 			to = heir.ID
@@ -127,7 +145,8 @@ func (c *Coordinator) firstWaiting(tenant, leader string, followers []waiter) (s
 	return schemas.Record{}, false
 }
 
-// errUndecided: the job that leads now is yet to be made.
+// errUndecided: the job that leads now is yet to be made, or to be heard of. The
+// reconciler looks again.
 var errUndecided = errors.New("the job that leads is not there yet")
 
 // chooseHeir returns the job that leads in place of another: the one that the
@@ -161,12 +180,26 @@ func (c *Coordinator) chooseHeir(ctx context.Context, leader string, first *sche
 	return *first, errContended
 }
 
-// eachFollower changes followers, as long as they are.
-func (c *Coordinator) eachFollower(ctx context.Context, tenant string, followers []waiter, step func(*schemas.Record) error) error {
+// slice takes some of many followers, from anywhere: other gateways are at it, too,
+// and who begins elsewhere does not do the same work again.
+func slice(followers []waiter) []waiter {
+	if len(followers) <= settleSlice {
+		return followers
+	}
+	at := rand.IntN(len(followers) - settleSlice + 1)
+	return followers[at : at+settleSlice]
+}
+
+// eachFollower changes followers of a job, as long as they are. Of whom another
+// gateway has done so, as this one has heard, nobody is asked.
+func (c *Coordinator) eachFollower(ctx context.Context, tenant, leader string, followers []waiter, step func(*schemas.Record) error) error {
 	var group errgroup.Group
 	group.SetLimit(settleAtOnce)
 	for _, f := range followers {
 		group.Go(func() error {
+			if !c.state.follows(schemas.RecordKey(tenant, f.id), schemas.RecordKey(tenant, leader)) {
+				return nil
+			}
 			rec, err := c.change(ctx, tenant, f.id, step)
 			if errors.Is(err, errNotFollowing) || isNotFound(err) {
 				return nil
@@ -181,7 +214,7 @@ func (c *Coordinator) eachFollower(ctx context.Context, tenant string, followers
 }
 
 // settleAll looks at all jobs that are followed: what should have been settled
-// may have been missed, or begun by a gateway that died.
+// may have been missed, or begun by a gateway that died. It waits for nobody.
 func (c *Coordinator) settleAll(ctx context.Context) {
 	for key := range c.state.followed() {
 		leader, _, live := c.state.live(key)
@@ -189,7 +222,7 @@ func (c *Coordinator) settleAll(ctx context.Context) {
 			continue
 		}
 		if tenant, job, err := schemas.ParseRecordKey(key); err == nil {
-			c.settleFollowers(ctx, tenant, job)
+			c.later(func(ctx context.Context) { c.settleFollowers(ctx, tenant, job) })
 		}
 	}
 }
@@ -255,6 +288,14 @@ func (s *state) left(leader string) (all []waiter) {
 		}
 	}
 	return all
+}
+
+// follows reports whether a job waits for another, as far as is known.
+func (s *state) follows(key, leader string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.followers[leader][key]
+	return ok
 }
 
 // followed lists the keys of the jobs that others wait for.

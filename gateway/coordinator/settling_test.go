@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -32,11 +33,7 @@ func deaf(t *testing.T, server *queuetest.Server) *Coordinator {
 func same(t *testing.T, c *Coordinator, n int) (recs []schemas.Record) {
 	t.Helper()
 	for range n {
-		s := Submission{Tenant: schemas.SingleTenant, Image: schemas.ImageRef{Reference: "docker.io/library/busybox", Digest: schemas.Digest(make([]byte, 32))}}
-		s.Spec = schemas.JobSpec{Image: "busybox", Args: []string{"true"}, Cache: schemas.CacheUse}
-		s.Spec.Requires.Arch = "amd64"
-		s.Spec = s.Spec.WithDefaults()
-		rec, _, err := c.Submit(t.Context(), s)
+		rec, _, err := c.Submit(t.Context(), submissionOf(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,6 +43,15 @@ func same(t *testing.T, c *Coordinator, n int) (recs []schemas.Record) {
 	}
 	c.background.Wait()
 	return recs
+}
+
+func submissionOf(t *testing.T) Submission {
+	t.Helper()
+	s := Submission{Tenant: schemas.SingleTenant, Image: schemas.ImageRef{Reference: "docker.io/library/busybox", Digest: schemas.Digest(make([]byte, 32))}}
+	s.Spec = schemas.JobSpec{Image: "busybox", Args: []string{"true"}, Cache: schemas.CacheUse}
+	s.Spec.Requires.Arch = "amd64"
+	s.Spec = s.Spec.WithDefaults()
+	return s
 }
 
 func cancelled(t *testing.T, c *Coordinator, rec schemas.Record) {
@@ -136,6 +142,71 @@ func TestSettledOnceAtATime(t *testing.T) {
 	c.background.Wait()
 	if len(c.settling.again) != 0 {
 		t.Errorf("still being settled: %v", c.settling.again)
+	}
+}
+
+// TestManyFollowers: one pass settles a slice of them, and leads to the next.
+func TestManyFollowers(t *testing.T) {
+	t.Parallel()
+	c := deaf(t, queuetest.Start(t))
+	recs := same(t, c, 2)
+	const more = 2*settleSlice + 100
+	template := submissionOf(t)
+	for n := 0; n < more; n += schemas.MaxBatchJobs {
+		jobs := slices.Repeat([]Submission{template}, min(more-n, schemas.MaxBatchJobs))
+		answers, err := c.SubmitBatch(t.Context(), jobs, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range answers {
+			if recs = append(recs, a.Record); a.Record.Follows != recs[0].ID {
+				t.Fatalf("it follows %q", a.Record.Follows)
+			}
+		}
+	}
+	c.background.Wait()
+	leader := schemas.RecordKey(recs[0].Tenant, recs[0].ID)
+	left := func() int {
+		c.state.mu.Lock()
+		defer c.state.mu.Unlock()
+		return len(c.state.followers[leader])
+	}
+	if !c.settling.begin(leader) { // nobody else does it
+		t.Fatal("they are being settled")
+	}
+	cancelled(t, c, recs[0])
+	c.background.Wait()
+	if more := c.settleSome(t.Context(), recs[0].Tenant, recs[0].ID); !more {
+		t.Error("nothing is left after the first slice")
+	}
+	if n := len(recs) - 1 - left(); n < settleSlice || n > settleSlice+1 { // with the one that leads now
+		t.Errorf("%d were settled at once", n)
+	}
+	c.settling.end(leader)
+	c.settleAll(t.Context())
+	c.background.Wait()
+	if n := left(); n != 0 {
+		t.Errorf("%d are left", n)
+	}
+}
+
+// TestReconcilerDoesNotWait for followers that are being settled.
+func TestReconcilerDoesNotWait(t *testing.T) {
+	t.Parallel()
+	c := deaf(t, queuetest.Start(t))
+	recs := same(t, c, 2)
+	if err := c.settlers.Acquire(t.Context(), leadersAtOnce); err != nil {
+		t.Fatal(err)
+	}
+	cancelled(t, c, recs[0])
+	c.settleAll(t.Context()) // returns, though nobody can be settled now
+	if got := follows(t, c, recs[1]); got != recs[0].ID {
+		t.Errorf("it follows %q", got)
+	}
+	c.settlers.Release(leadersAtOnce)
+	c.background.Wait()
+	if got := follows(t, c, recs[1]); got != "" {
+		t.Errorf("not settled: it follows %q", got)
 	}
 }
 
