@@ -33,6 +33,7 @@ func writeFiles(t *testing.T) {
 	for tenant, token := range tenants {
 		fmt.Fprintf(&tokens, "%s %s\n", token, tenant)
 	}
+	fmt.Fprintf(&tokens, "%s * admin\n", operator)
 	nothing := filepath.Join(bin, "nothing")
 	imagetest.Layout(t, nothing, imagetest.Index(t, imagetest.Image(t, runtime.GOARCH, v1.Config{Cmd: []string{"nothing"}})))
 	catalog := fmt.Sprintf("images:\n  nothing: {reference: %q}\n", "oci:"+nothing)

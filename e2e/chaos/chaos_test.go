@@ -234,6 +234,9 @@ func (r *run) settle(ctx context.Context) error {
 	if err := r.records.final(ctx, queue); err != nil {
 		return err
 	}
+	if err := r.sweep(ctx); err != nil {
+		r.clients.complain("%v", err)
+	}
 	store, err := r.system.objects(ctx)
 	if err != nil {
 		return err

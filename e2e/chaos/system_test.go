@@ -29,6 +29,9 @@ const (
 	bucket    = "chaos"
 )
 
+// operator is the token of whoever runs the system.
+const operator = "token-of-the-operator"
+
 // tenants and their tokens.
 var tenants = map[string]string{"ant": "token-of-the-ant-0", "bee": "token-of-the-bee-0", "cat": "token-of-the-cat-0"}
 

@@ -127,6 +127,9 @@ func TestPlantedViolations(t *testing.T) {
 		{"an object of a lost attempt stays", check.RuleOrphan, func(h *check.History) { object(h, "alice/jobs/j1/1/result.json") }},
 		{"an object of a purged job stays", check.RuleOrphan, func(h *check.History) { h.Final[0].PurgedUS, h.Final = 11, h.Final[:3] }},
 		{"an object of no job", check.RuleOrphan, func(h *check.History) { object(h, "alice/jobs/j9/spec.json") }},
+		{"a dry run after the sweep finds garbage", check.RuleOrphan, func(h *check.History) {
+			h.Unreferenced = []check.Unreferenced{{Tenant: "alice", Kind: "spec", Objects: 1, Example: "alice/jobs/j1/spec-2.json"}}
+		}},
 		{"nobody was told", check.RuleWebhook, func(h *check.History) { h.Receipts = h.Receipts[2:] }},
 		{"the receiver never took it", check.RuleWebhook, func(h *check.History) { h.Receipts[1].Status = 500 }},
 		{"the wrong end was told", check.RuleWebhook, func(h *check.History) { h.Receipts[0].State = "dead" }},
@@ -134,7 +137,9 @@ func TestPlantedViolations(t *testing.T) {
 		{"one id for two jobs", check.RuleWebhook, func(h *check.History) { h.Receipts[2].ID = "w1" }},
 		{"a process stays", check.RuleLeftover, func(h *check.History) { h.Leftovers = []check.Leftover{{Kind: "process", Detail: "qemu"}} }},
 		{"a job is still counted", check.RuleUsage, func(h *check.History) { h.Usages[0].Running = 1 }},
+		{"a job is still counted as queued", check.RuleUsage, func(h *check.History) { h.Usages[0].Queued = 1 }},
 		{"bytes are still counted", check.RuleUsage, func(h *check.History) { h.Usages[0].StoredBytes = 9 }},
+		{"bytes are not counted", check.RuleUsage, func(h *check.History) { h.Objects[3].Size = 2 }},
 	}
 	for _, p := range plants {
 		t.Run(p.name, func(t *testing.T) {

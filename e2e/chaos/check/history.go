@@ -21,6 +21,8 @@ type History struct {
 	Objects []Object
 	// Swept says that such a sweep was made: only then must nothing unreferenced be left.
 	Swept bool
+	// Unreferenced is what the system itself would still delete after that sweep.
+	Unreferenced []Unreferenced
 	// Receipts are the webhook requests that a receiver got.
 	Receipts []Receipt
 	// Retried are the dead jobs that a person brought back, as often as that happened.
@@ -48,6 +50,8 @@ type Line struct {
 	Strike   *Strike   `json:"strike,omitempty"`
 	Leftover *Leftover `json:"leftover,omitempty"`
 	Usage    *Usage    `json:"usage,omitempty"`
+
+	Unreferenced *Unreferenced `json:"unreferenced,omitempty"`
 }
 
 // JobName is a job of a tenant.
@@ -165,6 +169,15 @@ type Leftover struct {
 	Detail string `json:"detail"`
 }
 
+// Unreferenced is what a dry run after a sweep found of one tenant and kind.
+type Unreferenced struct {
+	Tenant  string `json:"tenant"`
+	Kind    string `json:"kind"`
+	Objects int64  `json:"objects"`
+	// Example is the key of one of them.
+	Example string `json:"example"`
+}
+
 // Usage is what the system counts of a tenant. StoredBytes is -1 where it does not say.
 type Usage struct {
 	Tenant      string `json:"tenant"`
@@ -205,7 +218,7 @@ var errEmptyLine = errors.New("none of its members is one of a history's")
 func (h *History) add(l Line) error {
 	added := take(&h.Accepted, l.Accepted) + take(&h.Revisions, l.Revision) + take(&h.Final, l.Final) +
 		take(&h.Objects, l.Object) + take(&h.Receipts, l.Receipt) + take(&h.Retried, l.Retried) +
-		take(&h.Dropped, l.Dropped) + take(&h.Strikes, l.Strike) + take(&h.Leftovers, l.Leftover) + take(&h.Usages, l.Usage)
+		take(&h.Dropped, l.Dropped) + take(&h.Strikes, l.Strike) + take(&h.Leftovers, l.Leftover) + take(&h.Usages, l.Usage) + take(&h.Unreferenced, l.Unreferenced)
 	if l.Swept != nil {
 		h.Swept = h.Swept || *l.Swept
 		added++

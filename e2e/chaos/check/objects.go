@@ -32,6 +32,9 @@ func (c *checker) objects() {
 	for name, r := range c.final {
 		c.named(name, &r, there, named)
 	}
+	for _, u := range c.Unreferenced {
+		c.report(RuleOrphan, JobName{Tenant: u.Tenant}, "a sweep left %d objects of kind %s, such as %s", u.Objects, u.Kind, u.Example)
+	}
 	if !c.Swept {
 		return
 	}
