@@ -208,6 +208,15 @@ func (l *life) post(spec, query string) (schemas.Job, int) {
 	return decode[schemas.Job](l, resp), resp.StatusCode
 }
 
+// running waits until a job is.
+func (l *life) running(id string) {
+	l.Helper()
+	is := func(rec schemas.Record) bool { return rec.State == schemas.StateRunning }
+	if rec, err := l.jobs.Wait(l.Context(), "local", id, is); err != nil || !is(rec) {
+		l.Fatalf("the job is %s: %v", rec.State, err)
+	}
+}
+
 func decode[T any](t testing.TB, resp *http.Response) (v T) {
 	t.Helper()
 	defer resp.Body.Close()
@@ -282,7 +291,8 @@ func TestCancelAQueuedJob(t *testing.T) {
 	t.Parallel()
 	l := live(t)
 	l.hold = make(chan struct{})
-	l.post(`{"image":"gcc"}`, "")
+	first, _ := l.post(`{"image":"gcc"}`, "")
+	l.running(first.ID) // or else the executor might take the other one
 	second, _ := l.post(`{"image":"gcc"}`, "")
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, l.server.URL()+"/v1/jobs/"+second.ID, nil)
 	if err != nil {
