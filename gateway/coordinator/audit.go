@@ -80,7 +80,7 @@ func (s *state) unlisted(tenant string, from *entry, upTo uint64) (jobs []string
 	end := min(begin+maxScan, len(t.ordered))
 	for _, e := range t.ordered[begin:end] {
 		if !e.gone && !e.listed && e.rev <= upTo {
-			jobs = append(jobs, e.id)
+			jobs = append(jobs, e.id())
 		}
 		e.listed = false
 	}

@@ -279,12 +279,12 @@ func (s *state) followersOf(leader string) []waiter {
 func (s *state) left(leader string) (all []waiter) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.jobs[leader]; e != nil && e.rec != nil && !e.rec.Cancel {
+	if e := s.jobs[leader]; e != nil && e.rec() != nil && !e.rec().Cancel {
 		return nil
 	}
 	for key := range s.followers[leader] {
-		if e := s.jobs[key]; e != nil && e.rec != nil {
-			all = append(all, waiter{id: e.id, lane: e.rec.Lane, created: e.created})
+		if e := s.jobs[key]; e != nil && e.rec() != nil {
+			all = append(all, waiter{id: e.id(), lane: e.rec().Lane, created: e.created})
 		}
 	}
 	return all
@@ -318,7 +318,7 @@ func (s *state) unsettled(e *entry, rec *schemas.Record) string {
 	if (rec.State.Terminal() || rec.Cancel) && len(s.followers[e.key]) > 0 {
 		return rec.ID
 	}
-	if leader := s.jobs[leaderOf(rec)]; leader != nil && leader.rec == nil {
+	if leader := s.jobs[leaderOf(rec)]; leader != nil && leader.rec() == nil {
 		return rec.Follows
 	}
 	return ""

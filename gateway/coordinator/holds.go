@@ -29,12 +29,12 @@ const maxMissed = 2
 // hold takes note of who holds a job; the lock is held.
 func (s *state) hold(e *entry, rec *schemas.Record) {
 	a := rec.Current()
-	if e.holder != "" && (a == nil || a.Executor != e.holder) {
-		delete(s.running[e.holder], e.key)
-		if len(s.running[e.holder]) == 0 {
-			delete(s.running, e.holder)
+	if before := e.holder(); before != "" && (a == nil || a.Executor != before) {
+		delete(s.running[before], e.key)
+		if len(s.running[before]) == 0 {
+			delete(s.running, before)
 		}
-		e.holder = ""
+		e.more.holder = ""
 	}
 	if a == nil {
 		return
@@ -56,7 +56,7 @@ func (s *state) hold(e *entry, rec *schemas.Record) {
 		of[e.key] = h
 	}
 	h.cancel = rec.Cancel
-	e.holder = a.Executor
+	e.have().holder = a.Executor
 }
 
 // heard compares a heartbeat with what the executor should hold. It returns

@@ -31,36 +31,6 @@ type state struct {
 	seen atomic.Uint64
 }
 
-// entry of a job in the index.
-type entry struct {
-	key     string
-	rev     uint64
-	id      string
-	created int64
-	state   schemas.State
-	labels  map[string]string
-	// Of a job that has ended: when it did and its outputs expired, in
-	// microseconds since the Unix epoch, the attempt that won, and whether objects
-	// of it are kept.
-	ended, purged int64
-	won           int32
-	stored        bool
-	// origin is the key of the job under which those objects are, if it is another.
-	origin string
-	// holder is the executor that holds the job.
-	holder string
-	// cached says that the job has another one's result.
-	cached bool
-	// rec is kept until the job has ended.
-	rec *schemas.Record
-	// hearers want to know each new record.
-	hearers map[*hearer]struct{}
-	// gone says that the record was deleted: nothing else of the entry counts.
-	gone bool
-	// listed says that an audit that is under way has seen the key.
-	listed bool
-}
-
 type tenantJobs struct {
 	timeline
 	queued  int
@@ -100,29 +70,32 @@ func (s *state) learn(rec schemas.Record, rev uint64) (leader string) {
 	}
 	t := s.tenant(rec.Tenant)
 	if e == nil {
-		e = &entry{key: key, id: key[len(rec.Tenant)+1:], created: rec.CreatedUS, labels: maps.Clone(rec.Labels)}
+		e = &entry{key: key, created: rec.CreatedUS, labels: maps.Clone(rec.Labels)}
 		s.jobs[key] = e
 		t.insert(e, s.unsorted)
 	}
-	s.count(t, e.rec, -1)
-	s.followers.move(key, leaderOf(e.rec), leaderOf(&rec))
-	old := e.state
-	e.rev, e.state, e.rec, e.cached = rev, rec.State.Constant(), nil, rec.Source != nil
+	s.count(t, e.rec(), -1)
+	s.followers.move(key, leaderOf(e.rec()), leaderOf(&rec))
+	old := e.state()
+	e.rev, e.cached = rev, rec.Source != nil
+	e.enter(rec.State)
+	e.setRecord(nil)
 	switch {
 	case e.cached: // it used no pool
 	case rec.State.Terminal():
 		t.lately[rec.Pool] = max(t.lately[rec.Pool], rec.EndedUS)
 	default:
-		e.rec = &rec
+		e.setRecord(&rec)
 	}
 	s.retain(e, &rec)
-	s.count(t, e.rec, +1)
+	s.count(t, e.rec(), +1)
 	if old == schemas.StateQueued && rec.State != old {
 		t.outflow.left(s.feeder.now())
 	}
 	s.hold(e, &rec)
 	s.feeder.note(key, &rec, rev)
 	e.tell(rec)
+	e.trim()
 	s.onState(old, rec.State)
 	s.account(old, &rec)
 	return s.unsettled(e, &rec)
@@ -145,12 +118,12 @@ func (s *state) drop(e *entry, rev uint64) {
 	key := e.key
 	tenant, _, _ := strings.Cut(key, ".")
 	t := s.tenant(tenant)
-	s.count(t, e.rec, -1)
-	s.followers.move(key, leaderOf(e.rec), "")
-	gone := schemas.Record{Tenant: tenant, ID: e.id, State: schemas.StateDead}
+	s.count(t, e.rec(), -1)
+	s.followers.move(key, leaderOf(e.rec()), "")
+	gone := schemas.Record{Tenant: tenant, ID: e.id(), State: schemas.StateDead}
 	s.hold(e, &gone)
 	s.feeder.note(key, &gone, rev)
-	s.onState(e.state, "")
+	s.onState(e.state(), "")
 	s.retain(e, &gone)
 	delete(s.jobs, key)
 	t.remove(e)
@@ -198,8 +171,8 @@ func (s *state) isLoaded() bool {
 func (s *state) live(key string) (schemas.Record, uint64, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.jobs[key]; e != nil && e.rec != nil {
-		return *e.rec, e.rev, true
+	if e := s.jobs[key]; e != nil && e.rec() != nil {
+		return *e.rec(), e.rev, true
 	}
 	return schemas.Record{}, 0, false
 }
@@ -235,25 +208,17 @@ func (s *state) hear(key string) (rec *schemas.Record, h *hearer, stop func()) {
 		return nil, nil, nil
 	}
 	h = &hearer{newest: make(chan schemas.Record, 1)}
-	if e.hearers == nil {
-		e.hearers = map[*hearer]struct{}{}
+	more := e.have()
+	if more.hearers == nil {
+		more.hearers = map[*hearer]struct{}{}
 	}
-	e.hearers[h] = struct{}{}
-	return e.rec, h, func() {
+	more.hearers[h] = struct{}{}
+	return more.rec, h, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if delete(e.hearers, h); len(e.hearers) == 0 {
-			e.hearers = nil
+		if delete(more.hearers, h); len(more.hearers) == 0 {
+			more.hearers = nil
+			e.trim()
 		}
-	}
-}
-
-func (e *entry) tell(rec schemas.Record) {
-	for h := range e.hearers {
-		select {
-		case <-h.newest:
-		default:
-		}
-		h.newest <- rec
 	}
 }

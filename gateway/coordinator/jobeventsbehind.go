@@ -57,7 +57,7 @@ func (s *state) changedFrom(all []touched, tenant string, f Filter, after, upTo 
 	end := min(begin+maxScan, len(t.ordered))
 	for _, e := range t.ordered[begin:end] {
 		if !e.gone && after < e.rev && e.rev <= upTo && f.selects(e) {
-			all = append(all, touched{e.rev, e.id})
+			all = append(all, touched{e.rev, e.id()})
 		}
 	}
 	if end == len(t.ordered) {

@@ -146,13 +146,13 @@ func (s *state) page(tenant string, f Filter, after string, limit int) (ids []st
 		if len(ids) == limit {
 			return ids, next, nil
 		}
-		ids = append(ids, e.id)
+		ids = append(ids, e.id())
 		next = cursor(e)
 	}
 	return ids, "", nil
 }
 
-func cursor(e *entry) string { return strconv.FormatInt(e.created, 10) + "." + e.id }
+func cursor(e *entry) string { return strconv.FormatInt(e.created, 10) + "." + e.id() }
 
 func parseCursor(s string) (*entry, error) {
 	created, id, ok := strings.Cut(s, ".")
@@ -160,10 +160,10 @@ func parseCursor(s string) (*entry, error) {
 	if !ok || err != nil || !schemas.ValidJobID(id) {
 		return nil, ErrCursor
 	}
-	return &entry{created: at, id: id}, nil
+	return &entry{created: at, key: "." + id}, nil
 }
 
-func (f Filter) selects(e *entry) bool { return f.has(e.state, e.labels) }
+func (f Filter) selects(e *entry) bool { return f.has(e.state(), e.labels) }
 
 func (f Filter) has(state schemas.State, labels map[string]string) bool {
 	if len(f.States) > 0 && !slices.Contains(f.States, state) {
@@ -187,7 +187,7 @@ func (c *Coordinator) Counts(tenant string) map[schemas.State]int {
 			continue
 		}
 		for e := range t.all() {
-			counts[e.state]++
+			counts[e.state()]++
 		}
 	}
 	return counts

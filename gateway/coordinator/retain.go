@@ -63,7 +63,7 @@ func (s *state) due(all []Due, tenant string, from *entry, cut Cutoffs, limit in
 			continue
 		}
 		if outputs, record := e.due(cut); (outputs || record) && s.origins[e.key] == 0 {
-			all = append(all, Due{Tenant: tenant, Job: e.id, Record: record})
+			all = append(all, Due{Tenant: tenant, Job: e.id(), Record: record})
 		}
 	}
 	if end == len(t.ordered) {
@@ -75,31 +75,36 @@ func (s *state) due(all []Due, tenant string, from *entry, cut Cutoffs, limit in
 // due says what of a job has expired. Nothing has while another one shares its
 // result: that may have ended long after. The dead wait for somebody to decide.
 func (e *entry) due(cut Cutoffs) (outputs, record bool) {
-	if !e.state.Terminal() || e.state == schemas.StateDead {
+	if s := e.state(); !s.Terminal() || s == schemas.StateDead {
 		return false, false
 	}
 	before := func(us int64, at time.Time) bool { return !at.IsZero() && us < at.UnixMicro() }
 	expired := before(e.ended, cut.Records)
 	outputs = e.stored && (expired || before(e.ended, cut.Outputs))
-	record = expired && !e.stored && (e.purged == 0 || before(e.purged, cut.Purged))
+	record = expired && !e.stored && (e.purged() == 0 || before(e.purged(), cut.Purged))
 	return outputs, record
 }
 
 // retain takes note of what of an ended job is kept, and where.
 func (s *state) retain(e *entry, rec *schemas.Record) {
-	e.ended, e.purged, e.won, e.stored = rec.EndedUS, rec.PurgedUS, 0, rec.Stored()
+	e.ended, e.won, e.stored = rec.EndedUS, 0, rec.Stored()
+	if rec.PurgedUS != e.purged() {
+		e.have().purged = rec.PurgedUS
+	}
 	if rec.PurgedUS == 0 {
 		e.won = int32(rec.Accepted())
 	}
-	if e.origin != "" {
-		if s.origins[e.origin]--; s.origins[e.origin] == 0 {
-			delete(s.origins, e.origin)
+	if e.more != nil && e.more.origin != "" {
+		origin := e.more.origin
+		if s.origins[origin]--; s.origins[origin] == 0 {
+			delete(s.origins, origin)
 		}
-		e.origin = ""
+		e.more.origin = ""
 	}
 	if rec.Source != nil && e.stored {
-		e.origin = schemas.RecordKey(rec.Tenant, rec.Source.Job)
-		s.origins[e.origin]++
+		origin := schemas.RecordKey(rec.Tenant, rec.Source.Job)
+		e.have().origin = origin
+		s.origins[origin]++
 	}
 }
 
@@ -125,7 +130,7 @@ func (c *Coordinator) Glance(tenant, job string) (Glance, bool) {
 	if e == nil {
 		return Glance{}, false
 	}
-	return Glance{Ended: e.state.Terminal(), Won: int(e.won)}, true
+	return Glance{Ended: e.state().Terminal(), Won: int(e.won)}, true
 }
 
 // Needing lists the jobs that may still be run and were created before: those
@@ -139,8 +144,8 @@ func (c *Coordinator) Needing(before time.Time) []schemas.Held {
 			if e.created >= before.UnixMicro() {
 				break // ordered by it
 			}
-			if !e.state.Terminal() || e.state == schemas.StateDead {
-				all = append(all, schemas.Held{Tenant: tenant, Job: e.id})
+			if !e.state().Terminal() || e.state() == schemas.StateDead {
+				all = append(all, schemas.Held{Tenant: tenant, Job: e.id()})
 			}
 		}
 	}

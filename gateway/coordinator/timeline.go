@@ -16,7 +16,7 @@ type timeline struct {
 }
 
 func byCreation(a, b *entry) int {
-	return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.id, b.id))
+	return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.id(), b.id()))
 }
 
 // insert adds a job; unsorted while the order is yet to be made.
@@ -36,7 +36,7 @@ func (t *timeline) insert(e *entry, unsorted bool) {
 
 // remove leaves of the entry only what its place in the order needs.
 func (t *timeline) remove(e *entry) {
-	*e = entry{id: e.id, created: e.created, gone: true}
+	*e = entry{key: e.key, created: e.created, gone: true}
 	if t.gone++; 2*t.gone > len(t.ordered) {
 		t.compact()
 	}
