@@ -194,7 +194,6 @@ func (r *Record) check(ps *problems) {
 func (r *Record) checkCache(ps *problems) {
 	ps.require("/cache_key", r.CacheKey == "" || cacheKeyPattern.MatchString(r.CacheKey), "an epoch, a dot and 64 hex digits")
 	ps.require("/follows", r.Follows == "" || ValidJobID(r.Follows), "a job's id")
-	ps.require("/spec_of", r.SpecOf == "" || ValidJobID(r.SpecOf), "a job's id")
 	if r.Source != nil {
 		ps.require("/source", ValidJobID(r.Source.Job) && r.Source.Attempt >= 1, "a job's id and an attempt from 1")
 	}

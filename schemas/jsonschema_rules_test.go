@@ -219,7 +219,6 @@ var fieldRules = map[string]rule{
 	"ProblemDocument.missing":  items(MaxFiles, pattern(digestPattern)),
 	"Record.cache_key":         pattern(cacheKeyPattern.String()),
 	"Record.follows":           pattern(jobIDPattern.String()),
-	"Record.spec_of":           pattern(jobIDPattern.String()),
 	"CatalogImage.cache":       enum(CacheUse),
 	"ProblemDocument.problems": func(n *node) { n.MaxItems = MaxProblems },
 }

@@ -179,11 +179,7 @@ func SpecKey(tenant, job string) string { return tenant + "/jobs/" + job + "/spe
 // Of two submissions under one idempotency key each writes an object of its own,
 // so the name is not always spec.json.
 func (r *Record) SpecKey() string {
-	job := r.ID
-	if r.SpecOf != "" {
-		job = r.SpecOf
-	}
-	return r.Tenant + "/jobs/" + job + "/" + r.Spec.Name
+	return r.Tenant + "/jobs/" + r.ID + "/" + r.Spec.Name
 }
 
 // AttemptKey is the object key of one object of an attempt.

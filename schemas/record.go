@@ -60,9 +60,6 @@ type Record struct {
 	// Follows is the job whose result this queued one waits for: the same job, which
 	// came before. It is not offered meanwhile.
 	Follows string `json:"follows,omitempty"`
-	// SpecOf is the job whose specification's object is this one's, too, as they are
-	// the same; empty if it has its own.
-	SpecOf string `json:"spec_of,omitempty"`
 	// Source is the job whose result this one's is; nil if it is its own.
 	Source *Source `json:"source,omitempty"`
 	// PurgedUS is when the outputs expired: from then on no object of an attempt

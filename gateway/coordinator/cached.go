@@ -61,9 +61,6 @@ func (c *Coordinator) shareEarlier(ctx context.Context, d *draft, s Submission) 
 	if origin == nil || !c.rules.share(&d.rec, origin, c.cfg.Now()) {
 		return false, nil
 	}
-	if d.spec != nil && origin.Spec.SHA256 == d.rec.Spec.SHA256 {
-		d.rec.Spec, d.rec.SpecOf, d.spec = origin.Spec, origin.ID, nil // so that a large one costs no more
-	}
 	d.data, err = encodeRecord(d.rec)
 	return err == nil, err
 }

@@ -2,6 +2,7 @@ package coordinator_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/program-explorer/pe/gateway/coordinator"
 	"github.com/program-explorer/pe/gateway/resultcache"
+	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -120,7 +122,7 @@ func testCacheHit(t *testing.T, inline bool) {
 	}
 }
 
-// TestHitOfALargeSpecification: the same one is stored once, another one beside it.
+// TestHitOfALargeSpecification: each job has its own, which stays when the other goes.
 func TestHitOfALargeSpecification(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "e1")
@@ -132,13 +134,19 @@ func TestHitOfALargeSpecification(t *testing.T) {
 	first := w.wait(g, w.submit(g, large), schemas.StateSucceeded)
 	labelled := large
 	labelled.Labels = map[string]string{"a": "b"}
-	for puts, s := range []schemas.JobSpec{large, labelled} {
-		before := store.puts.Load()
-		rec := w.hit(g, s)
-		if n := store.puts.Load() - before; n != int32(puts) || (rec.SpecOf == first.ID) != (puts == 0) {
-			t.Errorf("%d specifications stored, want %d; it is that of %q", n, puts, rec.SpecOf)
+	same, other := w.hit(g, large), w.hit(g, labelled)
+	if err := g.Remove(t.Context(), first.Tenant, first.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually("the first job's specification is gone", func() bool {
+		_, err := store.Stat(t.Context(), first.SpecKey())
+		return errors.Is(err, objstore.ErrNotFound)
+	})
+	for labels, rec := range []schemas.Record{same, other} {
+		if _, err := store.Stat(t.Context(), rec.SpecKey()); err != nil {
+			t.Error(err)
 		}
-		if got, err := g.Spec(t.Context(), rec); err != nil || got.Args[0] != large.Args[0] || len(got.Labels) != puts {
+		if got, err := g.Spec(t.Context(), rec); err != nil || got.Args[0] != large.Args[0] || len(got.Labels) != labels {
 			t.Errorf("specification %+v, %v", got, err)
 		}
 	}
