@@ -396,16 +396,21 @@ func (f *feeder) retired(name string) {
 		return
 	}
 	p.state, p.exists, p.used = poolNew, false, f.now()
+	tenants := map[string]bool{}
 	for _, l := range p.lanes {
 		for t := range l.offered {
 			f.outOfStream(t)
 			// The server may still know the id of the offer that was taken back.
 			t.feed = f.now().UnixNano()
 			f.wait(t)
+			tenants[t.place.Tenant] = true
 		}
 	}
 	if p.tickets == 0 {
 		delete(f.pools, name)
+	}
+	for tenant := range tenants { // who may run more elsewhere now
+		f.tidy(tenant)
 	}
 }
 

@@ -189,6 +189,25 @@ func TestRunningCapPrefersInteractive(t *testing.T) {
 	f.expect(t, "a.now")
 }
 
+// TestRetiredPoolGivesItsPlacesBack: what was offered there counts no more against
+// the tenant's cap, so what it has elsewhere is offered.
+func TestRetiredPoolGivesItsPlacesBack(t *testing.T) {
+	t.Parallel()
+	f := newFeed(2)
+	f.limits = func(string) Limits { return Limits{Weight: 1, Running: 1} }
+	f.put("a", "0", schemas.StateQueued, time.Time{})
+	f.expect(t, "a.0")
+	f.known("q", schemas.Requires{})
+	f.ready("q", nil)
+	f.retarget(func(schemas.Requires) int { return 2 })
+	f.rev++
+	f.note("a.1", &schemas.Record{ID: "1", Tenant: "a", State: schemas.StateQueued, Pool: "q", Lane: schemas.LaneBatch}, f.rev)
+	f.expect(t)
+	f.pools["p"].target = 0 // its executors are gone
+	f.retired("p")
+	f.expect(t, "a.1")
+}
+
 // TestRefusedClaim: the job waits again, and is offered under another id.
 func TestRefusedClaim(t *testing.T) {
 	t.Parallel()
