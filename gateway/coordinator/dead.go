@@ -56,7 +56,7 @@ func (c *Coordinator) Drop(ctx context.Context, tenant, job string) (schemas.Rec
 			return rec, err
 		}
 		err = c.remove(ctx, rec)
-		if !errors.Is(err, errChanged) {
+		if !errors.Is(err, errChanged) && !errors.Is(err, ErrNotEnded) { // it may have been brought back
 			return rec, err
 		}
 	}

@@ -6,13 +6,18 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/schemas"
 )
 
 const (
-	expireEvery  = time.Second
-	expireAtOnce = 1000
+	expireEvery = time.Second
+	// expireAtOnce bounds one round, so that deadlines are looked at again soon;
+	// expiresAtOnce how much of it is under way.
+	expireAtOnce  = 500
+	expiresAtOnce = 16
 )
 
 // expireQueued ends the jobs that no executor took in time, and has those
@@ -25,13 +30,23 @@ func (c *Coordinator) expireQueued(ctx context.Context) error {
 		for held, executor := range c.state.overran(c.cfg.Now()) {
 			c.later(func(ctx context.Context) { c.stop(ctx, executor, held, reasonDeadline) })
 		}
-		for _, place := range c.feeder.overdue(expireAtOnce) {
+		c.expireAll(ctx, c.feeder.overdue(expireAtOnce))
+	}
+	return nil
+}
+
+func (c *Coordinator) expireAll(ctx context.Context, over []jobqueue.Place) {
+	var group errgroup.Group
+	group.SetLimit(expiresAtOnce)
+	for _, place := range over {
+		group.Go(func() error {
 			if err := c.expire(ctx, place); err != nil && ctx.Err() == nil {
 				c.log.Warn("job not expired yet", "job", place.Job, "err", err)
 			}
-		}
+			return nil
+		})
 	}
-	return nil
+	_ = group.Wait() // none of them fails
 }
 
 // errNotOver: the job does not wait, or may wait on.
