@@ -54,6 +54,20 @@ func (m *admission) look(ctx context.Context, specs ...schemas.JobSpec) (err err
 	return err
 }
 
+// take makes a job of one posted specification, which is nil if it is that of an
+// earlier request.
+func (m *admission) take(ctx context.Context, body io.Reader) (record schemas.Record, spec *schemas.JobSpec, err error) {
+	s, err := m.admit(ctx, body)
+	if err == nil {
+		record, spec, err = m.accept(ctx, s)
+	}
+	if err != nil {
+		record, err = m.earlier(ctx, s, err)
+		return record, nil, err
+	}
+	return record, spec, nil
+}
+
 // admit makes one posted specification whole, but for its inputs, which need not
 // be there: its result may be.
 func (m *admission) admit(ctx context.Context, body io.Reader) (s coordinator.Submission, err error) {
@@ -101,41 +115,56 @@ func (m *admission) accept(ctx context.Context, s coordinator.Submission) (schem
 // complete makes a specification whole whose inputs were looked for: all that
 // choose and ready do. problems are those that decoding found.
 func (m *admission) complete(ctx context.Context, spec schemas.JobSpec, problems []schemas.Problem) (s coordinator.Submission, err error) {
-	if problems = append(problems, problemsOf(m.fillSizes(spec))...); len(problems) > 0 {
-		return s, invalid(problems)
+	if len(problems) > 0 {
+		return s, invalid(append(problems, problemsOf(m.fillSizes(spec))...))
 	}
-	if s, err = m.choose(ctx, spec); err == nil {
-		s.Until = m.until
-		err = m.ready(s.Spec)
+	missing := problemsOf(m.fillSizes(spec))
+	s, err = m.choose(ctx, spec)
+	switch {
+	case len(missing) > 0:
+		return s, invalid(missing)
+	case err != nil:
+		return s, err
 	}
-	return s, err
+	s.Until = m.until
+	return s, m.ready(s.Spec)
 }
 
 // choose writes out every default of a valid specification, and chooses the
-// image's digest and an architecture.
+// image's digest and an architecture. A submission that is refused is told apart all the same.
 func (m *admission) choose(ctx context.Context, spec schemas.JobSpec) (s coordinator.Submission, err error) {
-	if problems := m.checkCallback(spec.Callback); len(problems) > 0 {
-		return s, invalid(problems)
-	}
 	// Before anything is chosen: the same request repeated may be given another
 	// digest or architecture.
 	request, err := requestDigest(spec)
 	if err != nil {
 		return s, err
 	}
-	spec = withoutSizes(spec.WithDefaults())
-	image, err := m.image(ctx, spec.Image)
+	s = coordinator.Submission{Tenant: m.tenant, Spec: withoutSizes(spec.WithDefaults()), Request: request}
+	if problems := m.checkCallback(spec.Callback); len(problems) > 0 {
+		return s, invalid(problems)
+	}
+	image, err := m.image(ctx, s.Spec.Image)
 	if err != nil {
 		return s, err
 	}
-	if spec.Requires.Arch, err = chooseArch(spec.Requires, image, m.fleet); err != nil {
+	if s.Spec.Requires.Arch, err = chooseArch(s.Spec.Requires, image, m.fleet); err != nil {
 		return s, err
 	}
-	if spec.Cache == "" {
-		spec.Cache = image.Cache
+	if s.Spec.Cache == "" {
+		s.Spec.Cache = image.Cache
 	}
-	ref := schemas.ImageRef{Reference: image.Reference, Digest: image.Digest}
-	return coordinator.Submission{Tenant: m.tenant, Spec: spec, Image: ref, Prepared: image.Prepared, Request: request}, nil
+	s.Image, s.Prepared = schemas.ImageRef{Reference: image.Reference, Digest: image.Digest}, image.Prepared
+	return s, nil
+}
+
+// earlier finds the job that an earlier, equal request made, if its idempotency key
+// tells; else it returns why this one was refused. What was accepted once may be
+// refused now: its image or its inputs may be gone, or nobody able to run it.
+func (m *admission) earlier(ctx context.Context, s coordinator.Submission, refused error) (schemas.Record, error) {
+	if first, found, err := m.jobs.Earlier(ctx, s); err == nil && found {
+		return first, nil
+	}
+	return schemas.Record{}, refused
 }
 
 // ready makes sure that a job can be run: its inputs are there, whose sizes it

@@ -73,7 +73,10 @@ func (a *API) admitBatch(ctx context.Context, tenant string, posted schemas.Post
 	for i := range jobs {
 		if jobs[i].err == nil {
 			group.Go(func() error {
-				jobs[i].Submission, jobs[i].err = m.complete(ctx, specs[i], found[i])
+				j := &jobs[i]
+				if j.Submission, j.err = m.complete(ctx, specs[i], found[i]); j.err != nil {
+					j.record, j.err = m.earlier(ctx, j.Submission, j.err)
+				}
 				return nil
 			})
 		}
@@ -86,7 +89,7 @@ func (a *API) submitAdmitted(ctx context.Context, jobs []batchJob, all bool) err
 	var at []int
 	var wanted []coordinator.Submission
 	for i, j := range jobs {
-		if j.err == nil {
+		if j.err == nil && j.record.ID == "" {
 			at, wanted = append(at, i), append(wanted, j.Submission)
 		}
 	}

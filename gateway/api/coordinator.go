@@ -21,6 +21,8 @@ type Coordinator interface {
 type Jobs interface {
 	Submit(context.Context, coordinator.Submission) (rec schemas.Record, created bool, err error)
 	SubmitBatch(ctx context.Context, jobs []coordinator.Submission, all bool) ([]coordinator.Submitted, error)
+	// Earlier finds the job that an equal request with the same idempotency key made.
+	Earlier(context.Context, coordinator.Submission) (rec schemas.Record, found bool, err error)
 	// Cached answers a submission with the result of an earlier job, if there is one.
 	Cached(context.Context, coordinator.Submission) (rec schemas.Record, found bool, err error)
 	Get(ctx context.Context, tenant, job string) (schemas.Record, error)

@@ -70,13 +70,24 @@ func (f *fakeJobs) Submit(ctx context.Context, s coordinator.Submission) (schema
 	}
 	r := schemas.Record{
 		Version: 1, ID: id, Tenant: s.Tenant, State: schemas.StateQueued, Lane: s.Spec.Lane, Needs: s.Spec.Requires, Pool: s.Spec.Requires.Pool(),
-		Image: s.Image, Labels: s.Spec.Labels, CreatedUS: time.Now().UnixMicro(), QueuedUS: time.Now().UnixMicro(), Spec: objectOf("spec.json", data), Callback: callback,
+		IdempotencyKey: s.Spec.IdempotencyKey, IdempotencyDigest: s.Request, Image: s.Image, Labels: s.Spec.Labels, CreatedUS: time.Now().UnixMicro(), QueuedUS: time.Now().UnixMicro(), Spec: objectOf("spec.json", data), Callback: callback,
 	}
 	if _, err := f.store.Put(ctx, schemas.SpecKey(s.Tenant, id), bytes.NewReader(data), objstore.PutOptions{Size: int64(len(data))}); err != nil {
 		return r, false, err
 	}
 	f.set(r)
 	return r, true, nil
+}
+
+func (f *fakeJobs) Earlier(_ context.Context, s coordinator.Submission) (schemas.Record, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range f.records {
+		if s.Spec.IdempotencyKey != "" && r.Tenant == s.Tenant && r.IdempotencyKey == s.Spec.IdempotencyKey && r.IdempotencyDigest == s.Request {
+			return r, true, nil
+		}
+	}
+	return schemas.Record{}, false, nil
 }
 
 func (f *fakeJobs) SubmitBatch(ctx context.Context, jobs []coordinator.Submission, _ bool) ([]coordinator.Submitted, error) {

@@ -21,11 +21,7 @@ func (a *API) submit(w http.ResponseWriter, r *http.Request, tenant string) erro
 	}
 	stretch(w, a.ResolveTimeout+a.StallTimeout) // a registry may be slow
 	m := a.newAdmission(tenant)
-	s, err := m.admit(r.Context(), r.Body)
-	if err != nil {
-		return err
-	}
-	record, spec, err := m.accept(r.Context(), s)
+	record, spec, err := m.take(r.Context(), r.Body)
 	if err != nil {
 		return err
 	}

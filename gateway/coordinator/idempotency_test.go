@@ -1,6 +1,7 @@
 package coordinator_test
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,34 @@ func TestSameSubmitAfterTheEnd(t *testing.T) {
 		if err != nil || created || again.ID != first.ID || again.State != schemas.StateSucceeded || again.CreatedUS != first.CreatedUS {
 			t.Errorf("Submit again = %+v, %v, %v", again, created, err)
 		}
+	}
+}
+
+// TestEarlier: a request is known again by its key and what it asked for alone.
+func TestEarlier(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	g := w.gateway(nil)
+	s := submission(spec())
+	s.Spec.IdempotencyKey, s.Request = "order 66", "what was asked for"
+	if rec, found, err := g.Earlier(t.Context(), s); found || err != nil {
+		t.Fatalf("before it came: %+v, %v", rec, err)
+	}
+	first, _, err := g.Submit(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare := coordinator.Submission{Tenant: s.Tenant, Spec: schemas.JobSpec{IdempotencyKey: "order 66"}, Request: s.Request}
+	if rec, found, err := g.Earlier(t.Context(), bare); !found || err != nil || rec.ID != first.ID {
+		t.Errorf("Earlier = %+v, %v, %v", rec, found, err)
+	}
+	bare.Request = "something else"
+	if _, found, err := g.Earlier(t.Context(), bare); found || !errors.Is(err, coordinator.ErrKeyReused) {
+		t.Errorf("another request: %v, %v", found, err)
+	}
+	bare.Tenant = "bob"
+	if _, found, err := g.Earlier(t.Context(), bare); found || err != nil {
+		t.Errorf("another tenant: %v, %v", found, err)
 	}
 }
 

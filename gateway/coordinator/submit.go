@@ -78,6 +78,28 @@ func (c *Coordinator) Submit(ctx context.Context, s Submission) (rec schemas.Rec
 	return rec, created, err
 }
 
+// Earlier finds the job that a submission's idempotency key made before, by the
+// tenant, the key and the request alone: a repeated request gets it, even if it could not
+// be accepted any more. [ErrKeyReused] if that request was another.
+func (c *Coordinator) Earlier(ctx context.Context, s Submission) (first schemas.Record, found bool, err error) {
+	if s.Spec.IdempotencyKey == "" || s.Request == "" {
+		return first, false, nil
+	}
+	d := draft{rec: schemas.Record{Tenant: s.Tenant, IdempotencyKey: s.Spec.IdempotencyKey}}
+	if err := identify(&d.rec, c.cfg.Now(), s.Request, nil); err != nil {
+		return first, false, err
+	}
+	e, err := c.queue.Jobs.Look(ctx, schemas.RecordKey(d.rec.Tenant, d.rec.ID))
+	if errors.Is(err, jobqueue.ErrNotFound) || err == nil && e.Deleted {
+		return first, false, nil
+	}
+	if err == nil {
+		first, err = c.decode(schemas.RecordKey(d.rec.Tenant, d.rec.ID), e)
+	}
+	first, _, err = repeated(first, d.rec, err)
+	return first, err == nil, err
+}
+
 // draft is a job that is not submitted yet.
 type draft struct {
 	rec schemas.Record
