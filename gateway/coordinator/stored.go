@@ -73,7 +73,7 @@ func (c *Coordinator) account(old schemas.State, rec *schemas.Record) {
 
 // specBytes is what the store has of a record's specification.
 func specBytes(rec *schemas.Record) int64 {
-	if rec.SpecInline != nil || rec.SpecOf != "" {
+	if rec.SpecInline != nil {
 		return 0
 	}
 	return rec.Spec.Size
