@@ -143,6 +143,9 @@ func (r *run) do(ctx context.Context, w io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, r.system.close()) }()
 	r.striker.system, r.striker.hangs = r.system, *long
+	if !*long {
+		r.striker.killsFirst = r.kills // a busy machine may not get further
+	}
 	if err := r.live(ctx, w); err != nil {
 		return err
 	}
@@ -228,6 +231,11 @@ func (r *run) settle(ctx context.Context) error {
 		return err
 	}
 	defer queue.Close()
+	for _, url := range r.system.urls { // one that was struck last may not listen yet
+		if err := answers(ctx, url+"/readyz"); err != nil {
+			r.clients.complain("%v", err)
+		}
+	}
 	if err := r.clients.compareSome(ctx, r.compareEvery); err != nil {
 		r.clients.complain("%v", err)
 	}

@@ -75,7 +75,11 @@ type striker struct {
 	hits    chan hit
 	table   map[cell]int
 	missed  map[cell]int
-	kills   int
+	// seen are the cells whose moment has ever come: others need not be waited for yet.
+	seen map[cell]bool
+	// killsFirst: so many strikes are kills before there is another.
+	killsFirst int
+	kills      int
 	// dealtOut are the strikes that hit.
 	dealtOut []check.Strike
 	// broken are the processes that were struck and not yet put right.
@@ -91,7 +95,7 @@ type striker struct {
 }
 
 func newStriker(seed uint64, h *history, log *slog.Logger) *striker {
-	s := &striker{log: log, random: rand.New(rand.NewPCG(seed, 1)), history: h, hits: make(chan hit, 1), table: map[cell]int{}, missed: map[cell]int{}, broken: map[*process]bool{}}
+	s := &striker{log: log, random: rand.New(rand.NewPCG(seed, 1)), history: h, hits: make(chan hit, 1), table: map[cell]int{}, missed: map[cell]int{}, seen: map[cell]bool{}, broken: map[*process]bool{}}
 	s.dealt = sync.NewCond(&s.mu)
 	return s
 }
@@ -149,7 +153,12 @@ func (s *striker) s3Fate(r s3tap.Request) s3tap.Fate {
 func (s *striker) meet(m moment) *strike {
 	s.mu.Lock()
 	blow := s.armed
-	if blow == nil || s.dealing || blow.step != m.step || !slices.Contains(m.in, blow.component) || s.unreal(blow.component, m.at) {
+	if blow == nil {
+		s.mu.Unlock()
+		return nil
+	}
+	s.notice(m)
+	if s.dealing || blow.step != m.step || !slices.Contains(m.in, blow.component) || s.unreal(blow.component, m.at) {
 		s.mu.Unlock()
 		return nil
 	}
@@ -166,6 +175,15 @@ func (s *striker) meet(m moment) *strike {
 	s.armed = nil
 	s.hits <- hit{*blow, m}
 	return blow
+}
+
+// notice notes which cells have moments at all; s.mu is held.
+func (s *striker) notice(m moment) {
+	for _, component := range m.in {
+		if !s.unreal(component, m.at) {
+			s.seen[cell{component, m.step}] = true
+		}
+	}
 }
 
 // unreal: what pretends to be a machine can't be struck.

@@ -107,7 +107,7 @@ func (s *striker) choose() strike {
 	for _, component := range components {
 		for _, step := range part[component] {
 			c := cell{component, step}
-			if s.skip(c) {
+			if s.skip(c) || !s.seen[c] {
 				continue
 			}
 			// A moment that did not come may be a rare one: others meanwhile.
@@ -119,9 +119,12 @@ func (s *striker) choose() strike {
 			}
 		}
 	}
+	if len(least) == 0 { // nothing has begun: what begins first
+		least = []cell{{ofGateway, stepSubmit}}
+	}
 	c := least[s.random.IntN(len(least))]
 	action := actKill
-	if of := actions[c.component]; len(of) > 0 && s.random.IntN(5) < 2 {
+	if of := actions[c.component]; len(of) > 0 && s.random.IntN(5) < 2 && s.kills >= s.killsFirst {
 		action = of[s.random.IntN(len(of))]
 	}
 	blow := strike{
