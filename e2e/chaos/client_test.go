@@ -109,6 +109,8 @@ type clients struct {
 	told    *receiver
 
 	submitted, refused, unknown, cancelled, compared atomic.Int64
+	// known are the jobs that were accepted: a repeated submission makes no more of them.
+	known sync.Map
 
 	mu    sync.Mutex
 	wrong []error
@@ -287,7 +289,9 @@ func (c *clients) insist(ctx context.Context, gateway int, w wish, submit func(c
 }
 
 func (c *clients) accepted(job check.JobName, w wish, key string) {
-	c.submitted.Add(1)
+	if _, again := c.known.LoadOrStore(job, true); !again {
+		c.submitted.Add(1)
+	}
 	c.history.add(check.Line{Accepted: &check.Accepted{JobName: job, Key: key, Callback: w.callback, AtUS: now()}})
 	if w.callback {
 		c.mu.Lock()
