@@ -85,6 +85,7 @@ type Queue struct {
 	js    jetstream.JetStream
 	epoch atomic.Uint64
 	deaf  deaf
+	live  liveFeeds
 	// Jobs, Pools, Execs and Tokens are the buckets of job records, pools,
 	// executors and access tokens.
 	Jobs, Pools, Execs, Tokens *Bucket
