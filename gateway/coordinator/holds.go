@@ -13,8 +13,10 @@ type hold struct {
 	since time.Time
 	// limit is how long it may be held.
 	limit time.Duration
-	// missed counts the heartbeats in a row that did not list it.
+	// missed counts the heartbeats in a row that did not list it; lostAt is when it
+	// was last given up for that, which takes a moment.
 	missed int
+	lostAt time.Time
 	cancel bool
 	// deadline is when the job must have ended, in microseconds since the Unix
 	// epoch, or 0; told is set once the executor was told so.
@@ -25,6 +27,13 @@ type hold struct {
 // maxMissed is how many heartbeats in a row may lack an attempt before it is
 // lost. One may have left before the claim's answer arrived.
 const maxMissed = 2
+
+// maxForeign bounds what one heartbeat may have looked up, loseAgain how often a lost
+// attempt is given up: whoever sends heartbeats may list and leave out what he likes.
+const (
+	maxForeign = 64
+	loseAgain  = 10 * time.Second
+)
 
 // hold takes note of who holds a job; the lock is held.
 func (s *state) hold(e *entry, rec *schemas.Record) {
@@ -61,7 +70,7 @@ func (s *state) hold(e *entry, rec *schemas.Record) {
 
 // heard compares a heartbeat with what the executor should hold. It returns
 // the attempts that are lost, those that it holds and should end, and those
-// that are listed and not known to be its own.
+// that are listed and not known to be its own, up to maxForeign of them.
 func (s *state) heard(executor string, beat schemas.Beat) (lost []schemas.Held, stop []schemas.Stop, foreign []schemas.Held) {
 	listed := make(map[string]int, len(beat.Held))
 	for _, h := range beat.Held {
@@ -69,20 +78,25 @@ func (s *state) heard(executor string, beat schemas.Beat) (lost []schemas.Held, 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := s.feeder.now()
 	for key, h := range s.running[executor] {
 		switch {
 		case listed[key] == h.Attempt:
 			h.missed = 0
-			if reason := h.stop(s.feeder.now()); reason != "" {
+			if reason := h.stop(now); reason != "" {
 				stop = append(stop, schemas.Stop{Held: h.Held, Reason: reason})
 			}
 		default:
-			if h.missed++; h.missed >= maxMissed {
+			if h.missed++; h.missed >= maxMissed && now.Sub(h.lostAt) > loseAgain {
+				h.lostAt = now
 				lost = append(lost, h.Held)
 			}
 		}
 	}
 	for _, h := range beat.Held {
+		if len(foreign) == maxForeign {
+			break
+		}
 		known := s.running[executor][schemas.RecordKey(h.Tenant, h.Job)]
 		if known == nil || known.Attempt != h.Attempt {
 			foreign = append(foreign, h)

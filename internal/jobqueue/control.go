@@ -12,11 +12,7 @@ import (
 	"github.com/program-explorer/pe/schemas"
 )
 
-const (
-	gatewayGroup = "gateways"
-	// requestsAtOnce bounds the handlers of one verb that run at one time.
-	requestsAtOnce = 128
-)
+const gatewayGroup = "gateways"
 
 // Ask sends an executor's request to a gateway and decodes the answer into
 // reply. [ErrNobody] comes at once if no gateway listens.
@@ -107,7 +103,7 @@ func (q *Queue) ServeCommands(ctx context.Context, h func(ctx context.Context, v
 // h with what accept made of it. The message's own subject may differ from the
 // subscribed one: JetStream delivers stored messages to any reply subject.
 func (q *Queue) serve(ctx context.Context, subject, group string, accept func(string) (string, error), h Handler) error {
-	work := newWorkers(requestsAtOnce)
+	work := newAskers()
 	take := func(msg *nats.Msg) {
 		who, err := accept(msg.Subject)
 		if err == nil && msg.Header.Get("Status") != "" {
@@ -120,7 +116,9 @@ func (q *Queue) serve(ctx context.Context, subject, group string, accept func(st
 			q.log.Warn("request refused", "on", subject, "subject", clip(msg.Subject), "err", err)
 			return
 		}
-		work.do(ctx, func() { q.answer(context.WithoutCancel(ctx), msg, who, h) })
+		if !work.do(ctx, who, request{len(msg.Data), func() { q.answer(context.WithoutCancel(ctx), msg, who, h) }}) {
+			q.log.Warn("request dropped: too many of the same sender wait", "subject", clip(msg.Subject))
+		}
 	}
 	sub, err := q.nc.QueueSubscribe(subject, group, take)
 	if err != nil {
