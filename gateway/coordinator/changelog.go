@@ -21,6 +21,7 @@ type changeLog struct {
 	begin   int
 	// last is the newest revision that was told, gone the newest that was forgotten.
 	last, gone uint64
+	told       int
 	readers    map[string]map[*changeReader]struct{} // by tenant
 }
 
@@ -30,7 +31,7 @@ type change struct {
 	event  schemas.JobChange
 }
 
-// changeReader is woken by changes of its tenant.
+// changeReader is woken by changes of its tenant, and now and then by others'.
 type changeReader struct{ woken chan struct{} }
 
 func newChangeLog() *changeLog { return &changeLog{readers: map[string]map[*changeReader]struct{}{}} }
@@ -51,7 +52,17 @@ func (l *changeLog) tell(rec *schemas.Record, rev uint64) {
 		l.changes[l.begin] = c
 		l.begin = (l.begin + 1) % changesKept
 	}
-	for r := range l.readers[rec.Tenant] {
+	wake(l.readers[rec.Tenant])
+	if l.told++; l.told%(changesKept/2) == 0 {
+		// Those whose tenants are quiet would fall out of the ring with their next change.
+		for _, readers := range l.readers {
+			wake(readers)
+		}
+	}
+}
+
+func wake(readers map[*changeReader]struct{}) {
+	for r := range readers {
 		select {
 		case r.woken <- struct{}{}:
 		default:

@@ -55,6 +55,29 @@ func TestChangeLogForgets(t *testing.T) {
 	}
 }
 
+// TestQuietReadersAreWoken before others' changes have turned the ring: so they are never behind it.
+func TestQuietReadersAreWoken(t *testing.T) {
+	t.Parallel()
+	l := newChangeLog()
+	reader, stop := l.read("quiet")
+	defer stop()
+	at := uint64(0)
+	for i := range uint64(5 * changesKept) {
+		l.tell(&schemas.Record{Tenant: "busy", ID: "j", State: schemas.StateQueued}, i+1)
+		select {
+		case <-reader.woken:
+			_, upTo, ok := l.after("quiet", at, 10)
+			if at = upTo; !ok {
+				t.Fatalf("behind after %d changes", i+1)
+			}
+		default:
+		}
+	}
+	if at < 4*changesKept {
+		t.Errorf("last woken at change %d", at)
+	}
+}
+
 // TestChangedIsBounded: who was away does not make all others wait for a look at all jobs at once.
 func TestChangedIsBounded(t *testing.T) {
 	t.Parallel()

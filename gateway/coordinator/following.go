@@ -329,11 +329,7 @@ func (s *state) hits(tenant string) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t := s.tenants[tenant]; t != nil {
-		for e := range t.all() {
-			if e.cached {
-				n++
-			}
-		}
+		n = t.hits
 	}
 	return n
 }

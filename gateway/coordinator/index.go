@@ -34,6 +34,7 @@ type state struct {
 type tenantJobs struct {
 	timeline
 	queued  int
+	hits    int // jobs that have another one's result
 	outflow outflow
 	pools   map[string]int // of jobs that have not ended
 	// lately is when a job of a pool last ended, in microseconds since the Unix
@@ -77,7 +78,8 @@ func (s *state) learn(rec schemas.Record, rev uint64) (leader string) {
 	s.count(t, e.rec(), -1)
 	s.followers.move(key, leaderOf(e.rec()), leaderOf(&rec))
 	old := e.state()
-	e.rev, e.cached = rev, rec.Source != nil
+	e.rev = rev
+	t.hit(e, rec.Source != nil)
 	e.enter(rec.State)
 	e.setRecord(nil)
 	switch {
@@ -125,8 +127,20 @@ func (s *state) drop(e *entry, rev uint64) {
 	s.feeder.note(key, &gone, rev)
 	s.onState(e.state(), "")
 	s.retain(e, &gone)
+	t.hit(e, false)
 	delete(s.jobs, key)
 	t.remove(e)
+}
+
+// hit counts a job whose result is another one's.
+func (t *tenantJobs) hit(e *entry, is bool) {
+	switch {
+	case is && !e.cached:
+		t.hits++
+	case e.cached && !is:
+		t.hits--
+	}
+	e.cached = is
 }
 
 func (s *state) tenant(name string) *tenantJobs {

@@ -27,12 +27,17 @@ func (o *outputs) begin(ctx context.Context) {
 		return
 	}
 	running := Filter{States: []schemas.State{schemas.StateRunning}, Labels: o.reader.filter.Labels}
-	ids, _, err := o.reader.c.state.page(o.reader.tenant, running, "", MaxOutputs)
-	if err != nil {
-		return // only a cursor can be wrong
-	}
-	for _, id := range ids {
-		o.follow(ctx, id)
+	for left, next := MaxOutputs, ""; left > 0 && ctx.Err() == nil; {
+		ids, after, err := o.reader.c.state.page(o.reader.tenant, running, next, left)
+		if err != nil {
+			return // only a cursor can be wrong
+		}
+		for _, id := range ids {
+			o.follow(ctx, id)
+		}
+		if left, next = left-len(ids), after; next == "" {
+			return
+		}
 	}
 }
 
