@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -33,7 +34,7 @@ func (a *API) outputFile(w http.ResponseWriter, r *http.Request, tenant string) 
 	markHostile(w.Header(), path.Base(name), entry.MediaType)
 	w.Header().Set("Cache-Control", "private, no-cache")
 	w.Header().Set("ETag", `"`+strings.TrimPrefix(entry.SHA256, schemas.DigestPrefix)+`"`)
-	content := &entryContent{size: entry.Size, open: func() (io.ReadCloser, error) { return a.openEntry(r, outputs.key, entry) }}
+	content := &entryContent{ctx: r.Context(), turns: a.skips, size: entry.Size, open: func() (io.ReadCloser, error) { return a.openEntry(r, outputs.key, entry) }}
 	defer content.Close()
 	answer := &rangeAnswer{steadyWriter: newSteadyWriter(w, a.StallTimeout)}
 	http.ServeContent(answer, oneRange(r), "", time.Time{}, content)
@@ -104,12 +105,14 @@ func (t *twoClosers) Close() error { return errors.Join(t.ReadCloser.Close(), t.
 // entryContent lets http.ServeContent seek in a compressed file: forwards by
 // reading, backwards by beginning again.
 type entryContent struct {
-	open func() (io.ReadCloser, error)
-	size int64
-	from io.ReadCloser // nil before the first read
-	at   int64         // of from
-	want int64         // where the next read shall be
-	err  error
+	ctx   context.Context
+	turns chan struct{}
+	open  func() (io.ReadCloser, error)
+	size  int64
+	from  io.ReadCloser // nil before the first read
+	at    int64         // of from
+	want  int64         // where the next read shall be
+	err   error
 }
 
 func (c *entryContent) Seek(offset int64, whence int) (int64, error) {
@@ -143,16 +146,45 @@ func (c *entryContent) Read(p []byte) (n int, err error) {
 		}
 		c.at = 0
 	}
-	if skip := c.want - c.at; skip > 0 {
-		skipped, err := io.CopyN(io.Discard, c.from, skip)
-		if c.at += skipped; err != nil {
-			return 0, fmt.Errorf("skip to %d: %w", c.want, err)
-		}
+	if err := c.skip(); err != nil {
+		return 0, fmt.Errorf("skip to %d: %w", c.want, err)
 	}
 	n, err = c.from.Read(p)
 	c.at += int64(n)
 	c.want = c.at
 	return n, err
+}
+
+const (
+	// freeSkip is how much may be skipped without a turn; skipStep how much between
+	// two looks at whether the client is still there.
+	freeSkip = 16 << 20
+	skipStep = 1 << 20
+	// skipsAtOnce bounds the requests that skip more: of what compresses well, much is
+	// decompressed from few bytes, and nothing is sent meanwhile.
+	skipsAtOnce = 2
+)
+
+// skip reads on to where the next read shall be.
+func (c *entryContent) skip() error {
+	if c.want-c.at > freeSkip {
+		select {
+		case c.turns <- struct{}{}:
+			defer func() { <-c.turns }()
+		case <-c.ctx.Done():
+			return c.ctx.Err()
+		}
+	}
+	for c.at < c.want {
+		skipped, err := io.CopyN(io.Discard, c.from, min(c.want-c.at, skipStep))
+		if c.at += skipped; err != nil {
+			return err
+		}
+		if c.ctx.Err() != nil {
+			return c.ctx.Err()
+		}
+	}
+	return nil
 }
 
 // Close lets go of what is open; a later read opens it again.

@@ -3,10 +3,12 @@ package api
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -224,7 +226,7 @@ func TestTamperedObjectsBreakTheAnswer(t *testing.T) {
 func TestEntryContentSeeks(t *testing.T) {
 	t.Parallel()
 	opened := 0
-	c := &entryContent{size: 10, open: func() (io.ReadCloser, error) {
+	c := &entryContent{ctx: t.Context(), size: 10, open: func() (io.ReadCloser, error) {
 		opened++
 		return io.NopCloser(strings.NewReader("0123456789")), nil
 	}}
@@ -236,6 +238,42 @@ func TestEntryContentSeeks(t *testing.T) {
 		t.Error("seeking back did not begin again")
 	}
 }
+
+// TestFarRangesTakeTurns: so much is decompressed for them, and sent by nobody, that
+// only a few are read at once; who leaves gives the turn back.
+func TestFarRangesTakeTurns(t *testing.T) {
+	t.Parallel()
+	turns := make(chan struct{}, 1)
+	far := func(ctx context.Context) *entryContent {
+		return &entryContent{ctx: ctx, turns: turns, size: 1 << 40, want: 1 << 39, open: func() (io.ReadCloser, error) {
+			return io.NopCloser(endless{}), nil
+		}}
+	}
+	first, leave := context.WithCancel(t.Context())
+	errs := make(chan error)
+	go func() { _, err := far(first).Read(make([]byte, 1)); errs <- err }()
+	for len(turns) == 0 {
+		runtime.Gosched()
+	}
+	second, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := far(second).Read(make([]byte, 1)); !errors.Is(err, context.Canceled) || len(turns) != 1 {
+		t.Errorf("a second one: %v", err)
+	}
+	near := far(t.Context())
+	near.want = freeSkip
+	if _, err := near.Read(make([]byte, 1)); err != nil {
+		t.Errorf("what is near waits: %v", err)
+	}
+	leave()
+	if err := <-errs; !errors.Is(err, context.Canceled) || len(turns) != 0 {
+		t.Errorf("who has left reads on: %v", err)
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 func TestBlobs(t *testing.T) {
 	t.Parallel()
