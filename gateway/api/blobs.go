@@ -22,6 +22,8 @@ const (
 	maxMissingBody = schemas.MaxMissing * 100
 	// statsAtOnce is how many objects are looked for at the same time for one request.
 	statsAtOnce = 16
+	// looksARequest is how many of them count as a request.
+	looksARequest = 50
 )
 
 // blobSum reads the digest in a path: plain hex or "sha256:" and hex.
@@ -128,6 +130,7 @@ func (a *API) missingBlobs(w http.ResponseWriter, r *http.Request, tenant string
 		p.Problems = problems[:min(len(problems), schemas.MaxProblems)]
 		return p
 	}
+	a.limits.Charge(callerOf(r.Context()).Token, len(req.SHA256)/looksARequest)
 	sizes, err := a.blobSizes(r.Context(), tenant, req.SHA256, func(uploaded time.Time) bool { return !a.Inputs.Missing(uploaded) })
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 
 	"github.com/program-explorer/pe/internal/jobqueue"
@@ -31,6 +32,9 @@ func (c *Coordinator) checkObjects(ctx context.Context, rec *schemas.Record, nam
 			err = c.checkObject(ctx, key, *want.object)
 		}
 	}
+	if err == nil && e.Result != nil {
+		err = c.checkStored(ctx, schemas.AttemptKey(rec.Tenant, rec.ID, name.Attempt, schemas.ObjectResult), name, e)
+	}
 	var bad badReport
 	if !errors.As(err, &bad) {
 		return err
@@ -40,13 +44,37 @@ func (c *Coordinator) checkObjects(ctx context.Context, rec *schemas.Record, nam
 	return nil
 }
 
-// checkInline reads a result that an event holds: it goes into the record, and
-// must say of the attempt what the event says.
+// checkInline reads a result that an event holds: it goes into the record.
 func checkInline(name jobqueue.EventName, e *schemas.Event) error {
 	if e.ResultInline == nil {
 		return nil
 	}
-	r, err := schemas.DecodeResult(bytes.NewReader(e.ResultInline))
+	return checkResult(name, e, e.ResultInline)
+}
+
+// checkStored reads a result that an event names: who asks for the job will be given it.
+func (c *Coordinator) checkStored(ctx context.Context, key string, name jobqueue.EventName, e *schemas.Event) error {
+	if e.Result.Size > schemas.MaxResultBytes {
+		return badReport(fmt.Sprintf("the result has %d bytes; at most %d are taken", e.Result.Size, schemas.MaxResultBytes))
+	}
+	body, _, err := c.store.Get(ctx, key, objstore.Range{})
+	if err != nil {
+		return fmt.Errorf("read %s: %w", key, err)
+	}
+	defer body.Close()
+	data, err := io.ReadAll(io.LimitReader(body, e.Result.Size+1))
+	if err != nil {
+		return fmt.Errorf("read %s: %w", key, err)
+	}
+	if digestOf(data) != e.Result.SHA256 {
+		return badReport("the result in the object store is not what was reported")
+	}
+	return checkResult(name, e, data)
+}
+
+// checkResult makes sure that a result says of the attempt what the event says.
+func checkResult(name jobqueue.EventName, e *schemas.Event, data []byte) error {
+	r, err := schemas.DecodeResult(bytes.NewReader(data))
 	switch {
 	case err != nil:
 		return badReport(err.Error())

@@ -119,8 +119,9 @@ func TestReports(t *testing.T) {
 	}
 }
 
-// TestBadInlineResults: a result that does not say what the report does is the executor's failure.
-func TestBadInlineResults(t *testing.T) {
+// TestBadResults: a result that does not say what the report does is the executor's
+// failure, whether the report holds it or names it.
+func TestBadResults(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "e1")
 	g := w.gateway(nil)
@@ -134,19 +135,24 @@ func TestBadInlineResults(t *testing.T) {
 		},
 		"no result": func(r *schemas.Result) { *r = schemas.Result{} },
 	} {
-		rec := w.submit(g, spec())
-		a := w.granted(e, rec)
-		event := e.inlineResult(a)
-		var r schemas.Result
-		if err := json.Unmarshal(event.ResultInline, &r); err != nil {
-			t.Fatal(err)
-		}
-		spoil(&r)
-		event.ResultInline = encoded(t, r)
-		e.mustReport(a, event, schemas.VerdictAccepted)
-		rec = w.wait(g, rec, schemas.StateQueued)
-		if f := rec.Attempts[0].Failure; f == nil || f.Code != schemas.FailUpload {
-			t.Errorf("%s: attempt %+v", name, rec.Attempts[0])
+		for _, inline := range []bool{true, false} {
+			rec := w.submit(g, spec())
+			a := w.granted(e, rec)
+			event := e.inlineResult(a)
+			var r schemas.Result
+			if err := json.Unmarshal(event.ResultInline, &r); err != nil {
+				t.Fatal(err)
+			}
+			spoil(&r)
+			if event.ResultInline = encoded(t, r); !inline {
+				object := w.put(a.Held, schemas.ObjectResult, r)
+				event.ResultInline, event.Result = nil, &object
+			}
+			e.mustReport(a, event, schemas.VerdictAccepted)
+			rec = w.wait(g, rec, schemas.StateQueued)
+			if f := rec.Attempts[0].Failure; f == nil || f.Code != schemas.FailUpload {
+				t.Errorf("%s: attempt %+v", name, rec.Attempts[0])
+			}
 		}
 	}
 }
