@@ -87,6 +87,7 @@ type API struct {
 	flight   singleflight.Group
 	document []byte
 	streams  *streams
+	waits    *streams
 	batches  *batchRoom
 	skips    chan struct{}
 	draining chan struct{}
@@ -114,7 +115,7 @@ func New(c Config) (*API, error) {
 		Config: c, jobs: c.Jobs, store: c.Store, tokens: c.Tokens, limits: c.Limits, maxBlob: c.MaxBlobBytes,
 		log: c.Log, gatherer: c.Metrics, metrics: m, mux: http.NewServeMux(),
 		objects: objects, indexes: newIndexReader(objects),
-		streams: newStreams(c.MaxStreams), batches: newBatchRoom(), skips: make(chan struct{}, skipsAtOnce), draining: make(chan struct{}),
+		streams: newStreams(c.MaxStreams), waits: newStreams(maxWaits), batches: newBatchRoom(), skips: make(chan struct{}, skipsAtOnce), draining: make(chan struct{}),
 	}
 	if a.document, err = openAPIDocument(c.Version); err != nil {
 		return nil, err

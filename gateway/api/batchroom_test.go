@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,6 +43,22 @@ func TestABatchWaitsBeforeItIsRead(t *testing.T) {
 		defer h.api.batches.hold(t, fmt.Sprint("tenant-", i), tenantBatchBytes)()
 	}
 	refused(kindBusy, "1")
+}
+
+// TestALargeSubmissionNeedsRoom, as a batch does; a small one does not.
+func TestALargeSubmissionNeedsRoom(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	h.api.batches.patience = time.Millisecond
+	large := `{"image":"gcc","args":["` + strings.Repeat("a", smallSubmission) + `"]}`
+	leave := h.api.batches.hold(t, schemas.SingleTenant, tenantBatchBytes)
+	h.refused(t, kindTooManyBatches, "POST", "/v1/jobs", large)
+	ask[schemas.Job](t, h, 202, "POST", "/v1/jobs", `{"image":"gcc"}`)
+	leave()
+	ask[schemas.Job](t, h, 202, "POST", "/v1/jobs", large)
+	if n := len(h.api.batches.tenants); n != 0 {
+		t.Errorf("%d tenants still have room", n)
+	}
 }
 
 func TestRoomForBatches(t *testing.T) {

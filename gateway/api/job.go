@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/program-explorer/pe/gateway/access"
 	"github.com/program-explorer/pe/gateway/coordinator"
@@ -25,13 +26,7 @@ func (a *API) getJob(w http.ResponseWriter, r *http.Request, tenant string) erro
 	if err != nil {
 		return err
 	}
-	// Whoever waits for the end need not be told what the job is before.
-	record := schemas.Record{Tenant: tenant, ID: id}
-	if wait == 0 {
-		record, err = a.jobs.Get(r.Context(), tenant, id)
-	} else {
-		record, err = a.waitFor(w, r, record, wait)
-	}
+	record, err := a.newest(w, r, tenant, id, wait)
 	if err != nil {
 		return err
 	}
@@ -40,6 +35,20 @@ func (a *API) getJob(w http.ResponseWriter, r *http.Request, tenant string) erro
 		return err
 	}
 	return writeJSON(w, http.StatusOK, job)
+}
+
+// newest reads a job's record, once it has ended or the wait is over.
+func (a *API) newest(w http.ResponseWriter, r *http.Request, tenant, id string, wait time.Duration) (schemas.Record, error) {
+	if wait == 0 {
+		return a.jobs.Get(r.Context(), tenant, id)
+	}
+	done, err := a.waits.begin(w.Header(), tenant)
+	if err != nil {
+		return schemas.Record{}, err
+	}
+	defer done()
+	// Whoever waits for the end need not be told what the job is before.
+	return a.waitFor(w, r, schemas.Record{Tenant: tenant, ID: id}, wait)
 }
 
 // cancelJob asks for the job's end. A queued job is cancelled at once, a

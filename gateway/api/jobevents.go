@@ -31,7 +31,7 @@ func (a *API) jobEvents(w http.ResponseWriter, r *http.Request, tenant string) e
 		newEventStream(w, a.StallTimeout)
 		return nil
 	}
-	done, err := a.streams.begin(w, tenant)
+	done, err := a.streams.begin(w.Header(), tenant)
 	if err != nil {
 		return err
 	}

@@ -113,7 +113,7 @@ func (a *API) follow(w http.ResponseWriter, r *http.Request, record schemas.Reco
 			return kindMalformed.problem(err.Error(), "send back the id of the last event as it was, or none")
 		}
 	}
-	done, err := a.streams.begin(w, record.Tenant)
+	done, err := a.streams.begin(w.Header(), record.Tenant)
 	if err != nil {
 		return err
 	}

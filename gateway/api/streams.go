@@ -5,7 +5,10 @@ import (
 	"sync"
 )
 
-// streams counts the event streams that tenants have open at this gateway: each
+// maxWaits bounds the long polls that one tenant has open at a gateway.
+const maxWaits = 2000
+
+// streams counts what tenants have open at this gateway, event streams or long polls: each
 // holds a connection and a place in memory for as long as its reader likes.
 type streams struct {
 	most int
@@ -16,12 +19,12 @@ type streams struct {
 func newStreams(most int) *streams { return &streams{most: most, open: map[string]int{}} }
 
 // begin counts one more until done is called, or refuses it.
-func (s *streams) begin(w http.ResponseWriter, tenant string) (done func(), err error) {
+func (s *streams) begin(h http.Header, tenant string) (done func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open[tenant] >= s.most {
-		w.Header().Set("Retry-After", "5")
-		return nil, kindTooManyStreams.problem("so many streams of events are open already", "one stream tells of all jobs: GET /v1/events")
+		h.Set("Retry-After", "5")
+		return nil, kindTooManyStreams.problem("so many streams of events or long polls are open already", "one stream tells of all jobs: GET /v1/events")
 	}
 	s.open[tenant]++
 	return func() {

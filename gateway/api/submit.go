@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/program-explorer/pe/schemas"
@@ -19,14 +20,23 @@ func (a *API) submit(w http.ResponseWriter, r *http.Request, tenant string) erro
 	if err != nil {
 		return err
 	}
+	leave, err := a.roomFor(w, r, tenant)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	stretch(w, a.ResolveTimeout+a.StallTimeout) // a registry may be slow
 	m := a.newAdmission(tenant)
 	record, spec, err := m.take(r.Context(), r.Body)
 	if err != nil {
 		return err
 	}
-	if record, err = a.waitFor(w, r, record, wait); err != nil {
-		return err
+	leave()
+	if done, full := a.waits.begin(http.Header{}, tenant); full == nil { // else it is told as it is
+		defer done()
+		if record, err = a.waitFor(w, r, record, wait); err != nil {
+			return err
+		}
 	}
 	// With a known idempotency key the job may be somebody else's of the tenant.
 	caller := callerOf(r.Context())
@@ -38,6 +48,23 @@ func (a *API) submit(w http.ResponseWriter, r *http.Request, tenant string) erro
 	}
 	w.Header().Set("Location", "/v1/jobs/"+record.ID)
 	return writeJSON(w, statusOf(record), job)
+}
+
+// smallSubmission is what is read of a submission without asking for room.
+const smallSubmission = 64 << 10
+
+// roomFor takes the room that a large specification needs while it is read and made
+// whole; leave gives it back, once.
+func (a *API) roomFor(w http.ResponseWriter, r *http.Request, tenant string) (leave func(), err error) {
+	if r.ContentLength >= 0 && r.ContentLength <= smallSubmission {
+		return func() {}, nil
+	}
+	weight := int64(schemas.MaxSpecBytes)
+	if r.ContentLength >= 0 {
+		weight = min(r.ContentLength, weight)
+	}
+	leave, err = a.batches.enter(r.Context(), w, tenant, weight)
+	return sync.OnceFunc(leave), err
 }
 
 // statusOf is 200 for a job that has ended and 202 for one that has not.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -129,7 +130,22 @@ func TestSubmitWaits(t *testing.T) {
 		t.Error("the claim's nonce is shown")
 	}
 	h.refused(t, kindMalformed, "GET", "/v1/jobs/"+first.ID+"?wait=soon", "")
+	// With as many long polls as there may be, another is refused, and a job is submitted without one.
+	h.api.waits.fill(schemas.SingleTenant)
+	h.refused(t, kindTooManyStreams, "GET", "/v1/jobs/"+first.ID+"?wait=1m", "")
+	ask[schemas.Job](t, h, http.StatusAccepted, "POST", "/v1/jobs?wait=1m", `{"image":"gcc"}`)
 	h.refused(t, kindMalformed, "POST", "/v1/jobs?wait=-1s", `{"image":"gcc"}`)
+}
+
+// fill has a tenant open as much as there may be, once nothing is.
+func (s *streams) fill(tenant string) {
+	for filled := false; !filled; runtime.Gosched() {
+		s.mu.Lock()
+		if filled = s.open[tenant] == 0; filled {
+			s.open[tenant] = s.most
+		}
+		s.mu.Unlock()
+	}
 }
 
 func TestDrainEndsPolls(t *testing.T) {
