@@ -128,7 +128,7 @@ func (l *ledger) check(ctx context.Context, t *testing.T, c *producer.Client) *l
 // each calls do for many at once.
 func each(ctx context.Context, all iter.Seq[string], do func(context.Context, string) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(clients)
+	group.SetLimit(*clients)
 	for one := range all {
 		group.Go(func() error { return do(ctx, one) })
 	}

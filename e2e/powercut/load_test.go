@@ -15,9 +15,6 @@ import (
 	"github.com/program-explorer/pe/schemas"
 )
 
-// clients submit at the same time.
-const clients = 8
-
 // load has clients upload inputs, submit jobs and wait for their ends as fast
 // as they are answered. The answer number cutAt is the last: in the moment in
 // which it is there the power goes.
@@ -26,7 +23,7 @@ func load(m *machine, l *ledger, cutAt int) {
 	defer cancel()
 	l.begin(cutAt, func() { m.cut(); cancel() })
 	var running sync.WaitGroup
-	for range clients {
+	for range *clients {
 		running.Go(func() {
 			for ctx.Err() == nil {
 				err := one(ctx, m.client, l)

@@ -13,6 +13,9 @@ import (
 // rounds is how often the power is cut; PE_LONG=1 makes them 20.
 var rounds = flag.Int("cuts", few, "how often the power is cut")
 
+// clients submit at the same time. With some forty, records are committed together.
+var clients = flag.Int("clients", 8, "how many submit at the same time")
+
 const few, many = 2, 20
 
 // bin holds the programs that the machine runs.
