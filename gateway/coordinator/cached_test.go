@@ -226,11 +226,11 @@ func TestWhatIsNotKept(t *testing.T) {
 			w.executor("e1", 1, func(e *fakeExecutor) {
 				e.facts.Owner = test.owner
 				e.work = func(_ context.Context, a attempt) (schemas.EventKind, schemas.Event) {
-					event := e.result(a, 0)
+					outcome := schemas.Outcome{ExitCode: new(int)}
 					if test.change != nil {
-						test.change(event.Outcome)
+						test.change(&outcome)
 					}
-					return schemas.EventResult, event
+					return schemas.EventResult, e.resultOf(a, outcome)
 				}
 			})
 			s := caching(test.mode, "a")

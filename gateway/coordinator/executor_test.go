@@ -288,10 +288,13 @@ func (e *fakeExecutor) succeed(_ context.Context, a attempt) (schemas.EventKind,
 }
 
 func (e *fakeExecutor) result(a attempt, code int) schemas.Event {
-	outcome := schemas.Outcome{ExitCode: &code}
+	return e.resultOf(a, schemas.Outcome{ExitCode: &code})
+}
+
+func (e *fakeExecutor) resultOf(a attempt, outcome schemas.Outcome) schemas.Event {
 	r := schemas.Result{
 		Version: schemas.ResultVersion, Job: a.Job, Attempt: a.Attempt, Outcome: outcome,
-		RanOn: schemas.RanOn{Executor: e.id, Arch: "amd64", Isolation: schemas.IsolationVM, ImageDigest: a.grant.Image.Digest},
+		RanOn: schemas.RanOn{Executor: e.id, Arch: "amd64", Isolation: schemas.IsolationVM, ImageDigest: submission(spec()).Image.Digest},
 	}
 	e.mu.Lock()
 	log := e.logs[a.Held]
