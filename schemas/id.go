@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -50,6 +51,39 @@ func newID(kind byte, now time.Time, random io.Reader) (string, error) {
 	id = appendBase32(id, binary.BigEndian.Uint64(entropy[:8]), 8)
 	id = appendBase32(id, binary.BigEndian.Uint64(entropy[8:]), idRandomChars-8)
 	return string(id), nil
+}
+
+// JobIDParts are what a job's id is made of: a way to keep it in 18 bytes.
+type JobIDParts struct {
+	// TimeMS is its time in milliseconds since the Unix epoch; 0 of an id that is
+	// derived from an idempotency key.
+	TimeMS uint64
+	// High and Low are its random 75 bits: the first 60, and the rest.
+	High uint64
+	Low  uint16
+}
+
+const idHighChars = 12
+
+// SplitJobID takes a valid job id apart.
+func SplitJobID(id string) JobIDParts {
+	time, random := id[1:1+idTimeChars], id[1+idTimeChars:]
+	return JobIDParts{base32Value(time), base32Value(random[:idHighChars]), uint16(base32Value(random[idHighChars:]))}
+}
+
+// JobID is the id that [SplitJobID] took apart.
+func (p JobIDParts) JobID() string {
+	id := append(make([]byte, 0, 1+idTimeChars+idRandomChars), 'j')
+	id = appendBase32(id, p.TimeMS, idTimeChars)
+	id = appendBase32(id, p.High, idHighChars)
+	return string(appendBase32(id, uint64(p.Low), idRandomChars-idHighChars))
+}
+
+func base32Value(s string) (v uint64) {
+	for i := range len(s) {
+		v = v<<5 | uint64(strings.IndexByte(idAlphabet, s[i]))
+	}
+	return v
 }
 
 func appendBase32(dst []byte, v uint64, chars int) []byte {

@@ -20,8 +20,10 @@ const (
 	BucketDeliveries = "deliveries"
 	// BucketSweep holds who sweeps the object store, and what sweeps counted.
 	BucketSweep = "sweep"
-	OffersAll   = "jobs.q.>"
-	EventsAll   = "evt.>"
+	// BucketHistory holds the records of jobs that ended some time ago, by the page.
+	BucketHistory = "history"
+	OffersAll     = "jobs.q.>"
+	EventsAll     = "evt.>"
 )
 
 // OfferSubject is where a job is offered.
@@ -141,6 +143,21 @@ func ParseRecordKey(key string) (tenant, job string, err error) {
 		return "", "", fmt.Errorf("key %.120q is no job's", key)
 	}
 	return tenant, job, nil
+}
+
+// HistoryKey is the key of a tenant's n-th page of history, from 1.
+func HistoryKey(tenant string, n uint64) string { return fmt.Sprintf("%s.p%d", tenant, n) }
+
+// ParseHistoryKey takes a page's key apart.
+func ParseHistoryKey(key string) (tenant string, n uint64, err error) {
+	tenant, page, ok := strings.Cut(key, ".p")
+	if ok && ValidToken(tenant) {
+		n, err = strconv.ParseUint(page, 10, 64)
+	}
+	if err != nil || n == 0 || HistoryKey(tenant, n) != key {
+		return "", 0, fmt.Errorf("key %.120q is no page of history", key)
+	}
+	return tenant, n, nil
 }
 
 // CacheEntryKey is the key of a result in the bucket of the cache; key is a
