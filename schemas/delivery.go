@@ -14,11 +14,12 @@ var DeliveryStates = []string{DeliveryPending, DeliveryDelivered, DeliveryFailed
 type Delivery struct {
 	// ID is the header webhook-id: the same whenever the event is sent again.
 	ID string `json:"id"`
-	// Webhook that it is for; empty for a job's own callback.
+	// Webhook that it is for; empty for a callback of a job or campaign.
 	Webhook string `json:"webhook,omitempty"`
 	URL     string `json:"url"`
-	// Job that ended; empty for a test.
+	// Job or Campaign that ended; both are empty for a test.
 	Job       string `json:"job,omitempty"`
+	Campaign  string `json:"campaign,omitempty"`
 	Event     string `json:"event"`
 	State     string `json:"state"`
 	CreatedUS int64  `json:"created_us"`
@@ -59,9 +60,9 @@ type WebhookEvent struct {
 	Data      WebhookData `json:"data"`
 }
 
-// WebhookData says little of a job, so that who may read it decides who sees the rest.
+// WebhookData says little of a job or campaign, so that who may read it decides who sees the rest.
 type WebhookData struct {
-	// ID of the job; of the webhook in a test.
+	// ID of the job; of the webhook in a test; the name of the campaign.
 	ID    string `json:"id"`
 	State State  `json:"state,omitempty"`
 	// ExitCode, Signal and Limit are the outcome's.
@@ -69,12 +70,17 @@ type WebhookData struct {
 	Signal   string            `json:"signal,omitempty"`
 	Limit    string            `json:"limit,omitempty"`
 	Labels   map[string]string `json:"labels,omitempty"`
-	Links    *WebhookLinks     `json:"links,omitempty"`
+	// Jobs counts a campaign's jobs by the state that they ended in.
+	Jobs  map[State]int `json:"jobs,omitempty"`
+	Links *WebhookLinks `json:"links,omitempty"`
 }
 
 // WebhookLinks are addresses below the gateway's public one; paths if it has none.
 type WebhookLinks struct {
-	Job string `json:"job"`
+	Job string `json:"job,omitempty"`
+	// Campaign is that of an event of one, Jobs the list of its jobs.
+	Campaign string `json:"campaign,omitempty"`
+	Jobs     string `json:"jobs,omitempty"`
 	// Outputs is there if the job has any.
 	Outputs string `json:"outputs,omitempty"`
 }

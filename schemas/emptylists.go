@@ -97,6 +97,13 @@ func (w Webhook) MarshalJSON() ([]byte, error) {
 }
 
 // MarshalJSON writes an empty list as [].
+func (l CampaignList) MarshalJSON() ([]byte, error) {
+	type plain CampaignList
+	l.Campaigns = filled(l.Campaigns)
+	return json.Marshal(plain(l))
+}
+
+// MarshalJSON writes an empty list as [].
 func (l DeliveryList) MarshalJSON() ([]byte, error) {
 	type plain DeliveryList
 	l.Deliveries = filled(l.Deliveries)

@@ -16,6 +16,9 @@ const SingleTenant = "local"
 // for a digit, and its byte order is its numeric order.
 const idAlphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 
+// deliveryPrefix begins the id of a delivery.
+const deliveryPrefix = "msg_"
+
 const (
 	idTimeChars   = 10 // 50 bits: milliseconds until the year 37,000
 	idRandomChars = 15 // 75 bits
@@ -36,7 +39,7 @@ func NewWebhookID(now time.Time, random io.Reader) (string, error) { return newI
 
 // DeliveryID returns "msg_" and 26 characters that stand for 16 bytes.
 func DeliveryID(of [16]byte) string {
-	id := appendBase32([]byte("msg_"), binary.BigEndian.Uint64(of[:8]), 13)
+	id := appendBase32([]byte(deliveryPrefix), binary.BigEndian.Uint64(of[:8]), 13)
 	return string(appendBase32(id, binary.BigEndian.Uint64(of[8:]), 13))
 }
 

@@ -12,6 +12,7 @@ var documentTypes = []reflect.Type{
 	reflect.TypeFor[MissingRequest](), reflect.TypeFor[MissingReply](), reflect.TypeFor[Blob](), reflect.TypeFor[OutputList](),
 	reflect.TypeFor[WebhookSpec](), reflect.TypeFor[WebhookPatch](), reflect.TypeFor[WebhookRotation](), reflect.TypeFor[Webhook](), reflect.TypeFor[WebhookList](),
 	reflect.TypeFor[CallbackSecret](), reflect.TypeFor[Delivery](), reflect.TypeFor[DeliveryList](), reflect.TypeFor[WebhookEvent](),
+	reflect.TypeFor[CampaignSpec](), reflect.TypeFor[Campaign](), reflect.TypeFor[CampaignList](),
 	reflect.TypeFor[ProblemDocument](), reflect.TypeFor[StreamChange](), reflect.TypeFor[StreamText](), reflect.TypeFor[Stage](),
 	reflect.TypeFor[JobEventsBeginning](), reflect.TypeFor[JobChange](), reflect.TypeFor[JobText](),
 	reflect.TypeFor[AccessTokenRecord](), reflect.TypeFor[AccessTokenRequest](), reflect.TypeFor[NewAccessToken](), reflect.TypeFor[AccessTokenList](),
@@ -24,7 +25,7 @@ var closedDocuments = map[reflect.Type]bool{
 	reflect.TypeFor[JobSpec](): true, reflect.TypeFor[JobBatch](): true, reflect.TypeFor[File](): true, reflect.TypeFor[Stdin](): true, reflect.TypeFor[Limits](): true,
 	reflect.TypeFor[Requires](): true, reflect.TypeFor[MissingRequest](): true, reflect.TypeFor[Callback](): true,
 	reflect.TypeFor[WebhookSpec](): true, reflect.TypeFor[WebhookPatch](): true, reflect.TypeFor[WebhookRotation](): true,
-	reflect.TypeFor[AccessTokenRequest](): true, reflect.TypeFor[SweepRequest](): true,
+	reflect.TypeFor[CampaignSpec](): true, reflect.TypeFor[AccessTokenRequest](): true, reflect.TypeFor[SweepRequest](): true,
 }
 
 const (
@@ -60,6 +61,10 @@ func within(r Range) rule {
 }
 
 func address(n *node) { n.Pattern, n.MaxLength = urlPattern.String(), MaxURLBytes }
+
+func countsByState(n *node) { n.PropertyNames = &node{Enum: states()} }
+
+func describe(n *node) { n.Pattern, n.MaxLength = `^[^\x00-\x1f\x7f]*$`, MaxDescription }
 
 func labelRule(n *node) {
 	n.MaxProperties = MaxLabels
@@ -180,8 +185,8 @@ var fieldRules = map[string]rule{
 	"Record.callback":            address,
 	"WebhookSpec.url":            address,
 	"WebhookPatch.url":           address,
-	"WebhookSpec.events":         items(len(JobEvents), enum(JobEvents...)),
-	"WebhookPatch.events":        items(len(JobEvents), enum(JobEvents...)),
+	"WebhookSpec.events":         items(len(WebhookEvents), enum(WebhookEvents...)),
+	"WebhookPatch.events":        items(len(WebhookEvents), enum(WebhookEvents...)),
 	"WebhookSpec.secret":         pattern(secretPattern.String()),
 	"WebhookRotation.overlap_ms": within(OverlapRange),
 	"Webhook.id":                 pattern(webhookIDPattern.String()),
@@ -191,7 +196,16 @@ var fieldRules = map[string]rule{
 	"Delivery.state":             enum(DeliveryStates...),
 	"DeliveryAttempt.answer":     maxLength(MaxAnswerHead),
 	"WebhookLinks.job":           func(*node) {},
-	"WebhookData.id":             pattern(`^[jw][0-9a-hjkmnp-tv-z]{25}$`),
+	"WebhookData.id":             pattern(campaignPattern.String()), // which ids fit, too
+	"WebhookData.jobs":           countsByState,
+	"Delivery.campaign":          pattern(campaignPattern.String()),
+
+	"Campaign.name":            pattern(campaignPattern.String()),
+	"Campaign.state":           enum(CampaignStates...),
+	"Campaign.jobs":            countsByState,
+	"CampaignSpec.description": describe,
+	"Campaign.description":     describe,
+	"CampaignList.campaigns":   func(n *node) { n.MaxItems = MaxCampaigns },
 
 	"AccessToken.id": pattern(tokenIDPattern.String()), "AccessToken.creator": pattern(tokenIDPattern.String()),
 	"AccessToken.tenant": pattern(tokenTenantPattern.String()), "AccessToken.name": maxLength(MaxTokenName), "AccessToken.scopes": items(len(Scopes), enum(scopeNames()...)),

@@ -18,6 +18,8 @@ const (
 	// BucketWebhooks holds tenants' webhooks, BucketDeliveries what is sent to them.
 	BucketWebhooks   = "webhooks"
 	BucketDeliveries = "deliveries"
+	// BucketCampaigns holds tenants' campaigns.
+	BucketCampaigns = "campaigns"
 	// BucketSweep holds who sweeps the object store, and what sweeps counted.
 	BucketSweep = "sweep"
 	// BucketHistory holds the records of jobs that ended some time ago, by the page.

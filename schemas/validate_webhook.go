@@ -87,13 +87,13 @@ func (r WebhookRotation) Validate() []Problem {
 }
 
 func validateEvents(ps *problems, events []string) {
-	if len(events) > len(JobEvents) {
-		ps.add("/events", "has %d items; at most %d", len(events), len(JobEvents))
+	if len(events) > len(WebhookEvents) {
+		ps.add("/events", "has %d items; at most %d", len(events), len(WebhookEvents))
 		return
 	}
 	for i, e := range events {
-		if !slices.Contains(JobEvents, e) {
-			ps.add(pointer("/events").item(i), "%s", wantOneOf(e, JobEvents))
+		if !slices.Contains(WebhookEvents, e) {
+			ps.add(pointer("/events").item(i), "%s", wantOneOf(e, WebhookEvents))
 		}
 	}
 }
@@ -132,25 +132,25 @@ func ParseSecret(s string) ([]byte, error) {
 
 // DecodeWebhookSpec reads a posted webhook of at most [MaxWebhookBytes], and lists all that is wrong with it.
 func DecodeWebhookSpec(r io.Reader) (WebhookSpec, []Problem, error) {
-	return decodePosted[WebhookSpec](r, webhookSpecShape)
+	return decodePosted[WebhookSpec]("webhook", r, MaxWebhookBytes, webhookSpecShape)
 }
 
 // DecodeWebhookPatch reads changes as [DecodeWebhookSpec] reads a webhook.
 func DecodeWebhookPatch(r io.Reader) (WebhookPatch, []Problem, error) {
-	return decodePosted[WebhookPatch](r, webhookPatchShape)
+	return decodePosted[WebhookPatch]("webhook", r, MaxWebhookBytes, webhookPatchShape)
 }
 
 // DecodeWebhookRotation reads a wish for a new secret.
 func DecodeWebhookRotation(r io.Reader) (WebhookRotation, []Problem, error) {
-	return decodePosted[WebhookRotation](r, webhookRotationShape)
+	return decodePosted[WebhookRotation]("webhook", r, MaxWebhookBytes, webhookRotationShape)
 }
 
 // decodePosted is [DecodeJobSpec] for what clients post beside jobs.
-func decodePosted[T interface{ Validate() []Problem }](r io.Reader, sh *shape) (T, []Problem, error) {
+func decodePosted[T interface{ Validate() []Problem }](what string, r io.Reader, most int64, sh *shape) (T, []Problem, error) {
 	var v T
-	data, err := readAtMost(r, MaxWebhookBytes)
+	data, err := readAtMost(r, most)
 	if err != nil {
-		return v, nil, fmt.Errorf("read webhook: %w", err)
+		return v, nil, fmt.Errorf("read %s: %w", what, err)
 	}
 	found, err := inspect(data, sh, false)
 	if err != nil {
@@ -160,7 +160,7 @@ func decodePosted[T interface{ Validate() []Problem }](r io.Reader, sh *shape) (
 		return v, found.list, nil
 	}
 	if err := json.Unmarshal(data, &v); err != nil {
-		return v, nil, fmt.Errorf("decode webhook: %w", err)
+		return v, nil, fmt.Errorf("decode %s: %w", what, err)
 	}
 	return v, v.Validate(), nil
 }

@@ -1,5 +1,7 @@
 package schemas
 
+import "slices"
+
 // Bounds of webhooks.
 const (
 	// MaxURLBytes bounds the address of a webhook or callback.
@@ -22,29 +24,35 @@ const (
 	EventJobCancelled = "job.cancelled"
 	EventJobExpired   = "job.expired"
 	EventJobDead      = "job.dead"
-	EventWebhookTest  = "webhook.test"
+	// EventCampaignEnded: a campaign is closed and all of its jobs have ended.
+	EventCampaignEnded = "campaign.ended"
+	EventWebhookTest   = "webhook.test"
 )
 
 // JobEvents lists those that tell of a job's end, in the order of [States].
 var JobEvents = []string{EventJobSucceeded, EventJobFailed, EventJobCancelled, EventJobExpired, EventJobDead}
 
+// WebhookEvents lists those that a webhook may be told of. Without a choice it is told of [JobEvents].
+var WebhookEvents = append(slices.Clone(JobEvents), EventCampaignEnded)
+
 // JobEvent is the event of a job that ended in the state.
 func JobEvent(s State) string { return "job." + string(s) }
 
-// Callback has a job's end told to an address.
+// Callback has the end of a job, or of a campaign, told to an address.
 type Callback struct {
-	// URL is sent the event of the job's end, whatever that is: https, or http
+	// URL is sent the event of the end, whatever that is: https, or http
 	// where the gateway's operator allows it.
 	URL string `json:"url"`
 }
 
-// WebhookSpec asks for a webhook: an address that is told when jobs end.
+// WebhookSpec asks for a webhook: an address that is told when jobs end, or campaigns.
 type WebhookSpec struct {
 	// URL is https, or http where the gateway's operator allows it.
 	URL string `json:"url"`
-	// Events to tell; default all.
+	// Events to tell; default all ends of jobs.
 	Events []string `json:"events,omitempty"`
-	// Labels that a job must have, with these values; default none.
+	// Labels that a job must have, with these values; default none. A campaign has
+	// the one label that its jobs have.
 	Labels map[string]string `json:"labels,omitempty"`
 	// Secret to sign with: "whsec_" and 24 to 64 bytes in base 64. Default one that the gateway makes.
 	Secret string `json:"secret,omitempty"`

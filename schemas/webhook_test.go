@@ -15,7 +15,7 @@ func TestDecodeWebhookRefuses(t *testing.T) {
 		`{"url":"https://"}`: "/url", `{"url":"https:///x"}`: "/url", `{"url":"https://a b"}`: "/url", `{"url":"https://é.example"}`: "/url",
 		`{"url":"https://u:p@example.org"}`: "/url", `{"url":"https://example.org/#x"}`: "/url", `{"url":"https://example.org:99999"}`: "/url",
 		`{"url":"https://example.org:0"}`: "/url", `{"url":"https://[::1"}`: "/url", `{"url":"https://a/` + strings.Repeat("x", MaxURLBytes) + `"}`: "/url",
-		`{"url":"https://a","events":["job.started"]}`: "/events/0", `{"url":"https://a","events":["job.dead","job.dead","job.dead","job.dead","job.dead","job.dead"]}`: "/events",
+		`{"url":"https://a","events":["job.started"]}`: "/events/0", `{"url":"https://a","events":["job.dead","job.dead","job.dead","job.dead","job.dead","job.dead","job.dead"]}`: "/events",
 		`{"url":"https://a","labels":{"-":"x"}}`: "/labels/-", `{"url":"https://a","secret":"whsec_AAAA"}`: "/secret", `{"url":"https://a","secret":"` + key + `"}`: "/secret",
 		`{"url":"https://a","secret":"whsec_` + strings.Repeat("A", 88) + `"}`: "/secret", `{"url":"https://a","extra":1}`: "/extra", `{"url":"https://a","url":"https://b"}`: "/url",
 	} {

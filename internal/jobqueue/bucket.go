@@ -23,6 +23,7 @@ const (
 
 	bucketWebhooks   = schemas.BucketWebhooks
 	bucketDeliveries = schemas.BucketDeliveries
+	bucketCampaigns  = schemas.BucketCampaigns
 	bucketSweep      = schemas.BucketSweep
 )
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -27,8 +28,23 @@ func (b *Bucket) Leave(ctx context.Context, key string, value []byte, revision u
 	return err
 }
 
-func (b *Bucket) mark(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+// MarkerAge is how long the marker of a retired key is kept: all who watch have
+// heard of it by then.
+const MarkerAge = 24 * time.Hour
+
+// Retire deletes a key that still has the revision, or [ErrConflict]. The marker goes
+// by itself after [MarkerAge]: for buckets whose keys are many over the years, and few at a time.
+func (b *Bucket) Retire(ctx context.Context, key string, revision uint64) error {
+	_, err := b.mark(ctx, key, nil, revision, jetstream.MsgTTLHeader, MarkerAge.String())
+	return err
+}
+
+// mark takes a header's name and value, too, or nothing.
+func (b *Bucket) mark(ctx context.Context, key string, value []byte, revision uint64, header ...string) (uint64, error) {
 	msg := nats.NewMsg(b.subject(key))
+	if len(header) == 2 {
+		msg.Header.Set(header[0], header[1])
+	}
 	msg.Data = value
 	msg.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
 	msg.Header.Set("KV-Operation", "PURGE")

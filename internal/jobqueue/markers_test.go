@@ -108,3 +108,24 @@ func must[T any](v T, err error) func(testing.TB) T {
 		return v
 	}
 }
+
+// TestRetire: a key goes if it is as it was read, watchers are told, and it can be made anew.
+func TestRetire(t *testing.T) {
+	t.Parallel()
+	q := queuetest.Start(t).Gateway(t, nil)
+	ctx := t.Context()
+	rev := must(q.Campaigns.Create(ctx, "a.b", []byte("1")))(t)
+	if err := q.Campaigns.Retire(ctx, "a.b", rev+1); !errors.Is(err, jobqueue.ErrConflict) {
+		t.Errorf("Retire what has changed = %v", err)
+	}
+	if err := q.Campaigns.Retire(ctx, "a.b", rev); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := q.Campaigns.Get(ctx, "a.b"); !errors.Is(err, jobqueue.ErrNotFound) {
+		t.Errorf("Get = %+v, %v", e, err)
+	}
+	if e := must(q.Campaigns.Look(ctx, "a.b"))(t); !e.Deleted {
+		t.Errorf("Look = %+v", e)
+	}
+	must(q.Campaigns.Create(ctx, "a.b", []byte("2")))(t)
+}

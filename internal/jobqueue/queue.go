@@ -94,6 +94,8 @@ type Queue struct {
 	// Webhooks and Deliveries are those of tenants' webhooks. An entry of
 	// Deliveries is gone [DeliveryAge] after it was last written.
 	Webhooks, Deliveries *Bucket
+	// Campaigns holds tenants' campaigns.
+	Campaigns *Bucket
 	// Sweep holds who sweeps the object store now, and what the last sweep measured.
 	Sweep *Bucket
 }
@@ -119,6 +121,7 @@ func Connect(ctx context.Context, cfg Config) (*Queue, error) {
 	q.Tokens = newBucket(q, bucketTokens)
 	q.Webhooks, q.Deliveries = newBucket(q, bucketWebhooks), newBucket(q, bucketDeliveries)
 	q.Cache = newBucket(q, bucketCache)
+	q.Campaigns = newBucket(q, bucketCampaigns)
 	q.Sweep = newBucket(q, bucketSweep)
 	if cfg.Replicas == 1 {
 		q.Jobs.gather = &gatherer{batch: q.Jobs.publishSwiftly}

@@ -136,6 +136,7 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 		q.cacheStream(),
 		q.bucketStream(bucketWebhooks),
 		q.deliveryStream(),
+		q.campaignStream(),
 		q.bucketStream(bucketSweep),
 	}
 }
@@ -163,6 +164,13 @@ func (q *Queue) bucketStream(bucket string) jetstream.StreamConfig {
 func (q *Queue) deliveryStream() jetstream.StreamConfig {
 	c := q.bucketStream(bucketDeliveries)
 	c.MaxAge = DeliveryAge
+	return c
+}
+
+// campaignStream is a bucket whose markers go by themselves: see [Bucket.Retire].
+func (q *Queue) campaignStream() jetstream.StreamConfig {
+	c := q.bucketStream(bucketCampaigns)
+	c.AllowMsgTTL = true
 	return c
 }
 
