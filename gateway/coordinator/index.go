@@ -37,6 +37,8 @@ type tenantJobs struct {
 	hits    int // jobs that have another one's result
 	outflow outflow
 	pools   map[string]int // of jobs that have not ended
+	// campaigns are those of jobs that have not ended.
+	campaigns campaigns
 	// lately is when a job of a pool last ended, in microseconds since the Unix
 	// epoch: the pool lives on for a while.
 	lately map[string]int64
@@ -146,7 +148,7 @@ func (t *tenantJobs) hit(e *entry, is bool) {
 func (s *state) tenant(name string) *tenantJobs {
 	t := s.tenants[name]
 	if t == nil {
-		t = &tenantJobs{pools: map[string]int{}, lately: map[string]int64{}}
+		t = &tenantJobs{pools: map[string]int{}, campaigns: campaigns{}, lately: map[string]int64{}}
 		s.tenants[name] = t
 	}
 	return t
@@ -160,6 +162,7 @@ func (s *state) count(t *tenantJobs, rec *schemas.Record, by int) {
 	if rec.State == schemas.StateQueued {
 		t.queued += by
 	}
+	t.campaigns.count(rec, by)
 	if t.pools[rec.Pool] += by; t.pools[rec.Pool] == 0 {
 		delete(t.pools, rec.Pool)
 	}
