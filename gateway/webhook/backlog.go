@@ -10,21 +10,19 @@ import (
 
 // notice is an end that a target is yet to be told of.
 type notice struct {
-	rec *schemas.Record
-	// rev is the record's revision.
-	rev uint64
-	// target is a webhook's id; empty for the job's callback.
+	*ending
+	// target is a webhook's id; empty for the callback.
 	target string
 }
 
 func (n notice) id() string {
 	if n.target == "" {
-		return deliveryID(n.rec, callbackTarget)
+		return n.deliveryID(callbackTarget)
 	}
-	return deliveryID(n.rec, n.target)
+	return n.deliveryID(n.target)
 }
 
-func (n notice) key() string { return schemas.RecordKey(n.rec.Tenant, n.id()) }
+func (n notice) key() string { return schemas.RecordKey(n.tenant, n.id()) }
 
 // backlog holds notices whose deliveries are yet to be created, each once, and gives
 // them out tenant by tenant. Of a tenant with more than it holds it knows from which
@@ -47,11 +45,11 @@ func newBacklog(most int) *backlog {
 func (b *backlog) add(n notice) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	tenant, key := n.rec.Tenant, n.key()
+	tenant, key := n.tenant, n.key()
 	if _, ok := b.held[key]; ok {
 		return true
 	}
-	if len(b.tenants[tenant]) >= b.most {
+	if len(b.tenants[tenant]) >= b.most && n.rev != 0 {
 		b.leftOut(tenant, n.rev)
 		return false
 	}

@@ -43,7 +43,7 @@ func (o *Outbox) readOn(ctx context.Context, tenant string) error {
 		if !rec.State.Terminal() || o.clock.Now().Sub(time.UnixMicro(rec.EndedUS)) > lookBack {
 			return true
 		}
-		return o.notify(essence(&rec), e.Revision)
+		return o.notify(jobEnding(&rec, e.Revision))
 	})
 	if err != nil {
 		o.backlog.lag(tenant, after+1)

@@ -101,7 +101,7 @@ func TestHolderDies(t *testing.T) {
 		t.Fatalf("%+v", d)
 	}
 	w.eventually("the other gateway knows of it", func() bool {
-		return other.book.knows(schemas.RecordKey(tenant, notice{rec: &rec, target: hook.ID}.id()))
+		return other.book.knows(schemas.RecordKey(tenant, notice{jobEnding(&rec, 1), hook.ID}.id()))
 	})
 	w.clock.advance(2 * time.Second)
 	if n := len(r.requests()); n != 1 {
@@ -250,7 +250,7 @@ func TestManyRecentEnds(t *testing.T) {
 	b := w.box(nil)
 	hook := w.hook(b, schemas.WebhookSpec{URL: r.URL})
 	for range maxRecent {
-		b.recent.add(recentEnd{rec: &schemas.Record{Tenant: "other"}, at: w.clock.Now().Add(time.Hour)})
+		b.recent.add(recentEnd{&ending{tenant: "other", rev: 1}, w.clock.Now().Add(time.Hour)})
 	}
 	rec, rev := w.written(b)
 	b.Outbox.Ended(rec, rev, false)

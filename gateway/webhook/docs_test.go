@@ -40,7 +40,7 @@ func TestPageHasTheFigures(t *testing.T) {
 			t.Errorf("docs/webhooks.md does not say %q", text)
 		}
 	}
-	for _, event := range schemas.JobEvents {
+	for _, event := range schemas.WebhookEvents {
 		if !strings.Contains(flat, "`"+event+"`") {
 			t.Errorf("docs/webhooks.md does not have %s", event)
 		}

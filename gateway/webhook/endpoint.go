@@ -36,14 +36,14 @@ func (e *endpoint) view(now time.Time) schemas.Webhook {
 	return w
 }
 
-// wants reports whether the webhook is told of a job's end.
-func (e *endpoint) wants(rec *schemas.Record) bool {
+// wants reports whether the webhook is told of an end.
+func (e *endpoint) wants(end *ending) bool {
 	w := &e.Webhook
-	if !w.Enabled || rec.EndedUS < w.SinceUS || !slices.Contains(w.Events, schemas.JobEvent(rec.State)) {
+	if !w.Enabled || end.atUS < w.SinceUS || !slices.Contains(w.Events, end.event) {
 		return false
 	}
 	for k, v := range w.Labels {
-		if got, ok := rec.Labels[k]; !ok || got != v {
+		if got, ok := end.data.Labels[k]; !ok || got != v {
 			return false
 		}
 	}
@@ -73,12 +73,12 @@ func (e *endpoint) apply(p schemas.WebhookPatch, now time.Time) {
 	}
 }
 
-// eventsOf are all, if none are named, in their order and each once.
+// eventsOf are all ends of jobs, if none are named; else those that are, in their order and each once.
 func eventsOf(asked []string) []string {
 	if len(asked) == 0 {
 		return slices.Clone(schemas.JobEvents)
 	}
-	return slices.DeleteFunc(slices.Clone(schemas.JobEvents), func(e string) bool { return !slices.Contains(asked, e) })
+	return slices.DeleteFunc(slices.Clone(schemas.WebhookEvents), func(e string) bool { return !slices.Contains(asked, e) })
 }
 
 func decodeEndpoint(key string, data []byte) (e endpoint, err error) {

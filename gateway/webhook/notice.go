@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	// lookBack is how long ago a job may have ended whose delivery is yet to be
+	// lookBack is how long ago something may have ended whose delivery is yet to be
 	// made: longer than all gateways are ever down. Deliveries are kept for longer, or they would be made again.
 	lookBack = 4 * 24 * time.Hour
-	// otherGateway is how long the gateway that ended a job has to make its deliveries before others do.
+	// otherGateway is how long the gateway that ended something has to make its deliveries before others do.
 	otherGateway = 3 * time.Second
-	// settled is how long ago a job must have ended for its webhooks to be known here for sure.
+	// settled is how long ago something must have ended for its webhooks to be known here for sure.
 	settled = time.Minute
 )
 
@@ -28,51 +28,47 @@ const maxRecent = 20_000
 // Ended takes note of a terminal record and its revision: here if this gateway ended
 // the job. It never waits, and may be told of an end any number of times.
 func (o *Outbox) Ended(rec schemas.Record, rev uint64, here bool) {
-	now := o.clock.Now()
-	age := now.Sub(time.UnixMicro(rec.EndedUS))
-	if age > lookBack {
-		return
+	if o.age(rec.EndedUS) <= lookBack {
+		o.heard(jobEnding(&rec, rev), here)
 	}
+}
+
+// CampaignEnded takes note of a campaign that has ended, as [Outbox.Ended] does of a job.
+func (o *Outbox) CampaignEnded(tenant string, c schemas.Campaign, here bool) {
+	if o.age(c.EndedUS) <= lookBack {
+		o.heard(campaignEnding(tenant, &c), here)
+	}
+}
+
+func (o *Outbox) age(endedUS int64) time.Duration { return o.clock.Now().Sub(time.UnixMicro(endedUS)) }
+
+func (o *Outbox) heard(e *ending, here bool) {
+	now := o.clock.Now()
 	select {
 	case <-o.known:
 	default:
-		o.later(recentEnd{essence(&rec), rev, now})
+		o.later(recentEnd{e, now})
 		return
 	}
 	switch {
 	case here:
-		o.notify(essence(&rec), rev)
-	case age < settled || len(o.registry.targets(&rec)) > 0:
-		o.later(recentEnd{essence(&rec), rev, now.Add(otherGateway)})
+		o.notify(e)
+	case o.age(e.atUS) < settled || len(o.registry.targets(e)) > 0:
+		o.later(recentEnd{e, now.Add(otherGateway)})
 	}
 }
 
 func (o *Outbox) later(e recentEnd) {
 	if !o.recent.add(e) {
-		o.backlog.lag(e.rec.Tenant, e.rev)
+		o.backlog.lag(e.tenant, e.rev)
 	}
-}
-
-// essence is what a delivery is made of: ends may have to be remembered by the
-// hundred thousand, and a whole record has kilobytes.
-func essence(rec *schemas.Record) *schemas.Record {
-	short := &schemas.Record{
-		ID: rec.ID, Tenant: rec.Tenant, State: rec.State, EndedUS: rec.EndedUS, Labels: rec.Labels, Callback: rec.Callback,
-	}
-	if o := rec.Outcome; o != nil {
-		short.Outcome = &schemas.Outcome{ExitCode: o.ExitCode, Signal: o.Signal, Limit: o.Limit}
-	}
-	if rec.Archive != nil {
-		short.Archive = &schemas.Object{}
-	}
-	return short
 }
 
 // notify puts into the backlog what is not known to have been created; false if it had no room.
-func (o *Outbox) notify(rec *schemas.Record, rev uint64) (taken bool) {
+func (o *Outbox) notify(e *ending) (taken bool) {
 	taken = true
-	for _, target := range o.registry.targets(rec) {
-		if n := (notice{rec, rev, target}); !o.book.knows(n.key()) {
+	for _, target := range o.registry.targets(e) {
+		if n := (notice{e, target}); !o.book.knows(n.key()) {
 			taken = o.backlog.add(n) && taken
 		}
 	}
@@ -86,16 +82,15 @@ type recent struct {
 }
 
 type recentEnd struct {
-	rec *schemas.Record
-	rev uint64
-	at  time.Time
+	*ending
+	at time.Time
 }
 
-// add is false if there is no room.
+// add is false if there is no room, which there always is for a campaign.
 func (r *recent) add(e recentEnd) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.ends) >= maxRecent {
+	if len(r.ends) >= maxRecent && e.rev != 0 {
 		return false
 	}
 	r.ends = append(r.ends, e)
@@ -128,7 +123,7 @@ func (o *Outbox) look(ctx context.Context) error {
 	}
 	for {
 		for _, end := range o.recent.due(o.clock.Now()) {
-			o.notify(end.rec, end.rev)
+			o.notify(end.ending)
 		}
 		if !o.wait(ctx, lookEvery) {
 			return nil
@@ -145,7 +140,7 @@ func (o *Outbox) create(ctx context.Context) error {
 		}
 		err := o.createOne(ctx, n)
 		if err != nil && !errors.Is(err, jobqueue.ErrConflict) && ctx.Err() == nil {
-			o.log.Warn("delivery not created yet", "job", n.rec.ID, "tenant", n.rec.Tenant, "err", err)
+			o.log.Warn("delivery not created yet", "event", n.event, "of", n.data.ID, "tenant", n.tenant, "err", err)
 			o.backlog.add(n)
 			sleep(ctx, time.Second)
 		}
@@ -157,18 +152,18 @@ func (o *Outbox) createOne(ctx context.Context, n notice) error {
 	if o.book.knows(n.key()) {
 		return nil
 	}
-	address := n.rec.Callback
+	address := n.callback
 	if n.target != "" {
-		e, ok := o.registry.lookup(n.rec.Tenant, n.target)
+		e, ok := o.registry.lookup(n.tenant, n.target)
 		if !ok {
 			return nil // removed meanwhile
 		}
 		address = e.Webhook.URL
 	}
 	now := o.clock.Now()
-	d := delivery{Version: entryVersion, Tenant: n.rec.Tenant, RoundUS: now.UnixMicro(), Delivery: schemas.Delivery{
-		ID: n.id(), Webhook: n.target, URL: address, Job: n.rec.ID, Event: schemas.JobEvent(n.rec.State),
-		CreatedUS: now.UnixMicro(), Payload: payload(n.rec, o.cfg.PublicURL),
+	d := delivery{Version: entryVersion, Tenant: n.tenant, RoundUS: now.UnixMicro(), Delivery: schemas.Delivery{
+		ID: n.id(), Webhook: n.target, URL: address, Job: n.job(), Campaign: n.campaign(), Event: n.event,
+		CreatedUS: now.UnixMicro(), Payload: n.payload(o.cfg.PublicURL),
 	}}
 	d.schedule(o.id, now, o.cfg.Timeout)
 	return o.store(ctx, d)

@@ -267,7 +267,7 @@ func TestBacklogTakesTurns(t *testing.T) {
 	b := newBacklog(10)
 	add := func(tenant string, n int) {
 		for n := range n {
-			b.add(notice{rec: &schemas.Record{Tenant: tenant, ID: strconv.Itoa(n)}, target: "w"})
+			b.add(notice{jobEnding(&schemas.Record{Tenant: tenant, ID: strconv.Itoa(n)}, 1), "w"})
 		}
 	}
 	add("a", 5)
@@ -280,7 +280,7 @@ func TestBacklogTakesTurns(t *testing.T) {
 		if !ok {
 			t.Fatal("nothing to take")
 		}
-		order += n.rec.Tenant
+		order += n.tenant
 	}
 	if order != "abaaaa" {
 		t.Errorf("order %s", order)

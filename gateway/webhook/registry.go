@@ -101,16 +101,16 @@ func (r *registry) of(tenant string) []endpoint {
 	return list
 }
 
-// targets are whom a job's end is told to: ids of webhooks, and "" for its callback.
-func (r *registry) targets(rec *schemas.Record) []string {
+// targets are whom an end is told to: ids of webhooks, and "" for its callback.
+func (r *registry) targets(end *ending) []string {
 	var ids []string
-	if rec.Callback != "" {
+	if end.callback != "" {
 		ids = append(ids, "")
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, id := range slices.Sorted(maps.Keys(r.tenants[rec.Tenant])) {
-		if k := r.tenants[rec.Tenant][id]; id != "" && k.wants(rec) {
+	for _, id := range slices.Sorted(maps.Keys(r.tenants[end.tenant])) {
+		if k := r.tenants[end.tenant][id]; id != "" && k.wants(end) {
 			ids = append(ids, id)
 		}
 	}

@@ -63,7 +63,7 @@ func (o *Outbox) send(ctx context.Context, l *lane, it *item) time.Time {
 	if !ok {
 		return time.Time{}
 	}
-	log := o.log.With("delivery", d.Delivery.ID, "webhook", d.Delivery.Webhook, "job", d.Delivery.Job, "tenant", d.Tenant)
+	log := o.log.With("delivery", d.Delivery.ID, "webhook", d.Delivery.Webhook, "of", d.Delivery.Payload.Data.ID, "tenant", d.Tenant)
 	ctx, cancel := o.outlive(ctx)
 	defer cancel()
 	rev, err := o.hold(ctx, &d, rev)

@@ -122,7 +122,7 @@ func (w *world) hook(b *box, spec schemas.WebhookSpec) schemas.Webhook {
 // delivery is a job's delivery as the bucket has it.
 func (w *world) delivery(b *box, rec schemas.Record, target string) schemas.Delivery {
 	w.Helper()
-	d, _, err := b.read(w.Context(), schemas.RecordKey(rec.Tenant, notice{rec: &rec, target: target}.id()))
+	d, _, err := b.read(w.Context(), schemas.RecordKey(rec.Tenant, notice{jobEnding(&rec, 1), target}.id()))
 	if err != nil {
 		return schemas.Delivery{}
 	}
@@ -187,6 +187,16 @@ func (r *receiver) requests() []request {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.got)
+}
+
+// waitFor answers once a channel is closed, or the client leaves.
+func waitFor(block <-chan struct{}) http.HandlerFunc {
+	return func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-block:
+		case <-r.Context().Done():
+		}
+	}
 }
 
 func status(code int) http.HandlerFunc {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,11 +63,13 @@ func webhookState(w schemas.Webhook, now time.Time) string {
 	return "enabled"
 }
 
+// eventWords has all ends of jobs, which most webhooks are told of, in one word.
 func eventWords(events []string) string {
-	if len(events) == len(schemas.JobEvents) {
-		return "all"
+	words := strings.Join(events, " ")
+	if rest, ok := strings.CutPrefix(words, strings.Join(schemas.JobEvents, " ")); ok {
+		words = "job.*" + rest
 	}
-	return printable(strings.Join(events, " "))
+	return printable(words)
 }
 
 func (a *app) webhookAddCommand() *cobra.Command {
@@ -94,7 +97,7 @@ func (a *app) webhookAddCommand() *cobra.Command {
 	}
 	cmd.Flags().StringArrayVar(&events, "event", nil, helpEvent)
 	cmd.Flags().StringArrayVarP(&labels, "label", "l", nil, helpWithLabel)
-	_ = cmd.RegisterFlagCompletionFunc("event", cobra.FixedCompletions(schemas.JobEvents, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("event", cobra.FixedCompletions(schemas.WebhookEvents, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -187,9 +190,9 @@ func (a *app) deliveriesCommand() *cobra.Command {
 			if a.json {
 				return a.print(schemas.DeliveryList{Deliveries: list})
 			}
-			t := a.table("DELIVERY", "STATE", "EVENT", "JOB", "CREATED", "SENT", "LAST", "URL")
+			t := a.table("DELIVERY", "STATE", "EVENT", "OF", "CREATED", "SENT", "LAST", "URL")
 			for _, d := range list {
-				t.add(d.ID, d.State, printable(d.Event), printable(d.Job), formatAge(a.now(), d.CreatedUS), strconv.Itoa(d.Attempts)+"x", lastWords(d), printable(d.URL))
+				t.add(d.ID, d.State, printable(d.Event), printable(cmp.Or(d.Job, d.Campaign)), formatAge(a.now(), d.CreatedUS), strconv.Itoa(d.Attempts)+"x", lastWords(d), printable(d.URL))
 			}
 			return t.write()
 		},

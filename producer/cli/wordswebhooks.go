@@ -2,12 +2,13 @@ package cli
 
 // Words of pe webhooks.
 const (
-	webhooksShort = "Have addresses told when jobs end, and see what became of it"
+	webhooksShort = "Have addresses told when jobs and campaigns end, and see what became of it"
 	webhooksLong  = `Have addresses told when jobs end: all of your jobs, or those with a label, or
 those that end in one of some ways. What is sent is signed as the Standard
 Webhooks specification has it, and sent again for three days if it fails.
 
-A single job has an address of its own told with pe run --callback.`
+A single job has an address of its own told with pe run --callback, a campaign
+with pe campaign create --callback.`
 	webhooksExample = `  pe webhooks add https://example.org/hook --event job.failed --event job.dead
   pe webhooks add https://example.org/hook -l campaign=nightly
   pe webhooks test w01h8x3vz9k6tqc2n4m5p7r0sa
@@ -33,11 +34,11 @@ of what it has seen takes none twice.`
 	replayExample = `  pe webhooks replay msg_01h8x3vz9k6tqc2n4m5p7r0sab
   pe webhooks replay --failed --webhook w01h8x3vz9k6tqc2n4m5p7r0sa`
 	webhookSecretShort = "Show or replace the secret that signs"
-	webhookSecretLong  = `Show the secret that signs callbacks of jobs. With --rotate, make a new one: for
+	webhookSecretLong  = `Show the secret that signs callbacks. With --rotate, make a new one: for
 callbacks, or for the webhook that is named. The old one signs beside it for the
 overlap, so that receivers can be told in time.`
 
-	helpEvent         = "tell of this `EVENT` only: job.succeeded, job.failed, job.cancelled, job.expired, job.dead; repeat for more (default all)"
+	helpEvent         = "tell of this `EVENT` only: job.succeeded, job.failed, job.cancelled, job.expired, job.dead, campaign.ended; repeat for more (default all of jobs)"
 	helpWithLabel     = "tell of jobs with this label only, `KEY=VALUE`; repeat for more, and all must fit"
 	helpOfWebhook     = "of this `WEBHOOK` only"
 	helpDeliveryState = "in this `STATE` only: pending, delivered or failed"
