@@ -280,7 +280,7 @@ func TestAnEmptiedBucketOpensNothing(t *testing.T) {
 		"deleted": func(b *jobqueue.Bucket, id string) error { return b.Delete(t.Context(), id, 0) },
 		"purged": func(b *jobqueue.Bucket, id string) error {
 			e, err := b.Get(t.Context(), id)
-			return errors.Join(err, b.DropMarker(t.Context(), id, e.Revision))
+			return errors.Join(err, b.Free(t.Context(), id, e.Revision))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -18,7 +18,7 @@ func (w *world) vanish(recs ...schemas.Record) {
 		key := schemas.RecordKey(rec.Tenant, rec.ID)
 		e, err := bucket.Get(w.Context(), key)
 		if err == nil {
-			err = bucket.DropMarker(w.Context(), key, e.Revision)
+			err = bucket.Free(w.Context(), key, e.Revision)
 		}
 		if err != nil {
 			w.Fatal(err)

@@ -120,5 +120,5 @@ func (c *Coordinator) Markers(ctx context.Context) ([]jobqueue.Entry, error) {
 
 // Free drops a marker: all objects of that job are gone.
 func (c *Coordinator) Free(ctx context.Context, marker jobqueue.Entry) error {
-	return c.queue.Jobs.DropMarker(ctx, marker.Key, marker.Revision)
+	return c.queue.Jobs.Free(ctx, marker.Key, marker.Revision)
 }

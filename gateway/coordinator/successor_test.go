@@ -88,7 +88,7 @@ func TestNoSuccessorYet(t *testing.T) {
 	if _, _, err := g.Submit(t.Context(), jobs[0]); !errors.Is(err, coordinator.ErrRemoving) {
 		t.Errorf("Submit = %v", err)
 	}
-	if err := bucket.DropMarker(t.Context(), key, marker); err != nil {
+	if err := bucket.Free(t.Context(), key, marker); err != nil {
 		t.Fatal(err)
 	}
 	again := w.batch(g, jobs, true)

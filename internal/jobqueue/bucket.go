@@ -25,6 +25,7 @@ const (
 	bucketDeliveries = schemas.BucketDeliveries
 	bucketCampaigns  = schemas.BucketCampaigns
 	bucketSweep      = schemas.BucketSweep
+	bucketHistory    = schemas.BucketHistory
 )
 
 // Bucket is a key-value bucket with one value per key. A revision is the
@@ -35,6 +36,7 @@ type Bucket struct {
 
 	mu sync.Mutex
 	kv jetstream.KeyValue
+	of jetstream.Stream
 	// gather has writes go together; nil where they do not.
 	gather *gatherer
 }
@@ -47,6 +49,9 @@ type Entry struct {
 	// Written is when, by the server's clock.
 	Written time.Time
 	Deleted bool
+	// Resumed says that a watch began anew before this entry: of keys that were
+	// freed meanwhile it has not told.
+	Resumed bool
 }
 
 func newBucket(q *Queue, name string) *Bucket { return &Bucket{q: q, name: name} }
@@ -179,7 +184,7 @@ func (b *Bucket) Get(ctx context.Context, key string) (Entry, error) {
 }
 
 // Delete removes a key that still has the revision; 0 for whatever it has. It
-// leaves a marker: see [Bucket.DropMarker].
+// leaves a marker: see [Bucket.Free].
 func (b *Bucket) Delete(ctx context.Context, key string, revision uint64) error {
 	_, err := b.Mark(ctx, key, revision)
 	return err
@@ -187,11 +192,15 @@ func (b *Bucket) Delete(ctx context.Context, key string, revision uint64) error 
 
 // LastRevision is that of the newest write of any key, 0 in an empty bucket, as the stream's leader knows it.
 func (b *Bucket) LastRevision(ctx context.Context) (uint64, error) {
-	stream, err := b.q.js.Stream(ctx, "KV_"+b.name)
+	stream, err := b.stream(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("look at bucket %s: %w", b.name, err)
 	}
-	return stream.CachedInfo().State.LastSeq, nil
+	info, err := stream.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("look at bucket %s: %w", b.name, err)
+	}
+	return info.State.LastSeq, nil
 }
 
 func entryOf(e jetstream.KeyValueEntry) Entry {
@@ -226,6 +235,8 @@ type watch struct {
 	each   func(Entry)
 	loaded func()
 	last   uint64
+	// resumed is set until the first entry after the watch began anew.
+	resumed bool
 }
 
 // run watches until the watcher ends or the connection was another one.
@@ -238,6 +249,7 @@ func (w *watch) run(ctx context.Context) error {
 	var opts []jetstream.WatchOpt
 	if w.last > 0 {
 		opts = append(opts, jetstream.ResumeFromRevision(w.last+1))
+		w.resumed = true
 	}
 	watcher, err := kv.WatchAll(ctx, opts...)
 	if err != nil {
@@ -272,5 +284,7 @@ func (w *watch) take(e jetstream.KeyValueEntry) {
 		return
 	}
 	w.last = max(w.last, e.Revision())
-	w.each(entryOf(e))
+	entry := entryOf(e)
+	entry.Resumed, w.resumed = w.resumed, false
+	w.each(entry)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -28,6 +29,12 @@ func (b *Bucket) Leave(ctx context.Context, key string, value []byte, revision u
 	return err
 }
 
+// MarkFree puts a marker where there is neither a key nor a marker, and returns
+// its revision; [ErrConflict] if there is one.
+func (b *Bucket) MarkFree(ctx context.Context, key string) (uint64, error) {
+	return b.mark(ctx, key, nil, 0, jetstream.ExpectedLastSubjSeqHeader, "0")
+}
+
 // MarkerAge is how long the marker of a retired key is kept: all who watch have
 // heard of it by then.
 const MarkerAge = 24 * time.Hour
@@ -39,10 +46,10 @@ func (b *Bucket) Retire(ctx context.Context, key string, revision uint64) error 
 	return err
 }
 
-// mark takes a header's name and value, too, or nothing.
-func (b *Bucket) mark(ctx context.Context, key string, value []byte, revision uint64, header ...string) (uint64, error) {
+// mark takes headers' names and values, too.
+func (b *Bucket) mark(ctx context.Context, key string, value []byte, revision uint64, headers ...string) (uint64, error) {
 	msg := nats.NewMsg(b.subject(key))
-	if len(header) == 2 {
+	for header := range slices.Chunk(headers, 2) {
 		msg.Header.Set(header[0], header[1])
 	}
 	msg.Data = value
@@ -93,15 +100,17 @@ func (b *Bucket) Markers(ctx context.Context) (markers []Entry, err error) {
 	return markers, err
 }
 
-// DropMarker removes the marker that the deletion of key left at revision, and
-// frees the key. A marker that is gone is no error; what was written later stays.
-func (b *Bucket) DropMarker(ctx context.Context, key string, revision uint64) error {
+// Free removes what was written under key up to a revision, a value or a marker, and
+// leaves nothing: watchers are not told, and anybody may create the key. What is
+// gone is no error; what was written later stays. The server does not wait for its
+// disk: after a power cut the key may be back.
+func (b *Bucket) Free(ctx context.Context, key string, revision uint64) error {
 	stream, err := b.stream(ctx)
 	if err == nil {
 		err = stream.Purge(ctx, jetstream.WithPurgeSubject(b.subject(key)), jetstream.WithPurgeSequence(revision+1))
 	}
 	if err != nil {
-		return fmt.Errorf("drop marker of %s %s: %w", b.name, key, err)
+		return fmt.Errorf("free %s %s: %w", b.name, key, err)
 	}
 	return nil
 }
@@ -124,8 +133,18 @@ func (b *Bucket) Last(ctx context.Context) (uint64, error) {
 	return msg.Sequence, nil
 }
 
+// stream looks the bucket's stream up once.
 func (b *Bucket) stream(ctx context.Context) (jetstream.Stream, error) {
-	return b.q.js.Stream(ctx, "KV_"+b.name)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.of == nil {
+		of, err := b.q.js.Stream(ctx, "KV_"+b.name)
+		if err != nil {
+			return nil, err
+		}
+		b.of = of
+	}
+	return b.of, nil
 }
 
 func (b *Bucket) subject(key string) string { return "$KV." + b.name + "." + key }

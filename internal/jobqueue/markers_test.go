@@ -24,11 +24,11 @@ func TestDeletedKeyIsTakenUntilItsMarkerIsDropped(t *testing.T) {
 		t.Errorf("Update over a marker = %v", err)
 	}
 	marker := must(q.Jobs.Last(ctx))(t)
-	if err := q.Jobs.DropMarker(ctx, "a.b", marker); err != nil {
+	if err := q.Jobs.Free(ctx, "a.b", marker); err != nil {
 		t.Fatal(err)
 	}
 	again := must(q.Jobs.Update(ctx, "a.b", []byte("2"), 0))(t)
-	if err := q.Jobs.DropMarker(ctx, "a.b", marker); err != nil { // late, by somebody else
+	if err := q.Jobs.Free(ctx, "a.b", marker); err != nil { // late, by somebody else
 		t.Fatal(err)
 	}
 	if e, err := q.Jobs.Get(ctx, "a.b"); err != nil || e.Revision != again {
@@ -85,7 +85,7 @@ func TestLastIsSeenByEveryWatch(t *testing.T) {
 	if marker <= gone {
 		t.Errorf("Last = %d, want the marker behind %d", marker, gone)
 	}
-	if err := q.Jobs.DropMarker(ctx, "a.c", marker); err != nil {
+	if err := q.Jobs.Free(ctx, "a.c", marker); err != nil {
 		t.Fatal(err)
 	}
 	if last := must(q.Jobs.Last(ctx))(t); last != rev {
@@ -106,6 +106,48 @@ func must[T any](v T, err error) func(testing.TB) T {
 			t.Fatal(err)
 		}
 		return v
+	}
+}
+
+// TestMarkFree: a key that nobody has is taken, and one that somebody has is left alone.
+func TestMarkFree(t *testing.T) {
+	t.Parallel()
+	q := queuetest.Start(t).Gateway(t, nil)
+	ctx := t.Context()
+	marker := must(q.Jobs.MarkFree(ctx, "a.b"))(t)
+	if _, err := q.Jobs.Update(ctx, "a.b", []byte("1"), 0); !errors.Is(err, jobqueue.ErrConflict) {
+		t.Errorf("Update of a key that was taken = %v", err)
+	}
+	if _, err := q.Jobs.MarkFree(ctx, "a.b"); !errors.Is(err, jobqueue.ErrConflict) {
+		t.Errorf("MarkFree over a marker = %v", err)
+	}
+	rev := must(q.Jobs.Update(ctx, "a.b", []byte("1"), marker))(t)
+	if _, err := q.Jobs.MarkFree(ctx, "a.b"); !errors.Is(err, jobqueue.ErrConflict) {
+		t.Errorf("MarkFree over a value = %v", err)
+	}
+	if e := must(q.Jobs.Get(ctx, "a.b"))(t); e.Revision != rev {
+		t.Errorf("Get = %+v", e)
+	}
+}
+
+// TestFreeValue: a value goes without a trace, unless it was written again.
+func TestFreeValue(t *testing.T) {
+	t.Parallel()
+	q := queuetest.Start(t).Gateway(t, nil)
+	ctx := t.Context()
+	first := must(q.Jobs.Create(ctx, "a.b", []byte("1")))(t)
+	second := must(q.Jobs.Update(ctx, "a.b", []byte("2"), first))(t)
+	if err := q.Jobs.Free(ctx, "a.b", first); err != nil {
+		t.Fatal(err)
+	}
+	if e := must(q.Jobs.Get(ctx, "a.b"))(t); e.Revision != second {
+		t.Errorf("Get = %+v", e)
+	}
+	if err := q.Jobs.Free(ctx, "a.b", second); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := q.Jobs.Look(ctx, "a.b"); !errors.Is(err, jobqueue.ErrNotFound) {
+		t.Errorf("Look = %+v, %v", e, err)
 	}
 }
 

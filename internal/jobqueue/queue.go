@@ -98,6 +98,8 @@ type Queue struct {
 	Campaigns *Bucket
 	// Sweep holds who sweeps the object store now, and what the last sweep measured.
 	Sweep *Bucket
+	// History holds the records of jobs that ended some time ago, by the page.
+	History *Bucket
 }
 
 // requestTimeout bounds every request to the server that has no earlier deadline.
@@ -123,6 +125,7 @@ func Connect(ctx context.Context, cfg Config) (*Queue, error) {
 	q.Cache = newBucket(q, bucketCache)
 	q.Campaigns = newBucket(q, bucketCampaigns)
 	q.Sweep = newBucket(q, bucketSweep)
+	q.History = newBucket(q, bucketHistory)
 	if cfg.Replicas == 1 {
 		q.Jobs.gather = &gatherer{batch: q.Jobs.publishSwiftly}
 	}

@@ -136,8 +136,9 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 		q.cacheStream(),
 		q.bucketStream(bucketWebhooks),
 		q.deliveryStream(),
-		q.campaignStream(),
+		q.retiringStream(bucketCampaigns),
 		q.bucketStream(bucketSweep),
+		q.retiringStream(bucketHistory),
 	}
 }
 
@@ -167,9 +168,9 @@ func (q *Queue) deliveryStream() jetstream.StreamConfig {
 	return c
 }
 
-// campaignStream is a bucket whose markers go by themselves: see [Bucket.Retire].
-func (q *Queue) campaignStream() jetstream.StreamConfig {
-	c := q.bucketStream(bucketCampaigns)
+// retiringStream is a bucket whose markers go by themselves: see [Bucket.Retire].
+func (q *Queue) retiringStream(bucket string) jetstream.StreamConfig {
+	c := q.bucketStream(bucket)
 	c.AllowMsgTTL = true
 	return c
 }
@@ -185,8 +186,11 @@ func (q *Queue) cacheStream() jetstream.StreamConfig {
 }
 
 func maxBucketValue(bucket string) int32 {
-	if bucket == bucketJobs {
+	switch bucket {
+	case bucketJobs:
 		return maxRecordBytes
+	case bucketHistory:
+		return schemas.MaxHistoryBytes + 4<<10
 	}
 	return 64 << 10
 }
