@@ -27,7 +27,19 @@ type Job struct {
 	// Spec and Result are there in GET /v1/jobs/{id}, not in lists.
 	Spec   *JobSpec `json:"spec,omitempty"`
 	Result *Result  `json:"result,omitempty"`
+	// Lost names what is left out because the object store has lost it, or has other
+	// bytes in its place: some of [LostObjects]. What has expired is not lost.
+	Lost []string `json:"lost,omitempty"`
 }
+
+// What of a job's document can be lost.
+const (
+	LostSpec   = "spec"
+	LostResult = "result"
+)
+
+// LostObjects lists them.
+var LostObjects = []string{LostSpec, LostResult}
 
 // JobList is one page of jobs, the newest first.
 type JobList struct {

@@ -222,6 +222,7 @@ var fieldRules = map[string]rule{
 
 	"Failure.code":             enum(failureCodes()...),
 	"Failure.message":          maxLength(MaxFailureMessage),
+	"Job.lost":                 items(len(LostObjects), enum(LostObjects...)),
 	"Offering.isolation":       enum(Isolations[1:]...),
 	"Executor.state":           enum("up", "draining", "lost"),
 	"StreamChange.attempt":     func(*node) {},

@@ -34,6 +34,9 @@ type StreamChange struct {
 	Cancelling bool   `json:"cancelling,omitempty"`
 	// Waiting says why a queued job waits, when it is not only its turn.
 	Waiting string `json:"waiting,omitempty"`
+	// OutputLost comes with end alone: what was kept of the output could not all be
+	// told, because the object store has lost it.
+	OutputLost bool `json:"output_lost,omitempty"`
 }
 
 // StreamText is a piece of stdout or stderr: Text if it is UTF-8, else Base64.

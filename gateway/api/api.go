@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/program-explorer/pe/gateway/access"
+	"github.com/program-explorer/pe/gateway/jobresult"
 	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
 )
@@ -82,7 +83,7 @@ type API struct {
 	gatherer prometheus.Gatherer
 	metrics  *metrics
 	mux      *http.ServeMux
-	objects  *objectReader
+	objects  *jobresult.Reader
 	indexes  *indexReader
 	flight   singleflight.Group
 	document []byte
@@ -93,6 +94,9 @@ type API struct {
 	draining chan struct{}
 	drain    sync.Once
 }
+
+// documentsKept is how many specifications and results are kept in memory, at most 64 KiB each.
+const documentsKept = 512
 
 // New checks the configuration and builds the routes.
 func New(c Config) (*API, error) {
@@ -110,7 +114,7 @@ func New(c Config) (*API, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api: register metrics: %w", err)
 	}
-	objects := newObjectReader(c.Store)
+	objects := jobresult.New(c.Store, documentsKept)
 	a := &API{
 		Config: c, jobs: c.Jobs, store: c.Store, tokens: c.Tokens, limits: c.Limits, maxBlob: c.MaxBlobBytes,
 		log: c.Log, gatherer: c.Metrics, metrics: m, mux: http.NewServeMux(),

@@ -2,10 +2,8 @@ package api
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
-	"github.com/program-explorer/pe/internal/objstore"
+	"github.com/program-explorer/pe/gateway/jobresult"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -23,7 +21,7 @@ func (a *API) archive(ctx context.Context, r schemas.Record) (*outputArchive, er
 			"GET /v1/jobs/"+r.ID+"?wait=30s waits for its end")
 	}
 	if r.PurgedUS != 0 {
-		return nil, gone(r)
+		return nil, expired(r)
 	}
 	if !r.HasResult() {
 		return nil, kindNotFound.problem("job "+r.ID+" is "+string(r.State)+" and has no outputs", "")
@@ -32,25 +30,15 @@ func (a *API) archive(ctx context.Context, r schemas.Record) (*outputArchive, er
 	if err != nil {
 		return nil, err
 	}
-	if result == nil {
-		return nil, gone(r)
-	}
 	if result.Archive == nil || result.Index == nil {
 		return nil, nil
 	}
 	index, err := a.indexes.read(ctx, r.ResultKey(result.Index.Name), *result.Index)
-	if errors.Is(err, objstore.ErrNotFound) {
-		return nil, gone(r)
-	}
 	if err != nil {
 		return nil, err
 	}
 	if index.ArchiveSize != result.Archive.Size || index.ArchiveSHA256 != result.Archive.SHA256 {
-		return nil, fmt.Errorf("outputs of %s: index and result differ: %w", r.ID, errCorrupt)
+		return nil, &jobresult.LostError{Key: r.ResultKey(result.Index.Name), Why: "it is of another archive than the result's"}
 	}
 	return &outputArchive{key: r.ResultKey(result.Archive.Name), object: *result.Archive, index: index}, nil
-}
-
-func gone(r schemas.Record) error {
-	return kindExpired.problem("the outputs of job "+r.ID+" have expired", "run it again; whoever runs the gateway says how long outputs are kept")
 }

@@ -1,13 +1,14 @@
 package api
 
 import (
-	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"testing"
 	"time"
 
 	"github.com/program-explorer/pe/gateway/retention"
+	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -107,21 +108,42 @@ func TestExpiredOutputs(t *testing.T) {
 	}
 }
 
-// TestOutputsThatExpireMeanwhile: their objects are gone, and the record that was read does not say so.
-func TestOutputsThatExpireMeanwhile(t *testing.T) {
+// TestExpiresMeanwhile: its objects are gone, and the record that was read just before does not say so.
+func TestExpiresMeanwhile(t *testing.T) {
 	t.Parallel()
-	h := start(t)
-	job := h.submit(t, `{"image":"gcc:14","args":["true"]}`)
-	h.finish(t, job.ID, schemas.Result{Outcome: exitCode(0)}, output{name: "a.txt", content: string(bytes.Repeat([]byte("x"), 100))})
-	all, err := h.store.List(t.Context(), schemas.AttemptKey(schemas.SingleTenant, job.ID, 1, ""), "", 0)
-	if err != nil || len(all) == 0 {
-		t.Fatal(all, err)
-	}
-	ask[schemas.OutputList](t, h, http.StatusOK, "GET", "/v1/jobs/"+job.ID+"/outputs", "", "Accept", "application/json") // the index is kept
-	for _, o := range all {
-		if err := h.store.Delete(t.Context(), o.Key); err != nil {
-			t.Fatal(err)
+	for _, path := range []string{"/outputs", "/outputs/a.txt", "/logs", ""} {
+		store := &sweptStore{}
+		h := start(t, func(c *Config) { store.Store, c.Store = c.Store, store })
+		job := h.submit(t, `{"image":"gcc:14","args":["true"]}`)
+		h.finish(t, job.ID, schemas.Result{Outcome: exitCode(0)}, output{name: "a.txt", content: "hello"})
+		store.before = func() {
+			rec, err := h.jobs.Get(t.Context(), schemas.SingleTenant, job.ID)
+			if err != nil {
+				t.Error(err)
+			}
+			rec.PurgedUS = 7
+			h.jobs.set(rec)
+		}
+		if path != "" {
+			h.refused(t, kindExpired, "GET", "/v1/jobs/"+job.ID+path, "")
+			continue
+		}
+		if got := ask[schemas.Job](t, h, http.StatusOK, "GET", "/v1/jobs/"+job.ID, ""); got.Purged != 7 || got.Result != nil || len(got.Lost) != 1 || got.Lost[0] != schemas.LostSpec {
+			t.Errorf("job = %+v", got)
 		}
 	}
-	h.refused(t, kindExpired, "GET", "/v1/jobs/"+job.ID+"/outputs", "")
+}
+
+// sweptStore has nothing, and says so after something was done.
+type sweptStore struct {
+	objstore.Store
+	before func()
+}
+
+func (s *sweptStore) Get(ctx context.Context, key string, r objstore.Range) (io.ReadCloser, objstore.Info, error) {
+	if s.before == nil {
+		return s.Store.Get(ctx, key, r)
+	}
+	s.before()
+	return nil, objstore.Info{}, objstore.ErrNotFound
 }

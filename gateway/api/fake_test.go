@@ -25,6 +25,10 @@ type fakeJobs struct {
 	store objstore.Store
 	fleet []schemas.Executor
 	down  error
+	// lost says that the output of ended jobs is.
+	lost bool
+	// cut has streams of ended jobs end before all is told.
+	cut bool
 	// full refuses every submission.
 	full error
 	// stored is what each tenant has; at most maxStored, unless that is 0.
@@ -126,6 +130,7 @@ func (f *fakeJobs) tellLocked(job string, u coordinator.Update) {
 	for _, c := range f.live[job] {
 		c <- u
 		if u.Record != nil && u.Record.State.Terminal() {
+			c <- coordinator.Update{End: &coordinator.Ending{}}
 			close(c)
 		}
 	}
@@ -280,6 +285,9 @@ func (f *fakeJobs) Follow(ctx context.Context, tenant, job string, _ coordinator
 	c := make(chan coordinator.Update, 100)
 	c <- coordinator.Update{Record: &r}
 	if r.State.Terminal() {
+		if !f.cut {
+			c <- coordinator.Update{End: &coordinator.Ending{Lost: f.lost}}
+		}
 		close(c)
 		return c, nil
 	}

@@ -15,11 +15,11 @@ type follower struct {
 	stream *eventStream
 	at     position
 	told   schemas.StreamChange // the last change of state sent
-	ended  bool
+	ending *coordinator.Ending  // once all was told
 }
 
 // errStreamEnded breaks the connection, so that the client takes up the stream again.
-var errStreamEnded = errors.New("the coordinator ended the stream before the job did")
+var errStreamEnded = errors.New("the coordinator ended the stream before all was told")
 
 // run sends updates until there are no more: the job has ended and all of its
 // output was told.
@@ -54,10 +54,12 @@ func (f *follower) run(ctx context.Context, updates <-chan coordinator.Update, e
 }
 
 func (f *follower) end() error {
-	if !f.ended {
+	if f.ending == nil {
 		return errStreamEnded
 	}
-	if err := f.stream.event(schemas.StreamEnd, f.at, f.told); err != nil {
+	last := f.told
+	last.OutputLost = f.ending.Lost
+	if err := f.stream.event(schemas.StreamEnd, f.at, last); err != nil {
 		return err
 	}
 	return f.stream.flush()
@@ -68,6 +70,9 @@ func (f *follower) update(u coordinator.Update) error {
 	switch {
 	case u.Record != nil:
 		return f.change(*u.Record)
+	case u.End != nil:
+		f.ending = u.End
+		return nil
 	case u.Attempt != f.at.Attempt:
 		return nil // of an attempt whose record is yet to come
 	case u.Stage != nil:
@@ -84,7 +89,7 @@ func (f *follower) change(r schemas.Record) error {
 	if f.told == c {
 		return nil
 	}
-	f.told, f.ended = c, r.State.Terminal()
+	f.told = c
 	if c.Attempt != f.at.Attempt {
 		f.at = position{Attempt: c.Attempt}
 	}

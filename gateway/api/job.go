@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,7 +11,7 @@ import (
 
 	"github.com/program-explorer/pe/gateway/access"
 	"github.com/program-explorer/pe/gateway/coordinator"
-	"github.com/program-explorer/pe/internal/objstore"
+	"github.com/program-explorer/pe/gateway/jobresult"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -97,13 +96,42 @@ func (a *API) outline(r schemas.Record) schemas.Job {
 	return job
 }
 
-// join adds specification and result from the store to the outline. spec is
-// nil, or the specification as it was just stored.
-func (a *API) join(ctx context.Context, r schemas.Record, spec *schemas.JobSpec) (job schemas.Job, err error) {
-	job = a.outline(r)
-	if spec == nil {
-		if spec, err = a.spec(ctx, r); err != nil {
+// join adds specification and result from the store to the outline, or says
+// which of them the store has lost. spec is nil, or the specification as it was just stored.
+func (a *API) join(ctx context.Context, r schemas.Record, spec *schemas.JobSpec) (schemas.Job, error) {
+	job, lost, err := a.joined(ctx, r, spec)
+	if lost == nil || err != nil {
+		return job, err
+	}
+	newest, err := a.jobs.Get(ctx, r.Tenant, r.ID)
+	if err != nil {
+		return job, err
+	}
+	if superseded(r, newest) {
+		if job, lost, err = a.joined(ctx, newest, spec); err != nil {
 			return job, err
+		}
+	}
+	if lost != nil {
+		a.log.Error("job has lost objects", "job", r.ID, "err", lost)
+	}
+	return job, nil
+}
+
+// joined is a job as record and store tell it. What is lost is named in the job, and returned.
+func (a *API) joined(ctx context.Context, r schemas.Record, spec *schemas.JobSpec) (job schemas.Job, lost, err error) {
+	job = a.outline(r)
+	note := func(what string, err error) error {
+		if errors.Is(err, jobresult.ErrLost) {
+			job.Lost, lost = append(job.Lost, what), errors.Join(lost, err)
+			return nil
+		}
+		return err
+	}
+	if spec == nil {
+		spec, err = a.spec(ctx, r)
+		if err = note(schemas.LostSpec, err); err != nil {
+			return job, lost, err
 		}
 	}
 	if job.Spec = spec; spec != nil && r.Callback != "" {
@@ -113,8 +141,9 @@ func (a *API) join(ctx context.Context, r schemas.Record, spec *schemas.JobSpec)
 	}
 	if r.HasResult() && !r.ResultExpired() {
 		job.Result, err = a.result(ctx, r)
+		err = note(schemas.LostResult, err)
 	}
-	return job, err
+	return job, lost, err
 }
 
 // spec reads the specification as the gateway stored it, defaults and all.
@@ -122,11 +151,7 @@ func (a *API) spec(ctx context.Context, r schemas.Record) (*schemas.JobSpec, err
 	data := []byte(r.SpecInline)
 	if data == nil {
 		var err error
-		data, err = a.objects.read(ctx, r.SpecKey(), r.Spec, maxStoredSpec)
-		if errors.Is(err, objstore.ErrNotFound) {
-			return nil, nil // expired before its record
-		}
-		if err != nil {
+		if data, err = a.objects.Document(ctx, r.SpecKey(), r.Spec, maxStoredSpec); err != nil {
 			return nil, err
 		}
 	}
@@ -140,23 +165,11 @@ func (a *API) spec(ctx context.Context, r schemas.Record) (*schemas.JobSpec, err
 // maxStoredSpec leaves room for what defaults and JSON's escapes add to the largest posted one.
 const maxStoredSpec = 2 * schemas.MaxSpecBytes
 
-// result reads what the accepted attempt produced. An executor wrote it, so it
-// is decoded strictly.
+// result reads what the accepted attempt produced.
 func (a *API) result(ctx context.Context, r schemas.Record) (*schemas.Result, error) {
-	data := []byte(r.ResultInline)
-	if data == nil {
-		var err error
-		data, err = a.objects.read(ctx, r.ResultKey(schemas.ObjectResult), *r.Result, schemas.MaxResultBytes)
-		if errors.Is(err, objstore.ErrNotFound) {
-			return nil, nil // expired before its record
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	result, err := schemas.DecodeResult(bytes.NewReader(data))
+	result, err := a.objects.Result(ctx, r)
 	if err != nil {
-		return nil, fmt.Errorf("decode result of %s: %w", r.ID, err)
+		return nil, err
 	}
 	if result.Spans = reported(result.Spans, r.EndedUS); r.Source != nil {
 		result.Spans = []schemas.Span{} // they are another job's, of another time

@@ -2,14 +2,12 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 
 	"github.com/program-explorer/pe/gateway/coordinator"
-	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -53,10 +51,10 @@ func (a *API) plainLog(w http.ResponseWriter, r *http.Request, record schemas.Re
 	}
 	log, err := a.openLog(r.Context(), record, stream)
 	if err != nil {
-		return err
+		return a.surely(r.Context(), record, err)
 	}
 	defer log.Close()
-	return copyOut(out, r, log)
+	return a.surely(r.Context(), record, copyOut(out, r, log))
 }
 
 // copyOut sends everything. A source that fails must not look like an end, and
@@ -68,10 +66,6 @@ func copyOut(w http.ResponseWriter, r *http.Request, from io.Reader) error {
 	_, err := io.Copy(struct{ io.Writer }{w}, from)
 	if err != nil && r.Context().Err() != nil {
 		return r.Context().Err()
-	}
-	if errors.Is(err, objstore.ErrDigest) || errors.Is(err, objstore.ErrSize) {
-		// Of a body that is sent to us these are the client's fault; here they are not.
-		return fmt.Errorf("send: %w: %v", errCorrupt, err)
 	}
 	if err != nil {
 		return fmt.Errorf("send: %w", err)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/program-explorer/pe/gateway/jobresult"
 	"github.com/program-explorer/pe/internal/archive/atrest"
 	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
@@ -22,11 +23,14 @@ func (a *API) outputFile(w http.ResponseWriter, r *http.Request, tenant string) 
 	if err != nil {
 		return err
 	}
+	return a.surely(r.Context(), record, a.sendFile(w, r, record, r.PathValue("path")))
+}
+
+func (a *API) sendFile(w http.ResponseWriter, r *http.Request, record schemas.Record, name string) error {
 	outputs, err := a.archive(r.Context(), record)
 	if err != nil {
 		return err
 	}
-	name := r.PathValue("path")
 	entry, err := outputs.file(record.ID, name)
 	if err != nil {
 		return err
@@ -34,7 +38,7 @@ func (a *API) outputFile(w http.ResponseWriter, r *http.Request, tenant string) 
 	markHostile(w.Header(), path.Base(name), entry.MediaType)
 	w.Header().Set("Cache-Control", "private, no-cache")
 	w.Header().Set("ETag", `"`+strings.TrimPrefix(entry.SHA256, schemas.DigestPrefix)+`"`)
-	content := &entryContent{ctx: r.Context(), turns: a.skips, size: entry.Size, open: func() (io.ReadCloser, error) { return a.openEntry(r, outputs.key, entry) }}
+	content := &entryContent{ctx: r.Context(), turns: a.skips, size: entry.Size, open: func() (io.ReadCloser, error) { return a.openEntry(r, outputs, entry) }}
 	defer content.Close()
 	answer := &rangeAnswer{steadyWriter: newSteadyWriter(w, a.StallTimeout)}
 	http.ServeContent(answer, oneRange(r), "", time.Time{}, content)
@@ -45,7 +49,12 @@ func (a *API) outputFile(w http.ResponseWriter, r *http.Request, tenant string) 
 	if r.Context().Err() != nil {
 		return r.Context().Err()
 	}
-	return content.err
+	if content.err != nil {
+		w.Header().Del("Content-Range")
+		return content.err
+	}
+	answer.begin()
+	return nil
 }
 
 // oneRange drops a request for several ranges, which may be answered with the
@@ -82,25 +91,25 @@ func (o *outputArchive) file(job, name string) (atrest.Entry, error) {
 }
 
 // openEntry reads one file's frame from the store; its content is held to its digest.
-func (a *API) openEntry(r *http.Request, key string, e atrest.Entry) (io.ReadCloser, error) {
-	frame, _, err := a.store.Get(r.Context(), key, objstore.Range{Offset: e.Offset, Length: e.Length})
+func (a *API) openEntry(r *http.Request, of *outputArchive, e atrest.Entry) (io.ReadCloser, error) {
+	frame, err := a.objects.OpenPart(r.Context(), of.key, of.object, objstore.Range{Offset: e.Offset, Length: e.Length})
 	if err != nil {
-		return nil, fmt.Errorf("read output: %w", err)
+		return nil, err
 	}
 	content, err := atrest.OpenEntry(frame, e)
 	if err != nil {
 		frame.Close()
-		return nil, fmt.Errorf("read output: %w", err)
+		return nil, frame.Explain(err)
 	}
-	return &twoClosers{ReadCloser: content, below: frame}, nil
+	return &entryReader{Decoded: jobresult.Decoded{Content: frame, From: content}, entry: content}, nil
 }
 
-type twoClosers struct {
-	io.ReadCloser
-	below io.Closer
+type entryReader struct {
+	jobresult.Decoded
+	entry io.Closer
 }
 
-func (t *twoClosers) Close() error { return errors.Join(t.ReadCloser.Close(), t.below.Close()) }
+func (e *entryReader) Close() error { return errors.Join(e.entry.Close(), e.Content.Close()) }
 
 // entryContent lets http.ServeContent seek in a compressed file: forwards by
 // reading, backwards by beginning again.
@@ -197,15 +206,25 @@ func (c *entryContent) Close() error {
 	return err
 }
 
-// rangeAnswer holds back the plain text with which http.ServeContent refuses a range.
+// rangeAnswer holds back the plain text with which http.ServeContent refuses a
+// range, and its header until there is something to send: a file that can't be
+// read from its beginning is a problem of its own.
 type rangeAnswer struct {
 	*steadyWriter
+	status  int // yet to be sent; 0 for none
 	refused bool
 }
 
 func (a *rangeAnswer) WriteHeader(status int) {
 	if a.refused = status == http.StatusRequestedRangeNotSatisfiable; !a.refused {
-		a.steadyWriter.WriteHeader(status)
+		a.status = status
+	}
+}
+
+func (a *rangeAnswer) begin() {
+	if a.status != 0 {
+		a.steadyWriter.WriteHeader(a.status)
+		a.status = 0
 	}
 }
 
@@ -213,5 +232,6 @@ func (a *rangeAnswer) Write(p []byte) (int, error) {
 	if a.refused {
 		return len(p), nil
 	}
+	a.begin()
 	return a.steadyWriter.Write(p)
 }

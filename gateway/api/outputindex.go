@@ -10,6 +10,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/program-explorer/pe/gateway/jobresult"
 	"github.com/program-explorer/pe/internal/archive/atrest"
 	"github.com/program-explorer/pe/schemas"
 )
@@ -37,13 +38,13 @@ type outputIndex struct {
 
 // indexReader reads indexes, few at a time, and each once for all who ask for it meanwhile.
 type indexReader struct {
-	objects *objectReader
+	objects *jobresult.Reader
 	kept    *lru.Cache[string, *outputIndex]
 	flight  singleflight.Group
 	turns   chan struct{}
 }
 
-func newIndexReader(objects *objectReader) *indexReader {
+func newIndexReader(objects *jobresult.Reader) *indexReader {
 	kept, err := lru.New[string, *outputIndex](indexesKept)
 	if err != nil {
 		panic("api: " + err.Error()) // only a size that is not positive
@@ -86,13 +87,13 @@ func (i *indexReader) fetch(ctx context.Context, key string, object schemas.Obje
 	case i.turns <- struct{}{}:
 		defer func() { <-i.turns }()
 	}
-	data, err := i.objects.read(ctx, key, object, maxIndexBytes)
+	data, err := i.objects.Document(ctx, key, object, maxIndexBytes)
 	if err != nil {
 		return nil, err
 	}
 	decoded, err := atrest.DecodeIndex(bytes.NewReader(data), maxIndexBytes)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", key, err)
+		return nil, &jobresult.LostError{Key: key, Why: err.Error()}
 	}
 	index := &outputIndex{Index: decoded, byName: make(map[string]int, len(decoded.Entries))}
 	for n, e := range decoded.Entries {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/program-explorer/pe/gateway/jobresult"
 	"github.com/program-explorer/pe/internal/objstore"
 )
 
@@ -29,7 +30,7 @@ func TestIndexesAreReadFewAtATime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := &heldStore{open: make(chan struct{})}
-		indexes := newIndexReader(newObjectReader(store))
+		indexes := newIndexReader(jobresult.New(store, 0))
 		for _, key := range []string{"a", "a", "a", "b", "b", "c", "d"} {
 			go indexes.read(t.Context(), key, objectOf(key, []byte(key)))
 		}

@@ -1,14 +1,12 @@
 package api
 
 import (
-	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 
+	"github.com/program-explorer/pe/gateway/jobresult"
 	"github.com/program-explorer/pe/internal/archive/atrest"
-	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -18,6 +16,10 @@ func (a *API) outputs(w http.ResponseWriter, r *http.Request, tenant string) err
 	if err != nil {
 		return err
 	}
+	return a.surely(r.Context(), record, a.sendOutputs(w, r, record))
+}
+
+func (a *API) sendOutputs(w http.ResponseWriter, r *http.Request, record schemas.Record) error {
 	outputs, err := a.archive(r.Context(), record)
 	if err != nil {
 		return err
@@ -43,37 +45,26 @@ func (a *API) outputs(w http.ResponseWriter, r *http.Request, tenant string) err
 func (a *API) sendTar(w http.ResponseWriter, r *http.Request, outputs *outputArchive) error {
 	w.Header().Set("Cache-Control", "private, no-cache")
 	w.Header().Set("Vary", w.Header().Get("Vary")+", Accept-Encoding")
-	sum, err := schemas.ParseDigest(outputs.object.SHA256)
+	packed, err := a.objects.Open(r.Context(), outputs.key, outputs.object)
 	if err != nil {
-		return fmt.Errorf("send outputs: %w", err)
+		return err
 	}
-	body, _, err := a.store.Get(r.Context(), outputs.key, objstore.Range{})
-	if errors.Is(err, objstore.ErrNotFound) {
-		return kindExpired.problem("the outputs have expired", "run the job again")
-	}
-	if err != nil {
-		return fmt.Errorf("send outputs: %w", err)
-	}
-	defer body.Close()
-	verified, err := objstore.NewVerifyReader(r.Context(), body, objstore.PutOptions{Size: outputs.object.Size, SHA256: sum})
-	if err != nil {
-		return fmt.Errorf("send outputs: %w", err)
-	}
+	defer packed.Close()
 	out := newSteadyWriter(w, a.StallTimeout)
 	if acceptsZstd(r.Header.Get("Accept-Encoding")) {
 		w.Header().Set("Content-Encoding", "zstd")
 		w.Header().Set("Content-Length", strconv.FormatInt(outputs.object.Size, 10))
-		return copyOut(out, r, verified)
+		return copyOut(out, r, packed)
 	}
-	plain, err := atrest.TarReader(verified)
+	plain, err := atrest.TarReader(packed)
 	if err != nil {
-		return fmt.Errorf("send outputs: %w", err)
+		return packed.Explain(err)
 	}
 	defer plain.Close()
 	// More than this would be a bomb, less a truncated archive: the length that
 	// was announced makes the client notice either.
 	w.Header().Set("Content-Length", strconv.FormatInt(outputs.index.tarSize(), 10))
-	return copyOut(out, r, plain)
+	return copyOut(out, r, jobresult.Decoded{Content: packed, From: plain})
 }
 
 // acceptsZstd looks for the coding by name, with any weight but zero.

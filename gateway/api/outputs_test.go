@@ -15,6 +15,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/program-explorer/pe/gateway/jobresult"
 	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
 )
@@ -197,6 +198,7 @@ func TestTamperedObjectsBreakTheAnswer(t *testing.T) {
 	if _, err := h.store.Put(t.Context(), key, bytes.NewReader(data), objstore.PutOptions{Size: info.Size}); err != nil {
 		t.Fatal(err)
 	}
+	h.api.objects = jobresult.New(mute{h.store}, 0)
 	for _, coding := range []string{"identity", "zstd"} {
 		req, err := http.NewRequestWithContext(t.Context(), "GET", h.url+"/v1/jobs/"+id+"/outputs", nil)
 		if err != nil {
@@ -215,12 +217,15 @@ func TestTamperedObjectsBreakTheAnswer(t *testing.T) {
 	if n := strings.Count(h.logged(), "level=ERROR"); n != 2 {
 		t.Errorf("two tampered answers left %d errors in the log", n)
 	}
-	result := schemas.AttemptKey("local", id, 1, schemas.ObjectResult)
-	h.api.objects.kept.Purge()
-	if _, err := h.store.Put(t.Context(), result, strings.NewReader("{}"), objstore.PutOptions{Size: 2}); err != nil {
-		t.Fatal(err)
-	}
-	h.refused(t, kindInternal, "GET", "/v1/jobs/"+id, "")
+}
+
+// mute is a store that knows no digests: what it has shows only as it is read.
+type mute struct{ objstore.Store }
+
+func (m mute) Get(ctx context.Context, key string, r objstore.Range) (io.ReadCloser, objstore.Info, error) {
+	body, info, err := m.Store.Get(ctx, key, r)
+	info.SHA256 = ""
+	return body, info, err
 }
 
 func TestEntryContentSeeks(t *testing.T) {

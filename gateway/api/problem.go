@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/program-explorer/pe/gateway/coordinator"
+	"github.com/program-explorer/pe/gateway/jobresult"
 	"github.com/program-explorer/pe/gateway/retention"
 	"github.com/program-explorer/pe/gateway/webhook"
 	"github.com/program-explorer/pe/internal/objstore"
@@ -64,6 +65,7 @@ var (
 	kindBusy           = kind{"busy", "The gateway has too much under way", http.StatusServiceUnavailable}
 	kindFull           = kind{"store-full", "The object store is full", http.StatusInsufficientStorage}
 	kindTimeout        = kind{"timeout", "The request took too long", http.StatusGatewayTimeout}
+	kindLost           = kind{"object-lost", "The object store has lost it", http.StatusInternalServerError}
 	kindInternal       = kind{"internal", "Something went wrong inside the gateway", http.StatusInternalServerError}
 )
 
@@ -96,6 +98,7 @@ func problemOf(err error) *schemas.ProblemDocument {
 	var tooLarge *http.MaxBytesError
 	var syntax *schemas.SyntaxError
 	var image *ImageError
+	var lost *jobresult.LostError
 	if refused := accessProblem(err); refused != nil {
 		return refused
 	}
@@ -146,6 +149,8 @@ func problemOf(err error) *schemas.ProblemDocument {
 		return kindMalformed.problem(syntax.Error(), "")
 	case errors.As(err, &image):
 		return image.problem()
+	case errors.As(err, &lost):
+		return lostProblem(lost)
 	case errors.Is(err, objstore.ErrDigest):
 		return kindDigest.problem(err.Error(), "")
 	case errors.Is(err, objstore.ErrSize):

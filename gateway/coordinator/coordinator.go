@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/program-explorer/pe/gateway/jobresult"
 	"github.com/program-explorer/pe/gateway/resultcache"
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/internal/objstore"
@@ -24,6 +25,7 @@ type Coordinator struct {
 	log     *slog.Logger
 	queue   *jobqueue.Queue
 	store   objstore.Store
+	objects *jobresult.Reader
 	rules   rules
 	state   *state
 	changes *changeLog
@@ -65,6 +67,7 @@ func New(cfg Config) (*Coordinator, error) {
 		changes: newChangeLog(),
 		queue:   cfg.Queue,
 		store:   cfg.Store,
+		objects: jobresult.New(cfg.Store, 0),
 		rules:   rules{maxAttempts: cfg.MaxAttempts, maxHandbacks: cfg.MaxHandbacks, maxLosses: cfg.MaxLosses},
 		fleet:   newFleet(cfg.Now),
 		feeder:  newFeeder(cfg.Now),

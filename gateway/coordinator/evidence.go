@@ -5,9 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"reflect"
 
+	"github.com/program-explorer/pe/gateway/jobresult"
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
@@ -57,17 +57,12 @@ func (c *Coordinator) checkStored(ctx context.Context, key string, name jobqueue
 	if e.Result.Size > schemas.MaxResultBytes {
 		return badReport(fmt.Sprintf("the result has %d bytes; at most %d are taken", e.Result.Size, schemas.MaxResultBytes))
 	}
-	body, _, err := c.store.Get(ctx, key, objstore.Range{})
-	if err != nil {
-		return fmt.Errorf("read %s: %w", key, err)
-	}
-	defer body.Close()
-	data, err := io.ReadAll(io.LimitReader(body, e.Result.Size+1))
-	if err != nil {
-		return fmt.Errorf("read %s: %w", key, err)
-	}
-	if digestOf(data) != e.Result.SHA256 {
+	data, err := c.objects.Document(ctx, key, *e.Result, schemas.MaxResultBytes)
+	if errors.Is(err, jobresult.ErrLost) {
 		return badReport("the result in the object store is not what was reported")
+	}
+	if err != nil {
+		return err
 	}
 	return checkResult(name, e, data)
 }

@@ -302,7 +302,8 @@ func (e *fakeExecutor) resultOf(a attempt, outcome schemas.Outcome) schemas.Even
 	r.Stdout = schemas.Stdio{Text: string(log), Bytes: int64(len(log))}
 	if len(log) > schemas.StdioHead {
 		r.Stdout.Text, r.Stdout.Truncated = string(log[:schemas.StdioHead]), true
-		e.w.putBytes(a.Held, schemas.ObjectStdout, zstdOf(log))
+		stored := e.w.putBytes(a.Held, schemas.ObjectStdout, zstdOf(log))
+		r.Stdout.Log = &stored
 	}
 	event := schemas.Event{Tenant: a.Tenant, Nonce: a.nonce, Outcome: &outcome, AtUS: time.Now().UnixMicro()}
 	if e.prompt {

@@ -16,8 +16,8 @@ type Offsets struct {
 }
 
 // Update is something new about a job: its record, or what its attempt does or
-// writes. Exactly one of Record, Stage and Chunk is set; Stream (stdout or
-// stderr) comes with Chunk, Attempt with all but a record. A new attempt's
+// writes. Exactly one of Record, Stage, Chunk and End is set; Stream (stdout or
+// stderr) comes with Chunk, Attempt with Stage and Chunk. A new attempt's
 // output begins at 0 again. Chunks of a stream have no gaps.
 type Update struct {
 	Record  *schemas.Record
@@ -25,6 +25,14 @@ type Update struct {
 	Stream  string
 	Chunk   *schemas.LogChunk
 	Attempt int
+	End     *Ending
+}
+
+// An Ending says that a job has ended and that all of its output was told that
+// there is: the last update.
+type Ending struct {
+	// Lost: there was more, which the object store has lost.
+	Lost bool
 }
 
 const (
@@ -35,9 +43,11 @@ const (
 	dropCheck = time.Second
 )
 
-// Follow tells of a job until it has ended and all its output has been told, or
-// ctx ends; then the channel is closed. It begins with the record, and with
-// what follows the given offsets. A slow reader misses states between two
+// Follow tells of a job until it has ended and all its output has been told,
+// which its last update says; without that one there is more, to be asked for
+// again: ctx or the coordinator has ended, or the object store did not answer.
+// Then the channel is closed. It begins with the record, and with what follows
+// the given offsets. A slow reader misses states between two
 // reads, never output, and slows nobody.
 func (c *Coordinator) Follow(ctx context.Context, tenant, job string, from Offsets) (<-chan Update, error) {
 	rec, h, stop, err := c.hear(ctx, tenant, job)

@@ -1,83 +1,84 @@
 package coordinator
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 
-	"github.com/klauspost/compress/zstd"
-
-	"github.com/program-explorer/pe/internal/objstore"
+	"github.com/program-explorer/pe/gateway/jobresult"
 	"github.com/program-explorer/pe/schemas"
 )
 
-// finish tells the rest of the output of a job that has ended, from the store.
-// An attempt without a result has none there.
+// finish tells the rest of the output of a job that has ended, from the store,
+// and that this was all.
 func (f *follower) finish(ctx context.Context, rec schemas.Record) {
-	_, attempt := rec.Produced()
-	if rec.Outcome == nil || !rec.HasResult() || rec.ResultExpired() || attempt == 0 {
+	err := f.remainder(ctx, rec)
+	if errors.Is(err, jobresult.ErrLost) {
+		err = f.whetherLost(ctx, rec, err)
+	}
+	lost := errors.Is(err, jobresult.ErrLost)
+	switch {
+	case ctx.Err() != nil:
 		return
+	case lost:
+		f.c.log.Error("output is lost", "job", f.job, "err", err)
+	case err != nil:
+		f.c.log.Warn("end of output not told", "job", f.job, "err", err)
+		return
+	}
+	f.send(ctx, Update{End: &Ending{Lost: lost}})
+}
+
+// whetherLost is nil if what is missing has rightly gone since the record was read.
+func (f *follower) whetherLost(ctx context.Context, rec schemas.Record, err error) error {
+	newest, readErr := f.c.Get(ctx, f.tenant, f.job)
+	switch {
+	case errors.Is(readErr, ErrNotFound), readErr == nil && (newest.PurgedUS != rec.PurgedUS || newest.CreatedUS != rec.CreatedUS):
+		return nil
+	case readErr != nil:
+		return readErr
+	}
+	return err
+}
+
+// remainder tells what the follower lacks of both streams. An attempt without a
+// result has nothing in the store.
+func (f *follower) remainder(ctx context.Context, rec schemas.Record) error {
+	_, attempt := rec.Produced()
+	if !rec.State.Terminal() || rec.Outcome == nil || !rec.HasResult() || rec.ResultExpired() || attempt == 0 {
+		return nil
 	}
 	if attempt != f.at.Attempt {
 		f.at = Offsets{Attempt: attempt}
 	}
-	result, err := f.c.result(ctx, rec)
-	if err == nil {
-		err = f.rest(ctx, rec, schemas.LiveStdout, schemas.ObjectStdout, result.Stdout)
-	}
-	if err == nil {
-		err = f.rest(ctx, rec, schemas.LiveStderr, schemas.ObjectStderr, result.Stderr)
-	}
-	if err != nil && ctx.Err() == nil {
-		f.c.log.Warn("end of output not told", "job", f.job, "err", err)
-	}
-}
-
-// result reads the result of a job that has one.
-func (c *Coordinator) result(ctx context.Context, rec schemas.Record) (r schemas.Result, err error) {
-	if rec.ResultInline != nil {
-		return schemas.DecodeResult(bytes.NewReader(rec.ResultInline))
-	}
-	body, _, err := c.store.Get(ctx, rec.ResultKey(schemas.ObjectResult), objstore.Range{})
+	result, err := f.c.objects.Result(ctx, rec)
 	if err != nil {
-		return r, fmt.Errorf("read result of job %s: %w", rec.ID, err)
+		return err
 	}
-	defer body.Close()
-	if r, err = schemas.DecodeResult(body); err != nil {
-		return r, fmt.Errorf("result of job %s: %w", rec.ID, err)
+	stdout := f.rest(ctx, rec, result, schemas.LiveStdout, result.Stdout.Bytes)
+	if stdout != nil && !errors.Is(stdout, jobresult.ErrLost) {
+		return stdout
 	}
-	return r, nil
+	// That one stream is lost is no reason to leave out the other.
+	stderr := f.rest(ctx, rec, result, schemas.LiveStderr, result.Stderr.Bytes)
+	if stderr != nil && !errors.Is(stderr, jobresult.ErrLost) {
+		return stderr
+	}
+	return errors.Join(stdout, stderr)
 }
 
-// rest tells what the follower lacks of a stream: the head lies in the result,
-// a longer log in an object of its own.
-func (f *follower) rest(ctx context.Context, rec schemas.Record, stream, object string, s schemas.Stdio) error {
-	if *f.offset(stream) >= s.Bytes {
+// rest tells what the follower lacks of a stream that has so many bytes.
+func (f *follower) rest(ctx context.Context, rec schemas.Record, result schemas.Result, stream string, bytes int64) error {
+	if *f.offset(stream) >= bytes {
 		return nil
 	}
-	if !s.Truncated {
-		return f.copyRest(ctx, stream, bytes.NewReader(head(s)))
-	}
-	body, _, err := f.c.store.Get(ctx, rec.ResultKey(object), objstore.Range{})
+	log, err := f.c.objects.Log(ctx, rec, result, stream)
 	if err != nil {
-		return fmt.Errorf("read %s: %w", object, err)
-	}
-	defer body.Close()
-	log, err := zstd.NewReader(body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(32<<20))
-	if err != nil {
-		return fmt.Errorf("read %s: %w", object, err)
+		return err
 	}
 	defer log.Close()
-	return f.copyRest(ctx, stream, io.LimitReader(log, schemas.StdioLog))
-}
-
-func head(s schemas.Stdio) []byte {
-	if raw, err := base64.StdEncoding.DecodeString(s.Base64); err == nil && s.Base64 != "" {
-		return raw
-	}
-	return []byte(s.Text)
+	return f.copyRest(ctx, stream, log)
 }
 
 // copyRest skips what the follower has.

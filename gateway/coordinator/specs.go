@@ -9,9 +9,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 
+	"github.com/program-explorer/pe/gateway/jobresult"
 	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
 )
@@ -92,20 +92,12 @@ func (c *Coordinator) spec(ctx context.Context, rec *schemas.Record) (*schemas.J
 }
 
 func (c *Coordinator) fetchSpec(ctx context.Context, rec *schemas.Record) ([]byte, error) {
-	body, _, err := c.store.Get(ctx, rec.SpecKey(), objstore.Range{})
-	if errors.Is(err, objstore.ErrNotFound) {
-		return nil, errSpecGone
+	data, err := c.objects.Document(ctx, rec.SpecKey(), rec.Spec, maxStoredSpec)
+	if errors.Is(err, jobresult.ErrLost) {
+		return nil, fmt.Errorf("%w: %w", errSpecGone, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read specification of job %s: %w", rec.ID, err)
-	}
-	defer body.Close()
-	data, err := io.ReadAll(io.LimitReader(body, maxStoredSpec+1))
-	if err != nil {
-		return nil, fmt.Errorf("read specification of job %s: %w", rec.ID, err)
-	}
-	if digestOf(data) != rec.Spec.SHA256 {
-		return nil, fmt.Errorf("%w: it was changed", errSpecGone)
 	}
 	return data, nil
 }
