@@ -60,7 +60,7 @@ func (a *app) logs(ctx context.Context, id string, follow bool) error {
 	if err != nil {
 		return err
 	}
-	s := stream{app: a}
+	s := stream{app: a, job: id}
 	if !follow {
 		return errors.Join(s.sofar(ctx, c, id, schemas.StreamStdout), s.sofar(ctx, c, id, schemas.StreamStderr))
 	}
@@ -70,6 +70,9 @@ func (a *app) logs(ctx context.Context, id string, follow bool) error {
 		}
 		if err := s.pass(e); err != nil {
 			return err
+		}
+		if e.Change.OutputLost {
+			return &codedError{code: exitServer}
 		}
 	}
 	return nil

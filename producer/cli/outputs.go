@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -28,7 +29,13 @@ func (o *outputFlags) add(f *pflag.FlagSet, dir string) {
 
 // fetchOutputs unpacks the outputs of a job that left any.
 func (a *app) fetchOutputs(ctx context.Context, c *producer.Client, job schemas.Job, o outputFlags) error {
-	if job.Result == nil || o.none {
+	if o.none {
+		return nil
+	}
+	if err := lostOutputs(job); err != nil {
+		return err
+	}
+	if job.Result == nil {
 		return nil
 	}
 	if n := job.Result.SkippedTotal; n > 0 && len(job.Result.Skipped) > 0 {
@@ -40,6 +47,14 @@ func (a *app) fetchOutputs(ctx context.Context, c *producer.Client, job schemas.
 	a.screen.doing(phaseFinishing, "fetching outputs")
 	if err := a.unpack(ctx, c, job.ID, o); err != nil {
 		return elsewhere(err, job.ID)
+	}
+	return nil
+}
+
+// lostOutputs is an error if nobody can say any more what the job left.
+func lostOutputs(job schemas.Job) error {
+	if slices.Contains(job.Lost, schemas.LostResult) {
+		return errors.New(wordsLost(job))
 	}
 	return nil
 }

@@ -186,7 +186,7 @@ func (a *app) cancelJob(ctx context.Context, c *producer.Client, id string) {
 
 // showOutput passes on what the job writes until it has ended.
 func (a *app) showOutput(ctx context.Context, c *producer.Client, id string) error {
-	s := stream{app: a}
+	s := stream{app: a, job: id}
 	for e, err := range c.Follow(ctx, id) {
 		if err != nil {
 			return err
@@ -207,6 +207,7 @@ func (e *writeError) Unwrap() error { return e.err }
 // stream is how far the output of a job has been shown.
 type stream struct {
 	*app
+	job     string
 	attempt int
 	shown   map[string]int64
 }
@@ -220,6 +221,9 @@ func (s *stream) show(e producer.Event) error {
 				s.note("%s", noteAgain(e.Change.Attempt))
 			}
 			s.attempt, s.shown = e.Change.Attempt, nil
+		}
+		if e.Change.OutputLost {
+			s.screen.say(noteOutputLost(s.job))
 		}
 	case schemas.StreamStage:
 		s.screen.doing(stageWords(e.Stage))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -66,6 +67,9 @@ func (a *app) describe(w io.Writer, job schemas.Job) {
 		} else {
 			line("attempt", "%d on %s", at.N, printable(at.Executor))
 		}
+	}
+	if len(job.Lost) > 0 {
+		line("lost", "%s: the gateway's object store has lost it", strings.Join(job.Lost, ", "))
 	}
 	if job.Result != nil {
 		describeResult(line, *job.Result)

@@ -327,6 +327,16 @@ func noteLost(n int64, stream string) string {
 	return fmt.Sprintf("%d bytes of %s are missing here", n, stream)
 }
 
+// noteOutputLost says that what was shown of a job's output is not all of it.
+func noteOutputLost(id string) string {
+	return fmt.Sprintf("the end of the output is missing: the gateway's object store has lost it; pe status %s", id)
+}
+
+// wordsLost says what is left out of a job's document.
+func wordsLost(job schemas.Job) string {
+	return fmt.Sprintf("the gateway's object store has lost the %s of job %s; run it again", strings.Join(job.Lost, " and the "), job.ID)
+}
+
 func noteAgain(attempt int) string {
 	return fmt.Sprintf("the job is run again (attempt %d): what follows starts from the beginning", attempt)
 }

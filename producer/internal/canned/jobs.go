@@ -155,7 +155,7 @@ func (g *Gateway) list(w http.ResponseWriter, r *http.Request) {
 			page.Next = page.Jobs[1].ID
 			break
 		}
-		j.Spec, j.Result = nil, nil
+		j.Spec, j.Result, j.Lost = nil, nil, nil
 		page.Jobs = append(page.Jobs, j)
 	}
 	g.reply(w, http.StatusOK, "job-list", page)

@@ -32,6 +32,8 @@ type script struct {
 	// again runs a second attempt; gap loses bytes.
 	again bool
 	gap   int64
+	// lost results are not in the store, nor are logs and outputs.
+	lost bool
 }
 
 // write makes the script that an image's name stands for:
@@ -51,6 +53,7 @@ type script struct {
 //	flaky       has a stream that breaks off
 //	again       is run twice
 //	gap         loses output
+//	lost        ends well, and then the store loses what it left
 //	slow        runs until it is cancelled
 //	chatty      writes a megabyte, and runs until it is cancelled
 //	stuck       runs on though it is cancelled
@@ -101,6 +104,8 @@ func write(spec schemas.JobSpec) script {
 		s.stdout, s.again = []string{"from the beginning\n"}, true
 	case "gap":
 		s.stdout, s.gap = []string{"after the gap\n"}, 1000
+	case "lost":
+		s.stdout, s.lost = []string{"begun\n"}, true
 	case "slow":
 		s.stdout, s.endless = []string{"started\n"}, true
 	case "stuck":

@@ -27,6 +27,10 @@ func (j *job) end() {
 	}
 	j.Attempts = []schemas.Attempt{{N: 1, Executor: "local", Nonce: "n", ClaimedUS: epoch + 1000, EndedUS: j.Ended}}
 	j.Outcome, j.State = &j.outcome, j.outcome.State()
+	if j.lost {
+		j.Lost = []string{schemas.LostResult}
+		return
+	}
 	j.Result = &schemas.Result{
 		Version: schemas.ResultVersion, Job: j.ID, Attempt: 1, Outcome: j.outcome,
 		Usage:  schemas.Usage{UserUS: 31_000, SystemUS: 8_000, MaxRSSBytes: 25_165_824, PeakMemoryBytes: 41_943_040},
@@ -78,6 +82,10 @@ func (j *job) listOutputs() []schemas.Output {
 }
 
 func (g *Gateway) outputs(w http.ResponseWriter, r *http.Request, j *job) {
+	if j.lost {
+		g.lost(w)
+		return
+	}
 	if strings.Contains(r.Header.Get("Accept"), "application/json") {
 		g.reply(w, http.StatusOK, "output-list", schemas.OutputList{Outputs: j.listOutputs()})
 		return
@@ -100,6 +108,10 @@ func (g *Gateway) outputs(w http.ResponseWriter, r *http.Request, j *job) {
 	_ = archive.Close() // the client may have left
 }
 
+func (g *Gateway) lost(w http.ResponseWriter) {
+	g.problem(w, http.StatusInternalServerError, "object-lost", "The object store has lost it", "result.json of the job is not in the object store, or is not what was stored", "run the job again, and tell whoever runs the gateway")
+}
+
 func (g *Gateway) outputFile(w http.ResponseWriter, r *http.Request, j *job) {
 	for _, h := range j.script.outputs {
 		if h.Name == r.PathValue("path") && h.Typeflag == tar.TypeReg {
@@ -112,6 +124,10 @@ func (g *Gateway) outputFile(w http.ResponseWriter, r *http.Request, j *job) {
 
 func (g *Gateway) logs(w http.ResponseWriter, r *http.Request, j *job) {
 	if !strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+		if j.lost {
+			g.lost(w)
+			return
+		}
 		pieces := j.stdout
 		if r.URL.Query().Get("stream") == schemas.StreamStderr {
 			pieces = j.stderr
@@ -138,7 +154,7 @@ func (g *Gateway) logs(w http.ResponseWriter, r *http.Request, j *job) {
 	g.mu.Lock()
 	state := j.State
 	g.mu.Unlock()
-	s.event("9", schemas.StreamEnd, "stream-change", schemas.StreamChange{State: state, Attempt: s.attempt})
+	s.event("9", schemas.StreamEnd, "stream-change", schemas.StreamChange{State: state, Attempt: s.attempt, OutputLost: j.lost})
 }
 
 // play sends the program's output; false means to break the connection off.
