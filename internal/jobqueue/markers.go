@@ -39,11 +39,10 @@ func (b *Bucket) MarkFree(ctx context.Context, key string) (uint64, error) {
 // heard of it by then.
 const MarkerAge = 24 * time.Hour
 
-// Retire deletes a key that still has the revision, or [ErrConflict]. The marker goes
-// by itself after [MarkerAge]: for buckets whose keys are many over the years, and few at a time.
-func (b *Bucket) Retire(ctx context.Context, key string, revision uint64) error {
-	_, err := b.mark(ctx, key, nil, revision, jetstream.MsgTTLHeader, MarkerAge.String())
-	return err
+// Retire is [Bucket.Mark] with a marker that goes by itself after [MarkerAge]: for
+// buckets whose keys are many over the years, and few at a time.
+func (b *Bucket) Retire(ctx context.Context, key string, revision uint64) (uint64, error) {
+	return b.mark(ctx, key, nil, revision, jetstream.MsgTTLHeader, MarkerAge.String())
 }
 
 // mark takes headers' names and values, too.

@@ -157,17 +157,15 @@ func TestRetire(t *testing.T) {
 	q := queuetest.Start(t).Gateway(t, nil)
 	ctx := t.Context()
 	rev := must(q.Campaigns.Create(ctx, "a.b", []byte("1")))(t)
-	if err := q.Campaigns.Retire(ctx, "a.b", rev+1); !errors.Is(err, jobqueue.ErrConflict) {
+	if _, err := q.Campaigns.Retire(ctx, "a.b", rev+1); !errors.Is(err, jobqueue.ErrConflict) {
 		t.Errorf("Retire what has changed = %v", err)
 	}
-	if err := q.Campaigns.Retire(ctx, "a.b", rev); err != nil {
-		t.Fatal(err)
-	}
+	marker := must(q.Campaigns.Retire(ctx, "a.b", rev))(t)
 	if e, err := q.Campaigns.Get(ctx, "a.b"); !errors.Is(err, jobqueue.ErrNotFound) {
 		t.Errorf("Get = %+v, %v", e, err)
 	}
-	if e := must(q.Campaigns.Look(ctx, "a.b"))(t); !e.Deleted {
-		t.Errorf("Look = %+v", e)
+	if e := must(q.Campaigns.Look(ctx, "a.b"))(t); !e.Deleted || e.Revision != marker {
+		t.Errorf("Look = %+v, want marker %d", e, marker)
 	}
 	must(q.Campaigns.Create(ctx, "a.b", []byte("2")))(t)
 }

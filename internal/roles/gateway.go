@@ -15,12 +15,14 @@ import (
 	"github.com/program-explorer/pe/gateway"
 	"github.com/program-explorer/pe/gateway/access"
 	"github.com/program-explorer/pe/gateway/api"
+	"github.com/program-explorer/pe/gateway/campaign"
 	"github.com/program-explorer/pe/gateway/coordinator"
 	"github.com/program-explorer/pe/gateway/retention"
 	"github.com/program-explorer/pe/gateway/webhook"
 	"github.com/program-explorer/pe/imagesync"
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/internal/objstore"
+	"github.com/program-explorer/pe/schemas"
 )
 
 // GatewayConfig is what a gateway is put together from.
@@ -83,6 +85,7 @@ type Gateway struct {
 	coordinator *coordinator.Coordinator
 	tokens      *access.Tokens
 	outbox      *webhook.Outbox
+	campaigns   *campaign.Campaigns
 	tenants     *tenantsFile
 	log         *slog.Logger
 	sweeper     *retention.Sweeper
@@ -115,10 +118,19 @@ func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 	if err := stored.Load(ctx); err != nil {
 		return nil, err
 	}
+	var campaigns *campaign.Campaigns
+	ended := func(rec schemas.Record, rev uint64, here bool) {
+		outbox.Ended(rec, rev, here)
+		campaigns.JobEnded(rec, rev)
+	}
 	jobs, err := coordinator.New(coordinator.Config{
-		Queue: c.Queue, Store: c.Store, OnEnded: outbox.Ended, Ledger: stored, Log: c.Log, Metrics: c.Metrics,
+		Queue: c.Queue, Store: c.Store, OnEnded: ended, Ledger: stored, Log: c.Log, Metrics: c.Metrics,
 		MaxAttempts: c.Jobs.MaxAttempts, MaxLosses: c.Jobs.MaxLosses, Limits: limits,
 	})
+	if err != nil {
+		return nil, err
+	}
+	campaigns, err = campaign.New(campaign.Config{Queue: c.Queue, Jobs: jobs, OnEnded: outbox.CampaignEnded, Keep: c.Keep.Records, Log: c.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +154,7 @@ func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Gateway{server: server, coordinator: jobs, tokens: tokens, sweeper: sweeper, outbox: outbox, tenants: tenants, log: c.Log}, nil
+	return &Gateway{server: server, coordinator: jobs, tokens: tokens, sweeper: sweeper, outbox: outbox, campaigns: campaigns, tenants: tenants, log: c.Log}, nil
 }
 
 // URL is the address as a client uses it.
@@ -158,16 +170,13 @@ func (g *Gateway) Run(ctx context.Context) error {
 		return nil
 	})
 	group.Go(func() error {
-		select { // so that no end has to be remembered; but jobs wait for nobody
-		case <-ctx.Done():
-		case <-g.outbox.Known():
-		case <-time.After(knownPatience):
-		}
+		g.awaitKnown(ctx)
 		if err := g.coordinator.Run(ctx); err != nil && ctx.Err() == nil {
 			return fmt.Errorf("coordinate jobs: %w", err)
 		}
 		return nil
 	})
+	group.Go(func() error { return g.campaigns.Run(ctx) })
 	group.Go(func() error { return g.tokens.Run(ctx) })
 	if g.tenants.path != "" {
 		group.Go(func() error {
@@ -180,7 +189,19 @@ func (g *Gateway) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// knownPatience is how long jobs wait for the webhooks to be known.
+// awaitKnown waits for what is told of ends, so that none has to be remembered; but jobs wait for nobody.
+func (g *Gateway) awaitKnown(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, knownPatience)
+	defer cancel()
+	for _, known := range []<-chan struct{}{g.outbox.Known(), g.campaigns.Known()} {
+		select {
+		case <-ctx.Done():
+		case <-known:
+		}
+	}
+}
+
+// knownPatience is how long jobs wait for the webhooks and campaigns to be known.
 const knownPatience = 5 * time.Second
 
 // Close gives back the address of a gateway that was not run.

@@ -1,0 +1,126 @@
+package campaign
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/program-explorer/pe/internal/jobqueue"
+	"github.com/program-explorer/pe/schemas"
+)
+
+// Jobs is what the package asks of the coordinator's index.
+type Jobs interface {
+	// Unfinished is how many jobs of a campaign have not ended, as far as is known. It is cheap.
+	Unfinished(tenant, campaign string) int
+	// CampaignJobs counts a campaign's jobs by state: all that were written up to a
+	// revision, and perhaps some of later.
+	CampaignJobs(ctx context.Context, tenant, campaign string) (counts map[schemas.State]int, upTo uint64, err error)
+	// CatchUp returns once all is known that was written before it was called.
+	CatchUp(ctx context.Context) error
+}
+
+// Config of the campaigns of one gateway.
+type Config struct {
+	// Queue is a gateway's connection, with its buckets made. Required.
+	Queue *jobqueue.Queue
+	// Jobs counts jobs. Required.
+	Jobs Jobs
+	// OnEnded is told of every campaign that has ended: at once of those that this gateway
+	// ended (here), soon after of all that others did, at the start of all that there
+	// are. It must not wait. Default: nobody is told.
+	OnEnded func(tenant string, c schemas.Campaign, here bool)
+	// Keep is how long a campaign is kept after its end. Default: for ever.
+	Keep time.Duration
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+	// Log default: discard.
+	Log *slog.Logger
+}
+
+// Campaigns of all tenants, as one gateway knows them. All methods are safe for concurrent use.
+type Campaigns struct {
+	cfg    Config
+	bucket *jobqueue.Bucket
+	jobs   Jobs
+	log    *slog.Logger
+	index  *index
+	due    *due
+	// known is closed when all campaigns are that there were at the start.
+	known chan struct{}
+	// creating is held by whoever makes a campaign, so that the bound holds.
+	creating sync.Mutex
+}
+
+// New checks the configuration. It does not touch the queue.
+func New(cfg Config) (*Campaigns, error) {
+	if cfg.Queue == nil || cfg.Jobs == nil {
+		return nil, errors.New("campaign: a queue and jobs are required")
+	}
+	if cfg.OnEnded == nil {
+		cfg.OnEnded = func(string, schemas.Campaign, bool) {}
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Campaigns{
+		cfg: cfg, bucket: cfg.Queue.Campaigns, jobs: cfg.Jobs, log: cfg.Log, index: newIndex(), due: newDue(), known: make(chan struct{}),
+	}, nil
+}
+
+// Known is closed when all campaigns are known that there were at the start: ends of
+// jobs that are told of before may be of no use to a campaign that has ended already.
+func (c *Campaigns) Known() <-chan struct{} { return c.known }
+
+// Run ends campaigns until ctx ends, and returns when all that it started has stopped.
+// It is called once.
+func (c *Campaigns) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return c.bucket.Watch(ctx, c.heard, func() { close(c.known) }) })
+	group.Go(func() error { c.judgeAll(ctx); return nil })
+	group.Go(func() error { c.expireEvery(ctx); return nil })
+	return group.Wait()
+}
+
+// heard takes note of a write of any gateway.
+func (c *Campaigns) heard(w jobqueue.Entry) {
+	defer c.index.saw(w.Revision)
+	if w.Deleted {
+		c.index.saw(w.Revision) // before: nobody who read it earlier brings it back
+		c.index.forget(w.Key, w.Revision)
+		return
+	}
+	e, err := decode(w.Key, w.Value)
+	if err != nil {
+		c.log.Error("campaign skipped", "err", err)
+		return
+	}
+	c.learn(e, w.Revision, false)
+}
+
+// learn takes note of a campaign, and does what follows, unless that was done.
+func (c *Campaigns) learn(e entry, rev uint64, here bool) {
+	switch {
+	case !c.index.learn(e, rev):
+	case e.ended():
+		c.cfg.OnEnded(e.Tenant, e.Campaign, here)
+	case e.closed():
+		c.due.add(e.key())
+	}
+}
+
+func (c *Campaigns) isKnown() bool {
+	select {
+	case <-c.known:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,192 @@
+package campaign_test
+
+import (
+	"encoding/json"
+	"maps"
+	"sync"
+	"testing"
+
+	"github.com/program-explorer/pe/schemas"
+)
+
+func cancelled(n int) map[schemas.State]int {
+	return map[schemas.State]int{schemas.StateCancelled: n}
+}
+
+// TestCloseThenTheLastJobEnds: before both nothing is over.
+func TestCloseThenTheLastJobEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.receiver()
+	g := w.gateway(true, nil)
+	w.create(g, "a", r.callback())
+	first, last := w.submit(g, tenant, "a"), w.submit(g, tenant, "a")
+	w.end(g, first)
+	w.close(g, "a")
+	if c := w.get(g, "a"); c.State != schemas.CampaignClosed || c.Unfinished != 1 || c.Jobs[schemas.StateQueued] != 1 || c.Jobs[schemas.StateCancelled] != 1 {
+		t.Errorf("while one job waits: %+v", c)
+	}
+	w.end(g, last)
+	if c := w.ended(g, "a"); c.EndedUS < c.ClosedUS || c.Unfinished != 0 || !maps.Equal(c.Jobs, cancelled(2)) {
+		t.Errorf("at the end: %+v", c)
+	}
+	w.eventually("the callback is told", func() bool { return r.events() == 1 })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var event schemas.WebhookEvent
+	if err := json.Unmarshal(r.last, &event); err != nil || event.Type != schemas.EventCampaignEnded || event.Data.ID != "a" || !maps.Equal(event.Data.Jobs, cancelled(2)) {
+		t.Errorf("%s, %v", r.last, err)
+	}
+}
+
+// TestTheLastJobEndsThenClose: and a campaign without any job ends, too.
+func TestTheLastJobEndsThenClose(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.receiver()
+	g := w.gateway(true, nil)
+	w.create(g, "a", r.callback())
+	w.create(g, "none", r.callback())
+	w.end(g, w.submit(g, tenant, "a"))
+	if c := w.get(g, "a"); c.State != schemas.CampaignOpen {
+		t.Errorf("before it is closed: %+v", c)
+	}
+	w.close(g, "a")
+	w.close(g, "none")
+	if c := w.ended(g, "a"); !maps.Equal(c.Jobs, cancelled(1)) {
+		t.Errorf("%+v", c)
+	}
+	if c := w.ended(g, "none"); len(c.Jobs) != 0 {
+		t.Errorf("%+v", c)
+	}
+	w.eventually("both are told", func() bool { return r.events() == 2 })
+	if again := w.close(g, "a"); again.State != schemas.CampaignEnded {
+		t.Errorf("closed again: %+v", again)
+	}
+}
+
+// TestGatewayDiesBeforeItTells: the campaign that has ended is all that there is.
+func TestGatewayDiesBeforeItTells(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.receiver()
+	dies := w.gateway(false, nil)
+	w.create(dies, "a", r.callback())
+	w.end(dies, w.submit(dies, tenant, "a"))
+	w.close(dies, "a")
+	end := w.ended(dies, "a")
+	dies.stop()
+	w.gateway(true, nil)
+	w.gateway(true, nil)
+	w.eventually("it is told", func() bool { return r.events() == 1 })
+	if c := w.ended(w.gateway(true, nil), "a"); c.EndedUS != end.EndedUS || r.events() != 1 {
+		t.Errorf("ended at %d, then %d; %d events", end.EndedUS, c.EndedUS, r.events())
+	}
+}
+
+// TestRestart: a campaign that was closed outlives its gateways, and its end is told once.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.receiver()
+	first := w.gateway(true, nil)
+	w.create(first, "a", r.callback())
+	rec := w.submit(first, tenant, "a")
+	w.close(first, "a")
+	first.stop()
+	second := w.gateway(true, nil)
+	if c := w.get(second, "a"); c.State != schemas.CampaignClosed || c.Unfinished != 1 {
+		t.Errorf("after a restart: %+v", c)
+	}
+	w.end(second, rec)
+	w.ended(second, "a")
+	w.eventually("it is told", func() bool { return r.events() == 1 })
+	second.stop()
+	third := w.gateway(true, nil)
+	w.create(third, "b", r.callback())
+	w.close(third, "b")
+	w.eventually("the other one is told", func() bool { return r.events() == 2 }) // and the first not again
+}
+
+// TestTwoGateways hear of the same end, and tell one event.
+func TestTwoGateways(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.receiver()
+	one, two := w.gateway(true, nil), w.gateway(true, nil)
+	const all = 8
+	var group sync.WaitGroup
+	for i := range all {
+		name := string(rune('a' + i))
+		w.create(one, name, r.callback())
+		rec := w.submit(one, tenant, name)
+		group.Go(func() { w.end(two, rec) })
+		group.Go(func() { w.close(one, name) })
+	}
+	group.Wait()
+	for i := range all {
+		name := string(rune('a' + i))
+		if a, b := w.ended(one, name), w.ended(two, name); a.EndedUS != b.EndedUS || !maps.Equal(a.Jobs, cancelled(1)) {
+			t.Errorf("%+v and %+v", a, b)
+		}
+	}
+	w.eventually("all are told", func() bool { return r.events() == all })
+}
+
+// TestSubmitBesideClose: whatever came first, every job that was accepted is counted when all have ended.
+func TestSubmitBesideClose(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.receiver()
+	one, two := w.gateway(true, nil), w.gateway(true, nil)
+	w.create(one, "a", r.callback())
+	const jobs = 40
+	var group sync.WaitGroup
+	for i := range jobs {
+		group.Go(func() {
+			g := []*gateway{one, two}[i%2]
+			w.end(g, w.submit(g, tenant, "a"))
+		})
+	}
+	group.Go(func() { w.close(two, "a") })
+	group.Wait()
+	w.eventually("all jobs are counted", func() bool { return maps.Equal(w.get(one, "a").Jobs, cancelled(jobs)) && w.get(one, "a").EndedUS != 0 })
+	w.eventually("the end is told", func() bool { return r.events() > 0 })
+}
+
+// TestLateJob: one that turns up after the end has the campaign end once more, which is another event.
+func TestLateJob(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.receiver()
+	one, two := w.gateway(true, nil), w.gateway(true, nil)
+	w.create(one, "a", r.callback())
+	w.close(one, "a")
+	first := w.ended(one, "a")
+	w.eventually("it is told", func() bool { return r.events() == 1 })
+	late := w.submit(two, tenant, "a")
+	if c := w.get(two, "a"); c.Unfinished != 1 || c.EndedUS != first.EndedUS {
+		t.Errorf("with a late job: %+v", c)
+	}
+	w.end(two, late)
+	w.eventually("it has ended once more", func() bool { return w.get(one, "a").EndedUS > first.EndedUS })
+	if c := w.get(one, "a"); !maps.Equal(c.Jobs, cancelled(1)) {
+		t.Errorf("%+v", c)
+	}
+	w.eventually("it is told again", func() bool { return r.events() == 2 })
+}
+
+// TestQueueRestarts between close and end.
+func TestQueueRestarts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.receiver()
+	g := w.gateway(true, nil)
+	w.create(g, "a", r.callback())
+	rec := w.submit(g, tenant, "a")
+	w.close(g, "a")
+	w.server.Restart(t)
+	w.eventually("the job is cancelled", func() bool { _, err := g.jobs.Cancel(t.Context(), tenant, rec.ID); return err == nil })
+	w.ended(g, "a")
+	w.eventually("it is told", func() bool { return r.events() == 1 })
+}

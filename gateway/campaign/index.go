@@ -1,0 +1,114 @@
+package campaign
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// index is what a gateway knows of all campaigns, derived from the bucket.
+type index struct {
+	mu      sync.Mutex
+	entries map[string]known
+	// tenants has the keys of each one's.
+	tenants map[string]map[string]struct{}
+	// seen is the newest revision that the watch has told of.
+	seen uint64
+	// changed is closed, and made anew, with every change.
+	changed chan struct{}
+}
+
+// known is an entry and its revision.
+type known struct {
+	entry
+	rev uint64
+}
+
+func newIndex() *index {
+	return &index{entries: map[string]known{}, tenants: map[string]map[string]struct{}{}, changed: make(chan struct{})}
+}
+
+// learn is false for what is not newer than what is known, or was deleted since it was read.
+func (x *index) learn(e entry, rev uint64) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	key := e.key()
+	before, there := x.entries[key]
+	if there && before.rev >= rev || !there && rev <= x.seen {
+		return false
+	}
+	if x.tenants[e.Tenant] == nil {
+		x.tenants[e.Tenant] = map[string]struct{}{}
+	}
+	x.tenants[e.Tenant][key] = struct{}{}
+	x.entries[key] = known{e, rev}
+	x.wake()
+	return true
+}
+
+// forget takes note that an entry was deleted, as of a revision.
+func (x *index) forget(key string, rev uint64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	k, there := x.entries[key]
+	if !there || k.rev >= rev {
+		return
+	}
+	delete(x.entries, key)
+	if delete(x.tenants[k.Tenant], key); len(x.tenants[k.Tenant]) == 0 {
+		delete(x.tenants, k.Tenant)
+	}
+	x.wake()
+}
+
+// saw takes note of how far the watch has told.
+func (x *index) saw(rev uint64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.seen = max(x.seen, rev)
+}
+
+func (x *index) wake() {
+	close(x.changed)
+	x.changed = make(chan struct{})
+}
+
+// lookup gives what is known of a campaign, and a channel that is closed when anything changes.
+func (x *index) lookup(key string) (k known, there bool, changed <-chan struct{}) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	k, there = x.entries[key]
+	return k, there, x.changed
+}
+
+func (x *index) count(tenant string) int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.tenants[tenant])
+}
+
+// all lists those of all tenants that are wanted, in no order.
+func (x *index) all(wanted func(*entry) bool) (list []known) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, k := range x.entries {
+		if wanted(&k.entry) {
+			list = append(list, k)
+		}
+	}
+	return list
+}
+
+// of lists a tenant's, the newest first.
+func (x *index) of(tenant string) (list []known) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for key := range x.tenants[tenant] {
+		list = append(list, x.entries[key])
+	}
+	slices.SortFunc(list, func(a, b known) int {
+		return cmp.Or(cmp.Compare(b.Campaign.CreatedUS, a.Campaign.CreatedUS), strings.Compare(a.Campaign.Name, b.Campaign.Name))
+	})
+	return list
+}

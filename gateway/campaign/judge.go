@@ -1,0 +1,111 @@
+package campaign
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/program-explorer/pe/internal/jobqueue"
+	"github.com/program-explorer/pe/schemas"
+)
+
+const (
+	// lookEvery is how often all closed campaigns are looked at: nobody tells of a job
+	// that is gone without having ended.
+	lookEvery = 30 * time.Second
+	// judgeTimeout bounds one look, afterTrouble is the pause after one that failed.
+	judgeTimeout = time.Minute
+	afterTrouble = time.Second
+)
+
+// JobEnded takes note of a terminal record and its revision. It never waits, and may be
+// told of an end any number of times, by [coordinator.Config.OnEnded].
+func (c *Campaigns) JobEnded(rec schemas.Record, rev uint64) {
+	name, ok := rec.Labels[schemas.LabelCampaign]
+	if !ok {
+		return
+	}
+	key := schemas.CampaignKey(rec.Tenant, name)
+	e, ok, _ := c.index.lookup(key)
+	// A record is written once more when its outputs expire: that is no news.
+	late := rev > e.UpTo && rec.PurgedUS == 0
+	if ok && e.closed() && (!e.ended() || late) && c.jobs.Unfinished(rec.Tenant, name) == 0 {
+		c.due.add(key)
+	}
+}
+
+// judgeAll ends campaigns that are due until ctx ends.
+func (c *Campaigns) judgeAll(ctx context.Context) {
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		for _, key := range c.due.take() {
+			if err := c.judge(ctx, key); err != nil && ctx.Err() == nil {
+				c.log.Warn("campaign not ended yet", "campaign", key, "err", err)
+				c.due.add(key)
+				pause(ctx, afterTrouble)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.due.woken:
+		case <-look.C:
+			for _, k := range c.index.all(func(e *entry) bool { return e.closed() && !e.ended() }) {
+				c.due.add(k.key())
+			}
+		}
+	}
+}
+
+// judge ends a closed campaign whose jobs have all ended. The order matters: once the
+// campaign is read as closed, and then all records are known that there were, what is
+// counted is what there is, but for submissions that were under way. The end of such
+// a job brings the campaign here again, and it ends once more.
+func (c *Campaigns) judge(ctx context.Context, key string) error {
+	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
+	defer cancel()
+	k, there, _ := c.index.lookup(key)
+	if !there || !k.closed() || c.jobs.Unfinished(k.Tenant, k.Campaign.Name) > 0 {
+		return nil
+	}
+	e, rev, err := c.read(ctx, key)
+	if errors.Is(err, ErrNotFound) || err == nil && !e.closed() {
+		return nil
+	}
+	if err == nil {
+		err = c.jobs.CatchUp(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	jobs, upTo, err := c.jobs.CampaignJobs(ctx, e.Tenant, e.Campaign.Name)
+	if err != nil || unfinished(jobs) || e.ended() && !e.misses(jobs) {
+		return err
+	}
+	e.end(c.cfg.Now().UnixMicro(), jobs, upTo)
+	err = c.write(ctx, e, rev)
+	if errors.Is(err, jobqueue.ErrConflict) {
+		c.due.add(key) // another gateway did, or it was removed: the watch tells
+		return nil
+	}
+	return err
+}
+
+func unfinished(jobs map[schemas.State]int) bool {
+	for state := range jobs {
+		if !state.Terminal() {
+			return true
+		}
+	}
+	return false
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
