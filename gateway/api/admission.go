@@ -153,6 +153,9 @@ func (m *admission) choose(ctx context.Context, spec schemas.JobSpec) (s coordin
 	if s.Spec.Cache == "" {
 		s.Spec.Cache = image.Cache
 	}
+	if err := m.admitted(m.tenant, spec.Labels); err != nil { // last: a registry may be slow
+		return s, err
+	}
 	s.Image, s.Prepared = schemas.ImageRef{Reference: image.Reference, Digest: image.Digest}, image.Prepared
 	return s, nil
 }

@@ -36,6 +36,8 @@ type Config struct {
 	Images func(context.Context) (schemas.ImageList, error)
 	// Webhooks tells of ends of jobs. Default: nobody is told.
 	Webhooks Webhooks
+	// Campaigns are jobs that belong together and end together. Default: there are none.
+	Campaigns Campaigns
 	// Tokens may use the API. While there are none (the default), every request
 	// from this machine's own programs may, and foreign pages in its browsers are kept out.
 	Tokens *access.Tokens
@@ -146,7 +148,8 @@ func (a *API) mount() {
 		a.mux.HandleFunc(rt.method+" "+rt.pattern, func(w http.ResponseWriter, r *http.Request) { a.exchange(rt, w, r) })
 	}
 	for at, of := range verbs {
-		a.mux.HandleFunc(at, a.byVerb(of))
+		_, param, _ := strings.Cut(strings.TrimSuffix(at, "}"), "{")
+		a.mux.HandleFunc(at, a.byVerb(param, of))
 	}
 }
 

@@ -32,16 +32,16 @@ func (a *API) dropJob(w http.ResponseWriter, r *http.Request, tenant string) err
 	return writeJSON(w, http.StatusOK, a.answerFor(callerOf(r.Context()), record))
 }
 
-// byVerb serves the routes whose pattern ends in {id}:VERB: the mux's patterns
-// know no such thing, and take id and verb as one.
-func (a *API) byVerb(verbs map[string]route) http.HandlerFunc {
+// byVerb serves the routes whose pattern ends in {id}:VERB, or with another parameter: the
+// mux's patterns know no such thing, and take id and verb as one.
+func (a *API) byVerb(param string, verbs map[string]route) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		id, verb, _ := strings.Cut(r.PathValue("id"), ":")
+		id, verb, _ := strings.Cut(r.PathValue(param), ":")
 		rt, ok := verbs[verb]
 		if !ok {
 			rt = route{pattern: "unmatched", serve: noVerb, public: true}
 		}
-		r.SetPathValue("id", id)
+		r.SetPathValue(param, id)
 		a.exchange(rt, w, r)
 	}
 }

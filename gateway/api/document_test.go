@@ -150,7 +150,7 @@ func (h *harness) matchesDocument(t *testing.T, method, path string, resp *http.
 		return // no such route
 	}
 	at := documented(route)
-	if _, verb, ok := strings.Cut(path, ":"); ok && strings.HasSuffix(at, "/{id}") {
+	if _, verb, ok := strings.Cut(path, ":"); ok && (strings.HasSuffix(at, "/{id}") || strings.HasSuffix(at, "/{name}")) {
 		at += ":" + verb // which the mux knows nothing of
 	}
 	var op operation

@@ -85,7 +85,7 @@ func (h *harness) request(t *testing.T, method, path, body string, header ...str
 	if err != nil {
 		t.Fatal(err)
 	}
-	if method == http.MethodPost || method == http.MethodPatch {
+	if method == http.MethodPost || method == http.MethodPatch || method == http.MethodPut {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	for i := 0; i < len(header); i += 2 {

@@ -48,6 +48,11 @@ var attempts = map[string]struct {
 	"POST /v1/webhooks/secret:rotate":          {"/v1/webhooks/secret:rotate", `{}`, 200},
 	"GET /v1/webhooks/deliveries":              {"/v1/webhooks/deliveries", "", 200},
 	"POST /v1/webhooks/deliveries/{id}:replay": {"/v1/webhooks/deliveries/DELIVERY:replay", "", 404},
+	"PUT /v1/campaigns/{name}":                 {"/v1/campaigns/bobs", `{}`, 201},
+	"GET /v1/campaigns":                        {"/v1/campaigns", "", 200},
+	"GET /v1/campaigns/{name}":                 {"/v1/campaigns/alices-campaign?wait=1s", "", 404},
+	"POST /v1/campaigns/{name}:close":          {"/v1/campaigns/alices-campaign:close", "", 404},
+	"DELETE /v1/campaigns/{name}":              {"/v1/campaigns/alices-campaign", "", 404},
 	"GET /v1/executors":                        {"/v1/executors", "", 200},
 	"GET /v1/images":                           {"/v1/images", "", 200},
 	"POST /v1/tokens":                          {"/v1/tokens", `{"tenant":"local","scopes":["read"]}`, 403},
@@ -71,7 +76,8 @@ func TestNothingOfOneTenantIsSeenByAnother(t *testing.T) {
 	queue := queuetest.Start(t).Gateway(t, nil)
 	tokens := access.NewTokens([]access.Token{token(t, alice, "", schemas.ScopeAdmin), token(t, bob, "bob", schemas.ScopeAdmin)}, queue.Tokens, nil)
 	outbox := newOutbox(t)
-	h := start(t, func(c *Config) { c.Tokens, c.Webhooks = tokens, outbox })
+	all := newCampaigns(t, queue, noJobs{})
+	h := start(t, func(c *Config) { c.Tokens, c.Webhooks, c.Campaigns = tokens, outbox, all })
 	as := func(secret string) []string { return []string{"Authorization", "Bearer " + secret} }
 
 	sum := strings.TrimPrefix(objectOf("", []byte(alicesInput)).SHA256, schemas.DigestPrefix)
@@ -81,6 +87,7 @@ func TestNothingOfOneTenantIsSeenByAnother(t *testing.T) {
 	made := ask[schemas.NewAccessToken](t, h, http.StatusCreated, "POST", "/v1/tokens", `{"name":"alices-token"}`, as(alice)...)
 	hook := ask[schemas.Webhook](t, h, http.StatusCreated, "POST", "/v1/webhooks", `{"url":"http://127.0.0.1:1/alices-hook"}`, as(alice)...)
 	delivery := ask[schemas.Delivery](t, h, http.StatusOK, "POST", "/v1/webhooks/"+hook.ID+":test", "", as(alice)...)
+	ask[schemas.Campaign](t, h, http.StatusCreated, "PUT", "/v1/campaigns/alices-campaign", `{"description":"alices-description"}`, as(alice)...)
 	callbacks := ask[schemas.CallbackSecret](t, h, http.StatusOK, "GET", "/v1/webhooks/secret", "", as(alice)...)
 	h.finish(t, job.ID, schemas.Result{Outcome: exitCode(0)}, output{name: "alices-output", content: "alices-content"})
 	h.jobs.fleet[0].Held = []schemas.Held{{Tenant: schemas.SingleTenant, Job: running.ID, Attempt: 1}}
@@ -114,6 +121,9 @@ func TestNothingOfOneTenantIsSeenByAnother(t *testing.T) {
 	}
 	if missing := ask[schemas.MissingReply](t, h, http.StatusOK, "POST", "/v1/blobs/missing", `{"sha256":["sha256:`+strings.Repeat("0", 64)+`"]}`, as(bob)...); len(missing.Missing) != 1 {
 		t.Errorf("missing: %v", missing)
+	}
+	if c := ask[schemas.Campaign](t, h, http.StatusOK, "GET", "/v1/campaigns/alices-campaign", "", as(alice)...); c.State != schemas.CampaignOpen {
+		t.Errorf("alice's campaign is %s", c.State)
 	}
 	if _, err := h.store.Stat(t.Context(), "local/in/"+sum); err != nil {
 		t.Errorf("alice's input is gone: %v", err)

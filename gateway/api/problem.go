@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/program-explorer/pe/gateway/campaign"
 	"github.com/program-explorer/pe/gateway/coordinator"
 	"github.com/program-explorer/pe/gateway/jobresult"
 	"github.com/program-explorer/pe/gateway/retention"
@@ -47,6 +48,9 @@ var (
 	kindInvalidToken   = kind{"invalid-token", "The access token cannot be made like this", http.StatusUnprocessableEntity}
 	kindWebhook        = kind{"invalid-webhook", "What is asked of the webhook is not valid", http.StatusUnprocessableEntity}
 	kindAddress        = kind{"address-not-allowed", "Nothing is sent to this address", http.StatusUnprocessableEntity}
+	kindCampaign       = kind{"invalid-campaign", "The campaign cannot be made like this", http.StatusUnprocessableEntity}
+	kindCampaignClosed = kind{"campaign-closed", "The campaign takes no more jobs", http.StatusConflict}
+	kindManyCampaigns  = kind{"too-many-campaigns", "There are as many campaigns as there may be", http.StatusTooManyRequests}
 	kindSweeping       = kind{"sweeping", "Another sweep is under way", http.StatusConflict}
 	kindDisabled       = kind{"webhook-disabled", "The webhook is not told at present", http.StatusConflict}
 	kindManyWebhooks   = kind{"too-many-webhooks", "There are as many webhooks as there may be", http.StatusConflict}
@@ -125,6 +129,16 @@ func problemOf(err error) *schemas.ProblemDocument {
 		return kindTimeout.problem(err.Error(), "submit it again")
 	case errors.Is(err, coordinator.ErrRecordTooLarge):
 		return kindInvalid.problem(err.Error(), "use fewer or shorter labels")
+	case errors.Is(err, campaign.ErrNotFound):
+		return kindNotFound.problem("there is no such campaign", "GET /v1/campaigns lists those that there are; a label alone makes none")
+	case errors.Is(err, campaign.ErrClosed):
+		return kindCampaignClosed.problem(err.Error(), "make another campaign, with another name, for more jobs")
+	case errors.Is(err, campaign.ErrDiffers):
+		return kindConflict.problem(err.Error(), "use another name, or remove that one first")
+	case errors.Is(err, campaign.ErrTooMany):
+		return kindManyCampaigns.problem(err.Error(), "remove some that have ended")
+	case errors.Is(err, campaign.ErrLoading):
+		return kindUnavailable.problem(err.Error(), "try again in a moment")
 	case errors.Is(err, retention.ErrSweeping):
 		return kindSweeping.problem(err.Error(), "wait for its end, or make a dry run, which waits for nobody")
 	case errors.Is(err, webhook.ErrNotFound):

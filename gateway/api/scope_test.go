@@ -21,7 +21,7 @@ func TestEveryRouteHasAScopeOrIsPublic(t *testing.T) {
 
 // concrete is a path that leads to the route.
 func concrete(pattern string) string {
-	return strings.NewReplacer("{$}", "", "{id}", "j0000000000000000000000000", "{path...}", "a", "{sha256}", strings.Repeat("0", 64)).Replace(pattern)
+	return strings.NewReplacer("{$}", "", "{id}", "j0000000000000000000000000", "{name}", "a", "{path...}", "a", "{sha256}", strings.Repeat("0", 64)).Replace(pattern)
 }
 
 // A request without the scope is refused before anything else of it is looked at.

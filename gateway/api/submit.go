@@ -111,15 +111,8 @@ func (a *API) waitFor(w http.ResponseWriter, r *http.Request, record schemas.Rec
 		return record, nil
 	}
 	stretch(w, wait+a.StallTimeout)
-	ctx, cancel := context.WithTimeout(r.Context(), wait)
+	ctx, cancel := a.untilDrained(r.Context(), wait)
 	defer cancel()
-	go func() {
-		select {
-		case <-a.draining:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	ended, err := a.jobs.Wait(ctx, record.Tenant, record.ID, func(r schemas.Record) bool { return r.State.Terminal() })
 	if err == nil {
 		return ended, nil
@@ -128,4 +121,17 @@ func (a *API) waitFor(w http.ResponseWriter, r *http.Request, record schemas.Rec
 		return record, fmt.Errorf("wait for job %s: %w", record.ID, err)
 	}
 	return a.jobs.Get(r.Context(), record.Tenant, record.ID)
+}
+
+// untilDrained ends after the wait, or when this gateway stops.
+func (a *API) untilDrained(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	go func() {
+		select {
+		case <-a.draining:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }

@@ -145,7 +145,7 @@ func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 	}
 	resolver := imagesync.NewResolver(imagesync.ResolverConfig{Sources: c.Images})
 	server, err := gateway.New(gateway.Config{Addr: c.Listen, API: api.Config{
-		Jobs: jobs, Store: c.Store, Objects: c.Objects, Webhooks: outbox, Tokens: tokens, Limits: c.Limits, Proxies: c.Proxies,
+		Jobs: jobs, Store: c.Store, Objects: c.Objects, Webhooks: outbox, Campaigns: campaigns, Tokens: tokens, Limits: c.Limits, Proxies: c.Proxies,
 		Inputs: sweeper.Inputs(), Sweeper: sweeper, Checks: c.Checks,
 		Resolve: resolve(resolver, c.Images.Catalog),
 		Images:  catalogList(c.Images.Catalog, resolve(resolver, c.Images.Catalog)),
