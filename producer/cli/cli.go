@@ -79,7 +79,7 @@ func (a *app) root() *cobra.Command {
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, helpQuiet)
 	a.token = a.Getenv("PE_TOKEN")
 	root.AddCommand(a.runCommand(), a.submitCommand(), a.statusCommand(), a.waitCommand(), a.logsCommand(), a.outputsCommand(),
-		a.cancelCommand(), a.jobsCommand(), a.deadCommand(), a.eventsCommand(), a.cacheCommand(), a.usageCommand(), a.webhooksCommand(), a.imagesCommand(), a.executorsCommand(), a.versionCommand())
+		a.cancelCommand(), a.jobsCommand(), a.deadCommand(), a.eventsCommand(), a.cacheCommand(), a.usageCommand(), a.campaignCommand(), a.webhooksCommand(), a.imagesCommand(), a.executorsCommand(), a.versionCommand())
 	return root
 }
 

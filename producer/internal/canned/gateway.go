@@ -65,6 +65,7 @@ func Start(t testing.TB) *Gateway {
 	mux.HandleFunc("DELETE /v1/cache", g.cache)
 	mux.HandleFunc("GET /v1/executors", g.executors)
 	mux.HandleFunc("GET /v1/images", g.golden("image-list", "image-list.catalog"))
+	g.routeCampaigns(mux)
 	g.routeWebhooks(mux)
 	server := httptest.NewServer(g.checked(mux))
 	t.Cleanup(func() {
