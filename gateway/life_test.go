@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/program-explorer/pe/gateway/api"
+	"github.com/program-explorer/pe/gateway/campaign"
 	"github.com/program-explorer/pe/gateway/coordinator"
 	"github.com/program-explorer/pe/gateway/webhook"
 	"github.com/program-explorer/pe/internal/jobqueue"
@@ -35,6 +36,7 @@ type life struct {
 	testing.TB
 	jobs   *coordinator.Coordinator
 	outbox *webhook.Outbox
+	all    *campaign.Campaigns
 	server *Server
 	queue  *jobqueue.Queue // the executor's
 	hold   chan struct{}   // what an attempt waits for before it ends; nil for nothing
@@ -54,11 +56,17 @@ func live(t testing.TB) *life {
 	if l.outbox, err = webhook.New(webhook.Config{Queue: queue, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Log: log}); err != nil {
 		t.Fatal(err)
 	}
-	if l.jobs, err = coordinator.New(coordinator.Config{Queue: queue, Store: store, OnEnded: l.outbox.Ended, Log: log}); err != nil {
+	if l.jobs, err = coordinator.New(coordinator.Config{Queue: queue, Store: store, Log: log, OnEnded: func(rec schemas.Record, rev uint64, here bool) {
+		l.outbox.Ended(rec, rev, here)
+		l.all.JobEnded(rec, rev)
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	if l.all, err = campaign.New(campaign.Config{Queue: queue, Jobs: l.jobs, OnEnded: l.outbox.CampaignEnded, Log: log}); err != nil {
 		t.Fatal(err)
 	}
 	l.server, err = New(Config{Addr: "127.0.0.1:0", API: api.Config{
-		Jobs: l.jobs, Webhooks: l.outbox, Store: store, Objects: http.StripPrefix("/v1/objects/", store.Handler()), Log: log,
+		Jobs: l.jobs, Webhooks: l.outbox, Campaigns: l.all, Store: store, Objects: http.StripPrefix("/v1/objects/", store.Handler()), Log: log,
 		Resolve: func(context.Context, string) (api.ResolvedImage, error) {
 			return api.ResolvedImage{Reference: "registry.test/gcc", Digest: digest, Archs: []string{"amd64"}}, nil
 		},
@@ -87,10 +95,16 @@ func (l *life) run() {
 		}
 	})
 	running.Go(func() {
+		if err := l.all.Run(ctx); err != nil {
+			l.Error(err)
+		}
+	})
+	running.Go(func() {
 		if err := l.server.Run(ctx); err != nil {
 			l.Error(err)
 		}
 	})
+	<-l.all.Known()
 	for l.jobs.Ready() != nil {
 		time.Sleep(time.Millisecond)
 	}

@@ -19,11 +19,9 @@ type told struct {
 	body   []byte
 }
 
-// TestEndsAreTold: jobs that a real coordinator ends reach a callback and a
-// webhook, signed so that the official library takes them, time and all.
-func TestEndsAreTold(t *testing.T) {
-	t.Parallel()
-	l := live(t)
+// listens is an address that passes on what it is told.
+func listens(t *testing.T) (*httptest.Server, <-chan told) {
+	t.Helper()
 	come := make(chan told, 16)
 	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -32,7 +30,37 @@ func TestEndsAreTold(t *testing.T) {
 		}
 		come <- told{r.Header, body}
 	}))
-	defer receiver.Close()
+	t.Cleanup(receiver.Close)
+	return receiver, come
+}
+
+// nextTold is what an address is told next, signed with the secret.
+func nextTold(t *testing.T, come <-chan told, secret string) (one told, event schemas.WebhookEvent) {
+	t.Helper()
+	select {
+	case one = <-come:
+	case <-time.After(time.Minute):
+		t.Fatal("nobody was told")
+	}
+	check, err := standardwebhooks.NewWebhook(secret)
+	if err == nil {
+		err = check.Verify(one.body, one.header)
+	}
+	if err == nil {
+		err = json.Unmarshal(one.body, &event)
+	}
+	if err != nil {
+		t.Errorf("%s, %v", one.body, err)
+	}
+	return one, event
+}
+
+// TestEndsAreTold: jobs that a real coordinator ends reach a callback and a
+// webhook, signed so that the official library takes them, time and all.
+func TestEndsAreTold(t *testing.T) {
+	t.Parallel()
+	l := live(t)
+	receiver, come := listens(t)
 	ask := func(path string) *http.Response {
 		resp, err := http.Post(l.server.URL()+path, "application/json", bytes.NewBufferString(`{"url":"`+receiver.URL+`","labels":{"campaign":"a"}}`))
 		if err != nil {
@@ -48,22 +76,9 @@ func TestEndsAreTold(t *testing.T) {
 	secret := decode[schemas.CallbackSecret](t, resp)
 	expect := func(job schemas.Job, secret string) {
 		t.Helper()
-		var one told
-		select {
-		case one = <-come:
-		case <-time.After(20 * time.Second):
-			t.Fatal("nobody was told")
-		}
-		check, err := standardwebhooks.NewWebhook(secret)
-		if err == nil {
-			err = check.Verify(one.body, one.header)
-		}
-		var event schemas.WebhookEvent
-		if err == nil {
-			err = json.Unmarshal(one.body, &event)
-		}
-		if err != nil || event.Type != schemas.JobEvent(job.State) || event.Data.ID != job.ID || event.Data.Links.Job != "/v1/jobs/"+job.ID {
-			t.Errorf("%s, %v", one.body, err)
+		one, event := nextTold(t, come, secret)
+		if event.Type != schemas.JobEvent(job.State) || event.Data.ID != job.ID || event.Data.Links.Job != "/v1/jobs/"+job.ID {
+			t.Errorf("%s", one.body)
 		}
 	}
 	job, _ := l.post(`{"image":"gcc","callback":{"url":"`+receiver.URL+`"}}`, "?wait=30s")

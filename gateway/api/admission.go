@@ -143,6 +143,9 @@ func (m *admission) choose(ctx context.Context, spec schemas.JobSpec) (s coordin
 	if problems := m.checkCallback(spec.Callback); len(problems) > 0 {
 		return s, invalid(problems)
 	}
+	if err := m.admitted(m.tenant, spec.Labels); err != nil {
+		return s, err
+	}
 	image, err := m.image(ctx, s.Spec.Image)
 	if err != nil {
 		return s, err
@@ -153,7 +156,7 @@ func (m *admission) choose(ctx context.Context, spec schemas.JobSpec) (s coordin
 	if s.Spec.Cache == "" {
 		s.Spec.Cache = image.Cache
 	}
-	if err := m.admitted(m.tenant, spec.Labels); err != nil { // last: a registry may be slow
+	if err := m.admitted(m.tenant, spec.Labels); err != nil { // again: a registry may have been slow
 		return s, err
 	}
 	s.Image, s.Prepared = schemas.ImageRef{Reference: image.Reference, Digest: image.Digest}, image.Prepared
