@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -96,10 +97,16 @@ func TestABrokenHostDoesNotEatTheQueue(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "broken", "sound")
 	broken := &stub{start: func(context.Context, int, executor.Shape) error { return errors.New("no room on the disk") }}
-	w.executor("broken", broken, nil)
-	w.executor("sound", &stub{run: func(context.Context, *stubMachine, executor.Work) (executor.Ended, error) {
-		time.Sleep(100 * time.Millisecond) // longer than a failure takes
-		return executor.Ended{}, nil
+	rests := make(chan struct{})
+	log := awaited{Handler: w.log.Handler(), message: "takes no more for a while", said: sync.OnceFunc(func() { close(rests) })}
+	w.executor("broken", broken, func(c *executor.Config) { c.Log = slog.New(log) })
+	w.executor("sound", &stub{run: func(ctx context.Context, _ *stubMachine, _ executor.Work) (executor.Ended, error) {
+		select { // it is busy for as long as the other one fails
+		case <-rests:
+			return executor.Ended{}, nil
+		case <-ctx.Done():
+			return executor.Ended{}, ctx.Err()
+		}
 	}}, nil)
 	var jobs []schemas.Record
 	for range 20 {
@@ -108,6 +115,25 @@ func TestABrokenHostDoesNotEatTheQueue(t *testing.T) {
 	for _, rec := range jobs {
 		w.wait(rec, schemas.StateSucceeded)
 	}
+}
+
+// awaited is a log that tells when something is said.
+type awaited struct {
+	slog.Handler
+	message string
+	said    func()
+}
+
+func (a awaited) Handle(ctx context.Context, r slog.Record) error {
+	if strings.Contains(r.Message, a.message) {
+		a.said()
+	}
+	return a.Handler.Handle(ctx, r)
+}
+
+func (a awaited) WithAttrs(attrs []slog.Attr) slog.Handler {
+	a.Handler = a.Handler.WithAttrs(attrs)
+	return a
 }
 
 // TestThisHostsDiskIsNotTheGuestsFault: what can't be written here is our failure.

@@ -128,6 +128,23 @@ func (w *world) eventually(what string, ok func() bool) {
 	}
 }
 
+// heard returns when an executor was heard so many times more.
+func (w *world) heard(id string, times int) {
+	w.Helper()
+	seen := func() (us int64) {
+		for _, e := range w.Executors() {
+			if e.Facts.Executor == id {
+				us = e.SeenUS
+			}
+		}
+		return us
+	}
+	for range times {
+		before := seen()
+		w.eventually(id+" was heard again", func() bool { return seen() > before })
+	}
+}
+
 // running is an executor that runs.
 type running struct {
 	*executor.Executor

@@ -233,7 +233,7 @@ func TestStagesAhead(t *testing.T) {
 	second := w.submit(spec())
 	w.eventually("the second has a machine", func() bool { return s.open() == 2 })
 	third := w.submit(spec())
-	time.Sleep(100 * time.Millisecond)
+	w.heard("one", 3) // it had its chance to take the third
 	if n := s.open(); n != 2 || len(b.begun) != 0 {
 		t.Errorf("%d machines, %d more run", n, len(b.begun))
 	}

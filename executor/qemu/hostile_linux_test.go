@@ -19,7 +19,7 @@ import (
 func TestHostileQEMU(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {
-		t.Skip("not root: QEMU can't run as another user")
+		lacks(t, "not root: QEMU can't run as another user")
 	}
 	b := bakeGuest(t)
 	other, talk, _ := b.clone(t, 13)

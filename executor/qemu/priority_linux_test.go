@@ -78,7 +78,7 @@ func TestBackgroundByNiceness(t *testing.T) {
 	t.Parallel()
 	g := needGuest(t)
 	if os.Getuid() != 0 {
-		t.Skip("not root: what was made nice can't be brought back, so nothing is")
+		lacks(t, "not root: what was made nice can't be brought back, so nothing is")
 	}
 	own, err := niceOf(os.Getpid())
 	if err != nil {

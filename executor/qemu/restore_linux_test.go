@@ -17,7 +17,7 @@ import (
 func TestTemplateCantBeWritten(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {
-		t.Skip("not root: can't open another process's descriptors")
+		lacks(t, "not root: can't open another process's descriptors")
 	}
 	b := bakeGuest(t)
 	m, talk, _ := b.clone(t, 5)
@@ -73,7 +73,7 @@ const page = 4096
 func TestRestoredIsContained(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {
-		t.Skip("not root: QEMU can't run as another user")
+		lacks(t, "not root: QEMU can't run as another user")
 	}
 	b := bakeGuest(t)
 	m, talk, disk := b.clone(t, 6)

@@ -425,8 +425,9 @@ func TestManyAtOnce(t *testing.T) {
 	w := newWorld(t, "e1", "e2")
 	gateways := []*gateway{w.gateway(quick), w.gateway(quick)}
 	var runs atomic.Int32
+	var asked atomic.Pointer[chan struct{}]
 	slow := func(e *fakeExecutor, a attempt) (schemas.EventKind, schemas.Event) {
-		time.Sleep(50 * time.Millisecond) // a program that takes its time
+		<-*asked.Load() // a program that is not done before all have asked for it
 		return schemas.EventResult, e.result(a, 0)
 	}
 	w.executor("e1", 4, runsOf(&runs, slow))
@@ -435,10 +436,13 @@ func TestManyAtOnce(t *testing.T) {
 	for round := range rounds {
 		recs := make([]schemas.Record, 2*each)
 		var group sync.WaitGroup
+		all := make(chan struct{})
+		asked.Store(&all)
 		for i := range recs {
 			group.Go(func() { recs[i] = w.submit(gateways[i%2], caching(schemas.CacheUse, fmt.Sprint(round))) })
 		}
 		group.Wait()
+		close(all)
 		for i, rec := range recs {
 			if rec = w.wait(gateways[(i+1)%2], rec, schemas.StateSucceeded); !rec.HasResult() {
 				t.Errorf("job %s has no result", rec.ID)
