@@ -7,16 +7,16 @@ import (
 	"github.com/program-explorer/pe/schemas"
 )
 
-// Retry queues a dead job again: the same job, with all its tries before it. It
+// RetryDead queues a dead job again: the same job, with all its tries before it. It
 // is refused if the job is not dead, if its inputs are not stored any more, or
 // if its deadline is over. It is asked again only if there were too many requests: of an
 // [UnreachableError], the job itself tells whether it was queued.
-func (c *Client) Retry(ctx context.Context, id string) (schemas.Job, error) {
+func (c *Client) RetryDead(ctx context.Context, id string) (schemas.Job, error) {
 	return c.verb(ctx, id, "retry")
 }
 
-// Drop removes a dead job and what it left, for good, and returns it as it was.
-func (c *Client) Drop(ctx context.Context, id string) (schemas.Job, error) {
+// DropDead removes a dead job and what it left, for good, and returns it as it was.
+func (c *Client) DropDead(ctx context.Context, id string) (schemas.Job, error) {
 	return c.verb(ctx, id, "drop")
 }
 

@@ -58,12 +58,12 @@ func (p *person) seeTo(ctx context.Context, job check.JobName) {
 	case n < 2 || p.tries[job] > maxSeenTo:
 		p.settled[job] = true
 	case n < 7:
-		if asked := ask(ctx, job, client.Retry); asked != nil {
+		if asked := ask(ctx, job, client.RetryDead); asked != nil {
 			p.retried.Add(1)
 			p.clients.history.add(check.Line{Retried: asked})
 		}
 	default:
-		if asked := ask(ctx, job, client.Drop); asked != nil {
+		if asked := ask(ctx, job, client.DropDead); asked != nil {
 			p.dropped.Add(1)
 			p.clients.history.add(check.Line{Dropped: asked})
 		}

@@ -24,8 +24,8 @@ func (a *app) deadCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.deadListCommand(), a.deadShowCommand(),
-		a.deadVerbCommand("retry", deadRetryShort, deadRetryLong, "queued again", (*producer.Client).Retry),
-		a.deadVerbCommand("drop", deadDropShort, "", "dropped", (*producer.Client).Drop))
+		a.deadVerbCommand("retry", deadRetryShort, deadRetryLong, "queued again", (*producer.Client).RetryDead),
+		a.deadVerbCommand("drop", deadDropShort, "", "dropped", (*producer.Client).DropDead))
 	return cmd
 }
 
