@@ -9,11 +9,11 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/program-explorer/pe/internal/terminal"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -98,7 +98,7 @@ func (t *adminTool) printSweep(r schemas.SweepReport) error {
 		for _, g := range r.Garbage {
 			example := "-"
 			if len(g.Examples) > 0 {
-				example = printable(g.Examples[0])
+				example = terminal.Printable(g.Examples[0])
 			}
 			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", known(g.Tenant), g.Kind, g.Objects, sizeText(g.Bytes), example)
 		}
@@ -128,16 +128,6 @@ func sweepSummary(r schemas.SweepReport) string {
 		parts = append(parts, "not finished")
 	}
 	return strings.Join(parts, ", ")
-}
-
-// printable keeps a name from doing things to a terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, s)
 }
 
 // progressLine is one line of a terminal that says how far something is; elsewhere it says nothing.

@@ -66,11 +66,11 @@ func TestSweepCommand(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if out, _ := ped(t, environ, "admin", "sweep", "--dry-run"); out != "3 objects looked at (1 KiB), 0 to delete (0 MiB), 2 too young to judge, 1 not ours" {
+	if out, _ := ped(t, environ, "admin", "sweep", "--dry-run"); out != "3 objects looked at (15 B), 0 to delete (0 MiB), 2 too young to judge, 1 not ours" {
 		t.Errorf("printed %s", out)
 	}
 	dry, said := ped(t, environ, "admin", "sweep", "--dry-run", "--grace", "0")
-	if !strings.Contains(dry, "alice   no-record  2        1 KiB  "+keys[0]) || !strings.Contains(dry, "2 to delete") || said != "" {
+	if !strings.Contains(dry, "alice   no-record  2        10 B  "+keys[0]) || !strings.Contains(dry, "2 to delete") || said != "" {
 		t.Errorf("printed\n%s\nand said %q", dry, said)
 	}
 	text, _ := ped(t, environ, "admin", "sweep", "--grace", "0", "--json")

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/program-explorer/pe/gateway/access"
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/internal/roles"
+	"github.com/program-explorer/pe/internal/settings"
 	"github.com/program-explorer/pe/producer"
 	"github.com/program-explorer/pe/schemas"
 )
@@ -80,9 +80,10 @@ const natsPatience = 10 * time.Second
 
 func (t *tokenTool) create() *cobra.Command {
 	var (
-		want          schemas.AccessTokenRequest
-		scopes        []string
-		expires, file string
+		want    schemas.AccessTokenRequest
+		scopes  []string
+		expires settings.Lifetime
+		file    string
 	)
 	cmd := &cobra.Command{
 		Use:   "create",
@@ -100,9 +101,9 @@ back in for whoever has locked himself out.`,
 			for _, s := range scopes {
 				want.Scopes = append(want.Scopes, schemas.Scope(s))
 			}
-			var err error
-			if want.LifetimeMS, err = lifetime(expires); err != nil {
-				return usageError{err}
+			want.LifetimeMS = time.Duration(expires).Milliseconds()
+			if want.LifetimeMS > schemas.MaxTokenLifetimeMS || expires > 0 && time.Duration(expires) < time.Second {
+				return usageError{fmt.Errorf("expires %s: want a second to ten years", expires)}
 			}
 			return t.make(cmd.Context(), want, file)
 		},
@@ -111,7 +112,7 @@ back in for whoever has locked himself out.`,
 	f.StringVar(&want.Tenant, "tenant", "", "whose it is: 1 to 40 of a-z, 0-9 and -, or * (default: as the token that makes it)")
 	f.StringSliceVar(&scopes, "scope", nil, "submit, read or admin; repeat for more (default submit and read)")
 	f.StringVar(&want.Name, "name", "", "what it is for")
-	f.StringVar(&expires, "expires", "", "after how long it expires: 12h, 30d (default: never)")
+	f.Var(&expires, "expires", "after how long it expires: 12h, 30d")
 	f.StringVar(&file, "token-file", "", "file to write a line for it to; no gateway is asked")
 	return cmd
 }
@@ -148,23 +149,6 @@ func (t *tokenTool) made(ctx context.Context, want schemas.AccessTokenRequest, f
 	}
 	defer done()
 	return keeper.CreateToken(ctx, want)
-}
-
-// lifetime is in milliseconds; 0 for none.
-func lifetime(text string) (int64, error) {
-	if text == "" {
-		return 0, nil
-	}
-	d, err := time.ParseDuration(text)
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		var n uint64
-		n, err = strconv.ParseUint(days, 10, 16)
-		d = time.Duration(n) * 24 * time.Hour
-	}
-	if err != nil || d < time.Second || d.Milliseconds() > schemas.MaxTokenLifetimeMS {
-		return 0, fmt.Errorf("expires %q: want 12h, 30d, at most ten years", text)
-	}
-	return d.Milliseconds(), nil
 }
 
 func (t *tokenTool) list() *cobra.Command {

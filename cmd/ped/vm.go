@@ -139,6 +139,8 @@ func sizeText(bytes int64) string {
 		return fmt.Sprintf("%d MiB", bytes>>20)
 	case bytes >= 1<<20:
 		return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20))
+	case bytes >= 1<<10:
+		return fmt.Sprintf("%d KiB", (bytes+1023)>>10)
 	}
-	return fmt.Sprintf("%d KiB", (bytes+1023)>>10)
+	return fmt.Sprintf("%d B", bytes)
 }

@@ -66,6 +66,7 @@ var Fences = []Fence{
 	{Who: "pe/internal/objstore/...", Never: []string{"pe/schemas/...", "pe/internal/jobqueue/...", nats, natsServer}, Why: "a store keeps bytes and knows nothing of jobs"},
 	{Who: "pe/internal/jobqueue/...", Except: testSupport, Never: []string{natsServer, minio, "pe/internal/objstore/...", "pe/gateway/...", "pe/executor/..."}, Why: "a client of the queue works with a server anywhere"},
 	{Who: "pe/internal/settings/...", Never: []string{"pe/..."}, Why: "configuration is read by one package that knows what none of it means"},
+	{Who: "pe/internal/terminal/...", Never: []string{"pe/...", "!std"}, Why: "the client has it, too"},
 	{Who: "pe/internal/vmbench/...", Never: []string{"pe/internal/objstore/...", "pe/internal/jobqueue/...", "pe/gateway/...", "pe/producer/...", "pe/imagesync/...", cobra}, Why: "machines are measured without jobs and images around them"},
 	{Who: "pe/bench/...", Never: []string{"pe/gateway/...", "pe/executor/...", "pe/guestrd/...", "pe/internal/..."}, Why: "what is measured is what users run: the built programs"},
 	{Who: "pe/e2e/...", Never: []string{"pe/gateway/...", "pe/guestrd/...", "pe/executor/..."}, Direct: true, Tests: true, Why: "end to end means from the outside"},

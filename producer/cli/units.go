@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/program-explorer/pe/internal/terminal"
 )
 
 // bytesFlag is a size: 512M, 1.5G, 1GiB, or plain bytes. Units are powers of 1024.
@@ -111,9 +113,4 @@ func formatAge(now time.Time, us int64) string {
 }
 
 // printable returns a name as it is if it can be printed on one line, else quoted.
-func printable(s string) string {
-	if quoted := strconv.Quote(s); quoted[1:len(quoted)-1] != s {
-		return quoted
-	}
-	return s
-}
+func printable(s string) string { return terminal.Printable(s) }
