@@ -97,8 +97,7 @@ CHAOS := go test -count=1 -v -timeout 120m -run '^TestChaos$$' ./e2e/chaos
 .PHONY: chaos
 chaos: build ## Break everything in the middle of every step of 10,000 jobs: 50 minutes (docs/chaos.md)
 	@deploy/setup.sh --for test
-	@rm -rf bench/out/chaos
-	PE_REQUIRE_ALL=1 $(CHAOS) -chaos.long -chaos.out '$(CURDIR)/bench/out/chaos' $(CHAOS_FLAGS)
+	PE_REQUIRE_ALL=1 $(CHAOS) -chaos.long -chaos.out '$(CURDIR)/bench/out/chaos' -chaos.anew $(CHAOS_FLAGS)
 
 .PHONY: chaos-short
 chaos-short: build ## The same for two minutes, as make test has it, too

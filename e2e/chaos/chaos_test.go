@@ -100,6 +100,11 @@ func folder(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if *anew {
+		if err := reclaim(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +132,7 @@ type run struct {
 }
 
 func (r *run) do(ctx context.Context, w io.Writer) (err error) {
-	logFile, err := os.Create(filepath.Join(r.dir, "chaos.log"))
+	logFile, err := createLog(r.dir)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,9 @@ import (
 // disk is a filesystem of a process's own, that can be filled.
 type disk struct{ path string }
 
+// diskSource is what the kernel lists as a disk's source: whose mount it is shows by it.
+const diskSource = "pe-chaos"
+
 // filler is the file that takes all the room.
 const filler = "chaos-filler"
 
@@ -23,7 +26,7 @@ func newDisk(path string, bytes int64) (*disk, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
 	}
-	if err := unix.Mount("chaos", path, "tmpfs", 0, fmt.Sprintf("size=%d,mode=755", bytes)); err != nil {
+	if err := unix.Mount(diskSource, path, "tmpfs", 0, fmt.Sprintf("size=%d,mode=755", bytes)); err != nil {
 		return nil, fmt.Errorf("mount a disk to fill: %w", err)
 	}
 	return &disk{path}, nil

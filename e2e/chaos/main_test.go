@@ -20,6 +20,7 @@ var (
 	last = flag.Duration("chaos.budget", 50*time.Minute, "how long the long run may take in all; it stops submitting and striking 9 minutes before, and judges what there is")
 	seed = flag.Uint64("chaos.seed", 0, "repeat the choices of a run; 0: new ones")
 	out  = flag.String("chaos.out", "", "`folder` to leave history, table and logs in; default: the test's own")
+	anew = flag.Bool("chaos.anew", false, "remove what an earlier run left in -chaos.out, also one that was cut off")
 )
 
 // bin is the folder of the commands under test, built once.
