@@ -168,7 +168,7 @@ func (r *records) byState() map[string]int {
 	return n
 }
 
-// final reads every record that was ever seen once more, each by itself.
+// final reads every record that was ever seen once more, each by itself, and what has come into pages.
 func (r *records) final(ctx context.Context, q *jobqueue.Queue) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -185,6 +185,31 @@ func (r *records) final(ctx context.Context, q *jobqueue.Queue) error {
 			return fmt.Errorf("record %s: %w", key, err)
 		}
 		r.history.add(check.Line{Final: rec})
+	}
+	return r.pages(ctx, q)
+}
+
+// pages reads all pages of history: after the records, of which any may come into
+// one between two reads.
+func (r *records) pages(ctx context.Context, q *jobqueue.Queue) error {
+	var keys []string
+	err := q.History.Keys(ctx, func(e jobqueue.Entry) {
+		if !e.Deleted {
+			keys = append(keys, e.Key)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		e, err := q.History.Get(ctx, key)
+		if errors.Is(err, jobqueue.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		r.history.add(check.Line{Page: &check.Page{Key: key, Value: e.Value}})
 	}
 	return nil
 }

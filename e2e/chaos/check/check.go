@@ -32,6 +32,14 @@ const (
 	RuleWebhook = "webhook"
 	// RuleLeftover: something still runs or lies about.
 	RuleLeftover = "leftover"
+	// RulePage: a page of history that can't be read, or has a job in it that may not stand there.
+	RulePage = "page"
+	// RulePageTenant: a page of one tenant has another's job.
+	RulePageTenant = "page-tenant"
+	// RuleTwoPages: a job stands in two pages.
+	RuleTwoPages = "two-pages"
+	// RuleOldPage: what a page has of a job is not what its record was at last.
+	RuleOldPage = "old-page"
 	// RuleUsage: the system's own figures do not fit.
 	RuleUsage = "usage"
 )
@@ -48,6 +56,7 @@ func (v Violation) String() string { return fmt.Sprintf("%s: %s: %s", v.Rule, v.
 // Check returns every violation of a history, by rule and job.
 func Check(h *History) []Violation {
 	c := newChecker(h)
+	c.pages()
 	c.accepted()
 	c.lives()
 	c.askedFor()

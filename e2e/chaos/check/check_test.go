@@ -2,7 +2,9 @@ package check_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -41,16 +43,24 @@ func sound() *check.History {
 	shared := check.Record{ID: "j4", Tenant: "alice", State: "succeeded", SpecInline: json.RawMessage(`{}`), EndedUS: 10,
 		Outcome: &check.Outcome{}, Result: result, Source: &check.Source{Job: "j1", Attempt: 2}}
 
+	// The first job's record is an older copy of it; the sixth one's has gone from the bucket.
+	old := done
+	old.PurgedUS, old.Result = 9, nil
+	paged := check.Record{ID: "j6", Tenant: "alice", State: "failed", SpecInline: json.RawMessage(`{}`), Attempts: []check.Attempt{{N: 1, Executor: "one", Nonce: "a", EndedUS: 6}}, EndedUS: 6,
+		Outcome: &check.Outcome{ExitCode: 3}, ResultInline: json.RawMessage(`{}`)}
+
 	return &check.History{
+		Pages: []check.Page{page("alice", jobAt{8, old}, jobAt{14, paged})},
 		Accepted: []check.Accepted{
 			{JobName: job("j1"), Key: "k1", Callback: true}, {JobName: job("j1"), Key: "k1"},
-			{JobName: job("j2")}, {JobName: job("j3"), Callback: true}, {JobName: job("j4")}, {JobName: job("j5")},
+			{JobName: job("j2")}, {JobName: job("j3"), Callback: true}, {JobName: job("j4")}, {JobName: job("j5")}, {JobName: job("j6")},
 		},
 		Revisions: []check.Revision{
 			{Key: "alice.j1", Rev: 1, Record: &queued}, {Key: "alice.j1", Rev: 3, Record: &running}, {Key: "alice.j1", Rev: 9, Record: &done},
 			{Key: "alice.j3", Rev: 4, Record: &dead}, {Key: "alice.j3", Rev: 7, Record: &revived},
 			{Key: "alice.j4", Rev: 10, Record: &shared},
 			{Key: "alice.j5", Rev: 11, Record: &check.Record{ID: "j5", Tenant: "alice", State: "dead"}}, {Key: "alice.j5", Rev: 12, Deleted: true},
+			{Key: "alice.j6", Rev: 14, Record: &paged},
 		},
 		Final: []check.Record{done, cancelled, revived, shared},
 		Objects: []check.Object{
@@ -130,6 +140,35 @@ func TestPlantedViolations(t *testing.T) {
 		{"a dry run after the sweep finds garbage", check.RuleOrphan, func(h *check.History) {
 			h.Unreferenced = []check.Unreferenced{{Tenant: "alice", Kind: "spec", Objects: 1, Example: "alice/jobs/j1/spec-2.json"}}
 		}},
+		{"a job is in no page any more", check.RuleLost, func(h *check.History) { h.Pages = nil }},
+		{"a page is cut off", check.RulePage, func(h *check.History) { h.Pages[0].Value = h.Pages[0].Value[:40] }},
+		{"a page is no page", check.RulePage, func(h *check.History) { h.Pages[0].Value = []byte("{}") }},
+		{"a page's last bytes are others", check.RulePage, func(h *check.History) { h.Pages[0].Value[len(h.Pages[0].Value)-5] ^= 1 }},
+		{"a page has fewer jobs than it says", check.RulePage, func(h *check.History) { repage(h, `{"v":1,"tenant":"alice","jobs":3}`) }},
+		{"a page of another tenant lies under the key", check.RulePage, func(h *check.History) { repage(h, `{"v":1,"tenant":"bob","jobs":2}`) }},
+		{"a page is of another version", check.RulePage, func(h *check.History) { repage(h, `{"v":2,"tenant":"alice","jobs":2}`) }},
+		{"a page has no key of one", check.RulePage, func(h *check.History) { h.Pages[0].Key = "alice.j6" }},
+		{"a job in a page runs", check.RulePage, func(h *check.History) {
+			h.Pages = append(h.Pages, inPage(check.Record{ID: "j7", Tenant: "alice", State: "running"}))
+		}},
+		{"a dead job is in a page", check.RulePage, func(h *check.History) {
+			h.Pages = append(h.Pages, inPage(check.Record{ID: "j7", Tenant: "alice", State: "dead"}))
+		}},
+		{"a page has another tenant's job", check.RulePageTenant, func(h *check.History) {
+			h.Pages = append(h.Pages, inPage(check.Record{ID: "j7", Tenant: "bob", State: "cancelled"}))
+		}},
+		{"a job is in two pages", check.RuleTwoPages, func(h *check.History) { h.Pages = append(h.Pages, h.Pages[0]) }},
+		{"a job is in one page twice", check.RuleTwoPages, func(h *check.History) {
+			r := *h.Revisions[8].Record
+			h.Pages = []check.Page{page("alice", jobAt{14, r}, jobAt{14, r})}
+		}},
+		{"a job in a page ended twice", check.RuleTwoEnds, func(h *check.History) { r := *h.Revisions[8].Record; r.EndedUS = 7; h.Pages = []check.Page{inPage(r)} }},
+		{"a page has another end than the record", check.RuleOldPage, func(h *check.History) {
+			r := *h.Revisions[8].Record
+			r.EndedUS = 7
+			h.Pages = []check.Page{page("alice", jobAt{14, r})}
+		}},
+		{"a page is older than the record was", check.RuleOldPage, func(h *check.History) { h.Pages = []check.Page{page("alice", jobAt{13, *h.Revisions[8].Record})} }},
 		{"nobody was told", check.RuleWebhook, func(h *check.History) { h.Receipts = h.Receipts[2:] }},
 		{"the receiver never took it", check.RuleWebhook, func(h *check.History) { h.Receipts[1].Status = 500 }},
 		{"the wrong end was told", check.RuleWebhook, func(h *check.History) { h.Receipts[0].State = "dead" }},
@@ -151,6 +190,42 @@ func TestPlantedViolations(t *testing.T) {
 			}
 		})
 	}
+}
+
+// jobAt is a record as it was at a revision.
+type jobAt struct {
+	Rev    uint64       `json:"rev"`
+	Record check.Record `json:"record"`
+}
+
+// page is a tenant's first page.
+func page(tenant string, jobs ...jobAt) check.Page {
+	return pageOf(tenant, fmt.Sprintf(`{"v":1,"tenant":%q,"jobs":%d}`, tenant, len(jobs)), jobs)
+}
+
+func pageOf(tenant, head string, jobs []jobAt) check.Page {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	fmt.Fprintln(z, head)
+	for _, job := range jobs {
+		if err := json.NewEncoder(z).Encode(job); err != nil {
+			panic(err)
+		}
+	}
+	z.Close()
+	return check.Page{Key: tenant + ".p1", Value: b.Bytes()}
+}
+
+// inPage is another page, with one job.
+func inPage(r check.Record) check.Page {
+	p := page("alice", jobAt{30, r})
+	p.Key = "alice.p2"
+	return p
+}
+
+// repage gives the first page another head.
+func repage(h *check.History, head string) {
+	h.Pages[0] = pageOf("alice", head, []jobAt{{8, h.Final[0]}, {14, *h.Revisions[8].Record}})
 }
 
 // again writes the first job, which has ended, once more in another state.
@@ -210,7 +285,7 @@ func TestHistoryComesBack(t *testing.T) {
 	for i := range want.Final {
 		lines = append(lines, check.Line{Final: &want.Final[i]})
 	}
-	lines = append(lines, check.Line{Swept: &want.Swept}, check.Line{Object: &want.Objects[0]})
+	lines = append(lines, check.Line{Swept: &want.Swept}, check.Line{Object: &want.Objects[0]}, check.Line{Page: &want.Pages[0]})
 	for _, l := range lines {
 		if err := write.Encode(l); err != nil {
 			t.Fatal(err)
@@ -220,7 +295,7 @@ func TestHistoryComesBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Accepted) != len(want.Accepted) || len(got.Revisions) != len(want.Revisions) || len(got.Final) != len(want.Final) || !got.Swept || len(got.Objects) != 1 {
+	if len(got.Accepted) != len(want.Accepted) || len(got.Revisions) != len(want.Revisions) || len(got.Final) != len(want.Final) || !got.Swept || len(got.Objects) != 1 || len(got.Pages) != 1 || !bytes.Equal(got.Pages[0].Value, want.Pages[0].Value) {
 		t.Errorf("read %+v", got)
 	}
 	if got.Accepted[0] != want.Accepted[0] || got.Final[3].Source.Job != "j1" {
@@ -239,6 +314,11 @@ func TestBrokenHistories(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(`{"accepted":{"tenant":"a","job":"j"}}` + "\n" + `{"final":{"id":"j","tenant":"a","state":"running"}}`))
 	f.Add([]byte(`{"revision":{"key":"a.j","rev":1}}`))
+	paged, err := json.Marshal(check.Line{Page: &sound().Pages[0]})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(paged)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if h, err := check.Read(bytes.NewReader(data)); err == nil {
 			check.Check(h)

@@ -15,8 +15,10 @@ type History struct {
 	Accepted []Accepted
 	// Revisions are the writes of records that were seen, in any order. Some may be missing.
 	Revisions []Revision
-	// Final are all records at the end, by a read of each.
+	// Final are all records at the end, by a read of each, that had not come into a page by then.
 	Final []Record
+	// Pages are all pages of history, read after Final.
+	Pages []Page
 	// Objects are all objects of the store at the end, after a sweep.
 	Objects []Object
 	// Swept says that such a sweep was made: only then must nothing unreferenced be left.
@@ -42,6 +44,7 @@ type Line struct {
 	Accepted *Accepted `json:"accepted,omitempty"`
 	Revision *Revision `json:"revision,omitempty"`
 	Final    *Record   `json:"final,omitempty"`
+	Page     *Page     `json:"page,omitempty"`
 	Object   *Object   `json:"object,omitempty"`
 	Swept    *bool     `json:"swept,omitempty"`
 	Receipt  *Receipt  `json:"receipt,omitempty"`
@@ -216,7 +219,7 @@ func Read(r io.Reader) (*History, error) {
 var errEmptyLine = errors.New("none of its members is one of a history's")
 
 func (h *History) add(l Line) error {
-	added := take(&h.Accepted, l.Accepted) + take(&h.Revisions, l.Revision) + take(&h.Final, l.Final) +
+	added := take(&h.Accepted, l.Accepted) + take(&h.Revisions, l.Revision) + take(&h.Final, l.Final) + take(&h.Pages, l.Page) +
 		take(&h.Objects, l.Object) + take(&h.Receipts, l.Receipt) + take(&h.Retried, l.Retried) +
 		take(&h.Dropped, l.Dropped) + take(&h.Strikes, l.Strike) + take(&h.Leftovers, l.Leftover) + take(&h.Usages, l.Usage) + take(&h.Unreferenced, l.Unreferenced)
 	if l.Swept != nil {
