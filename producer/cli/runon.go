@@ -146,14 +146,15 @@ func (a *app) fetchAll(ctx context.Context, c *producer.Client, runs []producer.
 	var errs []error
 	folders := 0
 	for _, r := range runs {
-		if r.Job == nil || o.none {
+		if r.Job == nil {
 			continue
 		}
+		// What it wrote is shown from the result as well, so this is told in any case.
 		if err := lostOutputs(*r.Job); err != nil {
 			errs = append(errs, &producer.TargetError{Target: r.Name, Err: err})
 			continue
 		}
-		if r.Job.Result == nil {
+		if r.Job.Result == nil || o.none {
 			continue
 		}
 		if n := r.Job.Result.SkippedTotal; n > 0 && len(r.Job.Result.Skipped) > 0 {
