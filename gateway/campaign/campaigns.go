@@ -34,6 +34,9 @@ type Config struct {
 	// ended (here), soon after of all that others did, at the start of all that there
 	// are. It must not wait. Default: nobody is told.
 	OnEnded func(tenant string, c schemas.Campaign, here bool)
+	// Look is how often all closed campaigns are looked at: nobody tells of a job that is
+	// gone without having ended. Default 30 s.
+	Look time.Duration
 	// Keep is how long a campaign is kept after its end. Default: for ever.
 	Keep time.Duration
 	// Now is the clock; default time.Now.
@@ -63,6 +66,9 @@ func New(cfg Config) (*Campaigns, error) {
 	}
 	if cfg.OnEnded == nil {
 		cfg.OnEnded = func(string, schemas.Campaign, bool) {}
+	}
+	if cfg.Look == 0 {
+		cfg.Look = 30 * time.Second
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -1,11 +1,15 @@
 package campaign_test
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/program-explorer/pe/gateway/campaign"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -189,4 +193,69 @@ func TestQueueRestarts(t *testing.T) {
 	w.eventually("the job is cancelled", func() bool { _, err := g.jobs.Cancel(t.Context(), tenant, rec.ID); return err == nil })
 	w.ended(g, "a")
 	w.eventually("it is told", func() bool { return r.events() == 1 })
+}
+
+// TestJobThatIsGone without having ended, of which nobody tells, keeps no campaign from ending.
+func TestJobThatIsGone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	g := w.gateway(false, func(c *campaign.Config) { c.Look = 20 * time.Millisecond })
+	w.create(g, "a", schemas.CampaignSpec{})
+	rec := w.submit(g, tenant, "a")
+	w.close(g, "a")
+	if err := w.server.Gateway(t, nil).Jobs.Delete(t.Context(), schemas.RecordKey(rec.Tenant, rec.ID), 0); err != nil {
+		t.Fatal(err)
+	}
+	if c := w.ended(g, "a"); len(c.Jobs) != 0 {
+		t.Errorf("%+v", c)
+	}
+}
+
+// behind is an index that knows of a job only once it has caught up.
+type behind struct {
+	caughtUp atomic.Bool
+	state    atomic.Value
+	counted  chan struct{} // once the job's state was counted
+}
+
+func (b *behind) Unfinished(string, string) int { return 0 }
+
+func (b *behind) CatchUp(context.Context) error {
+	b.caughtUp.Store(true)
+	return nil
+}
+
+func (b *behind) CampaignJobs(context.Context, string, string) (map[schemas.State]int, uint64, error) {
+	if !b.caughtUp.Load() {
+		return nil, 1, nil
+	}
+	counts := map[schemas.State]int{b.state.Load().(schemas.State): 1}
+	select {
+	case b.counted <- struct{}{}:
+	default:
+	}
+	return counts, 2, nil
+}
+
+// TestIndexIsBehind: nothing ends on what a gateway knows before it has caught up.
+func TestIndexIsBehind(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	jobs := &behind{counted: make(chan struct{}, 1)}
+	jobs.state.Store(schemas.StateRunning)
+	g := w.gateway(false, func(c *campaign.Config) { c.Jobs = jobs })
+	w.create(g, "a", schemas.CampaignSpec{})
+	w.close(g, "a")
+	w.eventually("the job is counted", func() bool { return len(jobs.counted) == 1 })
+	w.create(g, "b", schemas.CampaignSpec{}) // whose end comes after the look at the first
+	jobs.state.Store(schemas.StateSucceeded)
+	w.close(g, "b")
+	w.ended(g, "b")
+	if c := w.get(g, "a"); c.State != schemas.CampaignClosed {
+		t.Errorf("ended before its job: %+v", c)
+	}
+	g.JobEnded(schemas.Record{Tenant: tenant, Labels: map[string]string{schemas.LabelCampaign: "a"}}, 2)
+	if c := w.ended(g, "a"); c.Jobs[schemas.StateSucceeded] != 1 {
+		t.Errorf("%+v", c)
+	}
 }

@@ -10,9 +10,6 @@ import (
 )
 
 const (
-	// lookEvery is how often all closed campaigns are looked at: nobody tells of a job
-	// that is gone without having ended.
-	lookEvery = 30 * time.Second
 	// judgeTimeout bounds one look, afterTrouble is the pause after one that failed.
 	judgeTimeout = time.Minute
 	afterTrouble = time.Second
@@ -36,7 +33,7 @@ func (c *Campaigns) JobEnded(rec schemas.Record, rev uint64) {
 
 // judgeAll ends campaigns that are due until ctx ends.
 func (c *Campaigns) judgeAll(ctx context.Context) {
-	look := time.NewTicker(lookEvery)
+	look := time.NewTicker(c.cfg.Look)
 	defer look.Stop()
 	for {
 		for _, key := range c.due.take() {

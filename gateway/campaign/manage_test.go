@@ -142,13 +142,15 @@ func TestWait(t *testing.T) {
 		t.Errorf("without patience: %+v, %v", c, err)
 	}
 	waited := make(chan error, 1)
-	go func() { _, err := other.Wait(t.Context(), tenant, "a"); waited <- err }()
+	patient, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	go func() { _, err := other.Wait(patient, tenant, "a"); waited <- err }()
 	w.close(g, "a")
-	if err := <-waited; err != nil {
-		t.Error(err)
+	if err := <-waited; err != nil || patient.Err() != nil {
+		t.Errorf("closed meanwhile: %v, %v", err, patient.Err())
 	}
 	w.create(g, "b", schemas.CampaignSpec{})
-	go func() { _, err := other.Wait(t.Context(), tenant, "b"); waited <- err }()
+	go func() { _, err := other.Wait(patient, tenant, "b"); waited <- err }()
 	w.eventually("the other gateway knows", func() bool { list, err := other.List(tenant); return err == nil && len(list) == 2 })
 	if err := g.Remove(t.Context(), tenant, "b"); err != nil {
 		t.Fatal(err)

@@ -62,7 +62,7 @@ func (w *world) gateway(outbox bool, change func(*campaign.Config)) *gateway {
 	if err != nil {
 		w.Fatal(err)
 	}
-	cfg := campaign.Config{Queue: queue, Jobs: g.jobs, Log: w.log}
+	cfg := campaign.Config{Queue: queue, Jobs: g.jobs, Log: w.log, Look: time.Hour} // what should tell, must
 	runs := []func(context.Context) error{g.jobs.Run}
 	if outbox {
 		cfg.OnEnded = hooks.CampaignEnded
