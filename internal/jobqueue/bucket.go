@@ -256,21 +256,26 @@ func (w *watch) run(ctx context.Context) error {
 		return fmt.Errorf("watch %s: %w", w.bucket.name, err)
 	}
 	defer stopWatcher(watcher)
-	check := time.NewTicker(time.Second)
-	defer check.Stop()
+	quiet := newQuiet(w.bucket, ">")
+	defer quiet.stop()
+	quiet.saw(w.last)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-check.C:
+		case <-quiet.tick():
 			if w.bucket.q.Epoch() != epoch {
 				return nil
+			}
+			if w.loaded != nil && quiet.over(ctx) {
+				w.take(nil)
 			}
 		case e, ok := <-watcher.Updates():
 			if !ok {
 				return errors.New("watcher ended")
 			}
 			w.take(e)
+			quiet.saw(w.last)
 		}
 	}
 }

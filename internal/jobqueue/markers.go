@@ -117,12 +117,15 @@ func (b *Bucket) Free(ctx context.Context, key string, revision uint64) error {
 // Last is the revision of the newest write that is still there, markers
 // included, from the stream's leader; 0 for an empty bucket. A watch that has
 // seen it knows every key that was there when Last was called.
-func (b *Bucket) Last(ctx context.Context) (uint64, error) {
+func (b *Bucket) Last(ctx context.Context) (uint64, error) { return b.lastOf(ctx, ">") }
+
+// lastOf is Last of the keys that match a pattern.
+func (b *Bucket) lastOf(ctx context.Context, keys string) (uint64, error) {
 	stream, err := b.stream(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("last revision of %s: %w", b.name, err)
 	}
-	msg, err := stream.GetLastMsgForSubject(ctx, b.subject(">"))
+	msg, err := stream.GetLastMsgForSubject(ctx, b.subject(keys))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return 0, nil
 	}

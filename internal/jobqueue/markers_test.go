@@ -3,6 +3,8 @@ package jobqueue_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -168,4 +170,48 @@ func TestRetire(t *testing.T) {
 		t.Errorf("Look = %+v, want marker %d", e, marker)
 	}
 	must(q.Campaigns.Create(ctx, "a.b", []byte("2")))(t)
+}
+
+// TestKeysThatAreFreedMeanwhile: a list and a watch end, or are loaded, also when keys go
+// that they have not come to yet.
+func TestKeysThatAreFreedMeanwhile(t *testing.T) {
+	t.Parallel()
+	q := queuetest.Start(t).Gateway(t, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	const keys = 5000 // more than the server sends ahead
+	var revs []uint64
+	for i := range keys / jobqueue.MaxBatch {
+		var entries []jobqueue.Entry
+		for j := range jobqueue.MaxBatch {
+			entries = append(entries, jobqueue.Entry{Key: fmt.Sprintf("a.%d", i*jobqueue.MaxBatch+j), Value: make([]byte, 1000)})
+		}
+		first := must(q.Jobs.UpdateAll(ctx, entries))(t)
+		for j := range entries {
+			revs = append(revs, first+uint64(j))
+		}
+	}
+	free := sync.OnceFunc(func() {
+		for i := keys / 2; i < keys; i++ {
+			if err := q.Jobs.Free(ctx, fmt.Sprintf("a.%d", i), revs[i]); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	n := 0
+	err := q.Jobs.Read(ctx, "a", 0, func(jobqueue.Entry) bool { n++; free(); return true })
+	if err != nil || n < keys/2 || n == keys {
+		t.Errorf("%d keys, %v", n, err)
+	}
+	free = sync.OnceFunc(func() {
+		for i := 100; i < keys/2; i++ {
+			if err := q.Jobs.Free(ctx, fmt.Sprintf("a.%d", i), revs[i]); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	watching, loaded := context.WithCancel(ctx)
+	if err := q.Jobs.Watch(watching, func(jobqueue.Entry) { free() }, loaded); err != nil || ctx.Err() != nil {
+		t.Errorf("watch: %v, %v", err, ctx.Err())
+	}
 }
