@@ -11,6 +11,7 @@ import (
 // The watch tells of a deletion by its marker. One that a sweep has dropped before
 // this gateway saw it, as it was cut off, leaves a job in its index that is gone.
 // Reading such a job mends that; an audit reads those of which the bucket has no key.
+// It also frees the keys of jobs that are in history.
 
 // auditLook is how often a gateway looks whether an audit is due: it is after a new connection.
 const auditLook = time.Minute
@@ -36,14 +37,16 @@ func (c *Coordinator) auditEvery(ctx context.Context) error {
 // audit takes the jobs out of the index that are gone, and returns how many.
 func (c *Coordinator) audit(ctx context.Context) (gone int, err error) {
 	upTo := c.state.seen.Load()
+	var left []schemas.HistoryJob
 	err = c.queue.Jobs.Keys(ctx, func(e jobqueue.Entry) {
-		if !e.Deleted {
-			c.state.list(e.Key)
+		if !e.Deleted && !c.state.list(e.Key) && len(left) < maxScan {
+			left = c.leftBehind(left, e)
 		}
 	})
 	if err != nil {
 		return 0, err
 	}
+	c.freeAll(ctx, left)
 	for _, tenant := range c.state.tenantNames() {
 		for from, more := (*entry)(nil), true; more; {
 			var missed []string
@@ -60,13 +63,27 @@ func (c *Coordinator) audit(ctx context.Context) (gone int, err error) {
 	return gone, nil
 }
 
-// list takes note that a key is there.
-func (s *state) list(key string) {
+// leftBehind adds a record that is in history, but has not left the bucket: whoever moved it died.
+func (c *Coordinator) leftBehind(all []schemas.HistoryJob, e jobqueue.Entry) []schemas.HistoryJob {
+	tenant, job, err := schemas.ParseRecordKey(e.Key)
+	if err != nil {
+		return all
+	}
+	if at, found := c.history.Find(tenant, job); !found || at.Revision < e.Revision {
+		return all
+	}
+	return append(all, schemas.HistoryJob{Revision: e.Revision, Record: schemas.Record{Tenant: tenant, ID: job}})
+}
+
+// list takes note that a key is there; false if the job is not in the index.
+func (s *state) list(key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.jobs[key]; e != nil {
+	e := s.jobs[key]
+	if e != nil {
 		e.listed = true
 	}
+	return e != nil
 }
 
 // unlisted looks at up to maxScan jobs of a tenant that were created after one, or

@@ -211,7 +211,8 @@ func (c *Coordinator) keepResult(rec schemas.Record) {
 // CacheInfo says what a tenant's cache holds, and how much it was of use.
 func (c *Coordinator) CacheInfo(ctx context.Context, tenant string) (info schemas.CacheInfo, err error) {
 	info.Entries, info.ClearedUS, err = c.results.Size(ctx, tenant)
-	info.Hits = c.state.hits(tenant)
+	_, past := c.history.Counts(tenant)
+	info.Hits = c.state.hits(tenant) + past
 	return info, err
 }
 

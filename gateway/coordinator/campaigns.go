@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/program-explorer/pe/schemas"
 )
@@ -38,16 +39,25 @@ func (c *Coordinator) CampaignJobs(ctx context.Context, tenant, campaign string)
 	if !c.state.isLoaded() {
 		return nil, 0, errLoading
 	}
-	upTo = c.state.seen.Load()
 	filter := Filter{Labels: map[string]string{schemas.LabelCampaign: campaign}}
-	counts = map[schemas.State]int{}
-	for from, more := (*entry)(nil), true; more; {
-		if err := ctx.Err(); err != nil {
+	for range maxTries {
+		moves := c.history.Changes()
+		upTo, counts = c.state.seen.Load(), map[schemas.State]int{}
+		for from, more := (*entry)(nil), true; more && ctx.Err() == nil; {
+			from, more = c.state.tally(counts, tenant, filter, from)
+		}
+		err := ctx.Err()
+		if err == nil {
+			err = c.history.Tally(ctx, tenant, filter.Labels, counts)
+		}
+		if err != nil {
 			return nil, 0, err
 		}
-		from, more = c.state.tally(counts, tenant, filter, from)
+		if moves == c.history.Changes() {
+			return counts, upTo, nil
+		} // else some may have been counted twice, here and there
 	}
-	return counts, upTo, nil
+	return nil, 0, fmt.Errorf("count jobs of campaign %s: %w", campaign, errContended)
 }
 
 // tally counts those of up to maxScan jobs of a tenant that a filter selects, which
@@ -62,7 +72,7 @@ func (s *state) tally(counts map[schemas.State]int, tenant string, f Filter, fro
 	begin := t.after(from)
 	end := min(begin+maxScan, len(t.ordered))
 	for _, e := range t.ordered[begin:end] {
-		if !e.gone && f.selects(e) {
+		if !e.gone && selects(f, e) {
 			counts[e.state()]++
 		}
 	}

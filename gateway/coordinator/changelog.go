@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"slices"
 	"sort"
 	"sync"
 
@@ -22,6 +23,9 @@ type changeLog struct {
 	// last is the newest revision that was told, gone the newest that was forgotten.
 	last, gone uint64
 	told       int
+	// missed are changes that came late, but for the first missedGone.
+	missed     []change
+	missedGone int
 	readers    map[string]map[*changeReader]struct{} // by tenant
 }
 
@@ -68,6 +72,62 @@ func wake(readers map[*changeReader]struct{}) {
 		default:
 		}
 	}
+}
+
+// resumed takes note that the watch began anew, with a revision: what was freed
+// between that and the last one before, it does not tell.
+func (l *changeLog) resumed(rev uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if rev > l.last+1 {
+		l.last, l.gone = rev-1, rev-1
+	}
+}
+
+// before takes note of changes that were there before anybody read the log: they are
+// read from the index.
+func (l *changeLog) before(old []change) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leaveOut(old)
+}
+
+// leaveOut has readers that are not past some changes read the index.
+func (l *changeLog) leaveOut(some []change) {
+	for _, c := range some {
+		l.last = max(l.last, c.rev)
+		l.gone = max(l.gone, c.rev)
+	}
+}
+
+// late tells of changes that the watch left out. Of those before what a reader was
+// told last it hears now, and reads the index for the others.
+func (l *changeLog) late(missed []change) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leaveOut(missed)
+	l.missed = append(l.missed, missed...)
+	if over := len(l.missed) - changesKept; over > 0 {
+		l.missed = slices.Delete(l.missed, 0, over)
+		l.missedGone += over
+	}
+	for _, readers := range l.readers {
+		wake(readers)
+	}
+}
+
+// lateAfter returns a tenant's changes that came late, after the first so many of
+// all, and how many there have been.
+func (l *changeLog) lateAfter(tenant string, n int) (missed []change, all int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all = l.missedGone + len(l.missed)
+	for _, c := range l.missed[min(max(n-l.missedGone, 0), len(l.missed)):] {
+		if c.tenant == tenant {
+			missed = append(missed, c)
+		}
+	}
+	return missed, all
 }
 
 // passed takes note of a revision of which there is nothing to tell.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/program-explorer/pe/gateway/history"
 	"github.com/program-explorer/pe/gateway/jobresult"
 	"github.com/program-explorer/pe/gateway/resultcache"
 	"github.com/program-explorer/pe/internal/jobqueue"
@@ -33,6 +34,7 @@ type Coordinator struct {
 	feeder  *feeder
 	specs   *specCache
 	results *resultcache.Cache
+	history *history.History
 	metrics *metrics
 	// settling are the jobs whose followers are being settled.
 	settling flights
@@ -84,7 +86,11 @@ func New(cfg Config) (*Coordinator, error) {
 	}
 	pools := make(chan struct{})
 	c.pools, c.pooled = pools, sync.OnceFunc(func() { close(pools) })
+	if c.history, err = history.New(cfg.Queue.History, cfg.Log, cfg.Metrics); err != nil {
+		return nil, err
+	}
 	c.state = newState(c.feeder, c.metrics.moved)
+	c.state.history = c.history
 	c.state.account = c.account
 	c.SetLimits(cfg.Limits)
 	c.feeder.limits = c.Limits
@@ -100,6 +106,8 @@ func (c *Coordinator) Run(ctx context.Context) error {
 		group.Go(func() error { return c.keep(ctx, name, f) })
 	}
 	keep("watch jobs", c.watchJobs)
+	keep("watch history", c.watchHistory)
+	keep("keep history", c.keepHistory)
 	keep("watch pools", c.watchPools)
 	keep("watch executors", c.watchExecutors)
 	keep("serve hello", c.serve(schemas.VerbHello, true, c.hello))
@@ -184,8 +192,12 @@ func (c *Coordinator) Ready() error {
 
 func (c *Coordinator) learn(rec schemas.Record, rev uint64) {
 	if leader := c.state.learn(rec, rev); leader != "" {
-		c.later(func(ctx context.Context) { c.settleFollowers(ctx, rec.Tenant, leader) })
+		c.settleLater(rec.Tenant, leader)
 	}
+}
+
+func (c *Coordinator) settleLater(tenant, leader string) {
+	c.later(func(ctx context.Context) { c.settleFollowers(ctx, tenant, leader) })
 }
 
 func (c *Coordinator) forgotten(key string, rev uint64) {
@@ -193,13 +205,16 @@ func (c *Coordinator) forgotten(key string, rev uint64) {
 		return
 	}
 	if tenant, job, err := schemas.ParseRecordKey(key); err == nil {
-		c.later(func(ctx context.Context) { c.settleFollowers(ctx, tenant, job) })
+		c.settleLater(tenant, job)
 	}
 }
 
 func (c *Coordinator) watchJobs(ctx context.Context) error {
 	each := func(e jobqueue.Entry) {
 		defer c.state.seen.Store(e.Revision)
+		if e.Resumed {
+			c.changes.resumed(e.Revision)
+		}
 		if e.Deleted {
 			c.state.seen.Store(e.Revision) // before: nobody who read it earlier brings it back
 			c.forgotten(e.Key, e.Revision)

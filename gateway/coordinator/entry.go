@@ -3,12 +3,13 @@ package coordinator
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/program-explorer/pe/schemas"
 )
 
-// entry of a job in the index. As there is one for each job whose record is kept,
-// what only few jobs have is apart, and a test bounds what an ended one takes.
+// entry of a job in the index. As there is one for each job whose record is in the
+// bucket, what only few jobs have is apart, and a test bounds what an ended one takes.
 type entry struct {
 	key     string // <tenant>.<job>
 	rev     uint64
@@ -18,6 +19,8 @@ type entry struct {
 	ended int64
 	// more is nil of most jobs that have ended.
 	more *more
+	// heard is when this gateway heard of the end: [state.elapsed].
+	heard time.Duration
 	// won is the attempt whose outputs are kept, 0 for none.
 	won int32
 	// code is the state's place in [schemas.States] and one, 0 for none.

@@ -321,7 +321,7 @@ func (s *state) unsettled(e *entry, rec *schemas.Record) string {
 	if leader := s.jobs[leaderOf(rec)]; leader != nil && leader.rec() == nil {
 		return rec.Follows
 	}
-	return ""
+	return "" // that of one whose leader is not in the index is looked at by the reconciler
 }
 
 // hits is how many jobs of a tenant have another one's result.

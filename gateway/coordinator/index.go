@@ -7,11 +7,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/program-explorer/pe/gateway/history"
 	"github.com/program-explorer/pe/schemas"
 )
 
 // state is what a coordinator remembers of all jobs: derived from the bucket,
-// never its source. Of an ended job that is an index entry alone.
+// never its source. Of an ended job that is an index entry alone, until it is in history.
 type state struct {
 	mu      sync.Mutex
 	jobs    map[string]*entry
@@ -19,6 +20,9 @@ type state struct {
 	running map[string]map[string]*hold // executor → key → what it holds
 	followers
 	feeder *feeder
+	// history may be nil: then nothing is in it.
+	history *history.History
+	begun   time.Time
 	// unsorted while the bucket's first values come in.
 	unsorted bool
 	loaded   bool
@@ -33,6 +37,9 @@ type state struct {
 
 type tenantJobs struct {
 	timeline
+	// ended are jobs that have, in the order in which this gateway heard of it, and of
+	// some that were removed since: they are on their way into history.
+	ended   []*entry
 	queued  int
 	hits    int // jobs that have another one's result
 	outflow outflow
@@ -50,7 +57,7 @@ type hearer struct{ newest chan schemas.Record }
 func newState(f *feeder, onState func(old, now schemas.State)) *state {
 	return &state{
 		jobs: map[string]*entry{}, origins: map[string]int{}, tenants: map[string]*tenantJobs{}, running: map[string]map[string]*hold{}, followers: followers{},
-		feeder: f, unsorted: true, onState: onState,
+		feeder: f, begun: f.now(), unsorted: true, onState: onState,
 		account: func(schemas.State, *schemas.Record) {},
 	}
 }
@@ -68,8 +75,10 @@ func (s *state) learn(rec schemas.Record, rev uint64) (leader string) {
 	if e != nil && e.created != rec.CreatedUS {
 		s.drop(e, rev) // it was deleted, and made again in the meantime
 		e = nil
-	} else if e == nil && rev <= s.seen.Load() {
-		return "" // of all that was written up to there the watch has told: it was deleted after this was read
+	} else if e == nil && (rev <= s.seen.Load() || s.inPast(&rec, rev)) {
+		// Of all that was written up to there the watch has told: it was deleted after
+		// this was read. Or the watch is late.
+		return ""
 	}
 	t := s.tenant(rec.Tenant)
 	if e == nil {
@@ -92,6 +101,10 @@ func (s *state) learn(rec schemas.Record, rev uint64) (leader string) {
 		e.setRecord(&rec)
 	}
 	s.retain(e, &rec)
+	if rec.State.Terminal() && rec.State != schemas.StateDead && (!old.Terminal() || old == schemas.StateDead) {
+		e.heard = s.elapsed()
+		t.ended = append(t.ended, e)
+	}
 	s.count(t, e.rec(), +1)
 	if old == schemas.StateQueued && rec.State != old {
 		t.outflow.left(s.feeder.now())
@@ -181,7 +194,7 @@ func (s *state) sortAll() {
 func (s *state) isLoaded() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.loaded
+	return s.loaded && (s.history == nil || s.history.Loaded())
 }
 
 // live returns the record of a job that has not ended, as far as is known here.

@@ -103,7 +103,9 @@ type eventReader struct {
 func (r *eventReader) run(ctx context.Context) {
 	r.send(ctx, JobUpdate{Revision: r.at})
 	r.outputs.begin(ctx)
+	_, late := r.c.changes.lateAfter(r.tenant, 0)
 	for ctx.Err() == nil {
+		late = r.tellLate(ctx, late)
 		changes, upTo, known := r.c.changes.after(r.tenant, r.at, eventsAtOnce)
 		if !known {
 			if err := r.catchUp(ctx); err != nil && ctx.Err() == nil {
@@ -125,6 +127,17 @@ func (r *eventReader) run(ctx context.Context) {
 	}
 }
 
+// tellLate tells of changes that came late, after the first so many, if it is past them.
+func (r *eventReader) tellLate(ctx context.Context, n int) (all int) {
+	missed, all := r.c.changes.lateAfter(r.tenant, n)
+	for _, c := range missed {
+		if c.rev <= r.at && has(r.filter, c.event.State, c.event.Labels) {
+			r.send(ctx, JobUpdate{Revision: r.at, Job: &c.event})
+		}
+	}
+	return all
+}
+
 func (r *eventReader) send(ctx context.Context, u JobUpdate) {
 	select {
 	case r.out <- u:
@@ -134,7 +147,7 @@ func (r *eventReader) send(ctx context.Context, u JobUpdate) {
 
 // tell sends an event if the filter selects it.
 func (r *eventReader) tell(ctx context.Context, rev uint64, e schemas.JobChange) {
-	if ctx.Err() != nil || !r.filter.has(e.State, e.Labels) {
+	if ctx.Err() != nil || !has(r.filter, e.State, e.Labels) {
 		return
 	}
 	r.at = rev
@@ -151,11 +164,15 @@ func (r *eventReader) pass(ctx context.Context, upTo uint64) {
 	r.send(ctx, JobUpdate{Revision: upTo})
 }
 
-// catchUp tells from the index and the bucket what the log has forgotten: the
+// catchUp tells from the index, the bucket and history what the log has forgotten: the
 // newest record of each job whose revision is not beyond the log's. What
 // changes meanwhile has a later revision, and comes from the log.
 func (r *eventReader) catchUp(ctx context.Context) error {
-	for upTo, more := r.c.changes.newest(), true; more; {
+	upTo := r.c.changes.newest()
+	if err := r.c.history.CatchUp(ctx); err != nil {
+		return err
+	}
+	for more := true; more; {
 		page, err := r.behind(ctx, upTo)
 		if err != nil {
 			return err

@@ -25,20 +25,28 @@ func (r *eventReader) behind(ctx context.Context, upTo uint64) ([]touched, error
 		return nil, err
 	}
 	defer done()
-	return r.c.state.changed(r.tenant, r.filter, r.at, upTo, behindAtOnce), nil
+	// In this order: a job goes into history before it leaves the index.
+	first := r.c.state.changed(r.tenant, r.filter, r.at, upTo, behindAtOnce)
+	for _, p := range r.c.history.Changed(r.tenant, r.filter, r.at, upTo, behindAtOnce) {
+		first = append(first, touched{p.Revision, p.Job})
+	}
+	return firstTouched(first, behindAtOnce), nil
+}
+
+// firstTouched are the first so many, in their order, each once.
+func firstTouched(all []touched, most int) []touched {
+	slices.SortFunc(all, func(a, b touched) int { return cmp.Compare(a.rev, b.rev) })
+	all = slices.Compact(all)
+	return all[:min(len(all), most)]
 }
 
 // changed lists those of a tenant's jobs that the filter selects whose newest
 // record has a revision after one and up to another: the first so many, in their
 // order. It gives the lock back every maxScan jobs.
 func (s *state) changed(tenant string, f Filter, after, upTo uint64, most int) (first []touched) {
-	sorted := func() {
-		slices.SortFunc(first, func(a, b touched) int { return cmp.Compare(a.rev, b.rev) })
-		first = first[:min(len(first), most)]
-	}
 	for from, more := (*entry)(nil), true; more; {
 		first, from, more = s.changedFrom(first, tenant, f, after, upTo, from)
-		if sorted(); len(first) == most {
+		if first = firstTouched(first, most); len(first) == most {
 			upTo = first[most-1].rev
 		}
 	}
@@ -56,7 +64,7 @@ func (s *state) changedFrom(all []touched, tenant string, f Filter, after, upTo 
 	begin := t.after(from)
 	end := min(begin+maxScan, len(t.ordered))
 	for _, e := range t.ordered[begin:end] {
-		if !e.gone && after < e.rev && e.rev <= upTo && f.selects(e) {
+		if !e.gone && after < e.rev && e.rev <= upTo && selects(f, e) {
 			all = append(all, touched{e.rev, e.id()})
 		}
 	}

@@ -27,15 +27,13 @@ func (o *outputs) begin(ctx context.Context) {
 		return
 	}
 	running := Filter{States: []schemas.State{schemas.StateRunning}, Labels: o.reader.filter.Labels}
-	for left, next := MaxOutputs, ""; left > 0 && ctx.Err() == nil; {
-		ids, after, err := o.reader.c.state.page(o.reader.tenant, running, next, left)
-		if err != nil {
-			return // only a cursor can be wrong
+	from := newest
+	for left := MaxOutputs; left > 0 && ctx.Err() == nil; {
+		found := o.reader.c.state.older(o.reader.tenant, running, from, left)
+		for _, job := range found.jobs {
+			o.follow(ctx, job.ID)
 		}
-		for _, id := range ids {
-			o.follow(ctx, id)
-		}
-		if left, next = left-len(ids), after; next == "" {
+		if left, from = left-len(found.jobs), found.end; found.done {
 			return
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/program-explorer/pe/gateway/history"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -55,6 +56,8 @@ func (c *Coordinator) hear(ctx context.Context, tenant, job string) (schemas.Rec
 	}
 	newer, h, stop := c.state.hear(key)
 	switch {
+	case stop == nil && rec.State.Terminal():
+		return rec, &hearer{}, func() {}, nil // it ended some time ago
 	case stop == nil:
 		return rec, nil, nil, fmt.Errorf("job %s: %w", job, ErrNotFound) // deleted in this moment
 	case newer != nil:
@@ -70,10 +73,7 @@ func (c *Coordinator) hear(ctx context.Context, tenant, job string) (schemas.Rec
 
 // Filter selects jobs: those in one of the states (any, if there are none) that
 // have all of the labels.
-type Filter struct {
-	States []schemas.State
-	Labels map[string]string
-}
+type Filter = history.Filter
 
 // MaxList bounds a page of jobs.
 const MaxList = 500
@@ -92,80 +92,64 @@ func (c *Coordinator) List(ctx context.Context, tenant string, f Filter, after s
 	if !c.state.isLoaded() {
 		return nil, "", errLoading
 	}
-	f.States = slices.Compact(slices.Sorted(slices.Values(f.States)))
-	ids, next, err := c.state.page(tenant, f, after, limit)
-	if err != nil {
-		return nil, "", err
+	from := newest
+	if after != "" {
+		if from, err = parseCursor(after); err != nil {
+			return nil, "", err
+		}
 	}
-	recs = make([]schemas.Record, len(ids))
-	group, gctx := errgroup.WithContext(ctx)
-	group.SetLimit(listReads)
-	for i, id := range ids {
-		group.Go(func() (err error) {
-			if rec, _, ok := c.state.live(schemas.RecordKey(tenant, id)); ok {
-				recs[i] = rec
-				return nil
-			}
-			if recs[i], _, err = c.read(gctx, tenant, id); isNotFound(err) {
-				return nil // deleted since
-			}
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+	// In this order: a job goes into history before it leaves the index.
+	jobs := c.state.older(tenant, f, from, limit+1)
+	jobs, next = jobs.merge(olderInHistory(c.history, tenant, f, from, limit+1)).page(limit)
+	if recs, err = c.readListed(ctx, tenant, f, jobs.jobs); err != nil {
 		return nil, "", fmt.Errorf("list jobs: %w", err)
 	}
-	return slices.DeleteFunc(recs, func(r schemas.Record) bool { return r.ID == "" }), next, nil
+	return recs, next, nil
 }
 
 const listReads = 16
 
-func (s *state) page(tenant string, f Filter, after string, limit int) (ids []string, next string, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t := s.tenants[tenant]
-	if t == nil {
-		return nil, "", nil
+func (c *Coordinator) readListed(ctx context.Context, tenant string, f Filter, jobs []listed) ([]schemas.Record, error) {
+	recs := make([]schemas.Record, len(jobs))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(listReads)
+	for i, job := range jobs {
+		group.Go(func() (err error) {
+			switch rec, _, known := c.state.live(schemas.RecordKey(tenant, job.ID)); {
+			case known:
+				recs[i] = rec
+			case job.past != nil:
+				var found schemas.HistoryJob
+				if found, err = c.pastAt(ctx, *job.past); history.HasLabels(&found.Record, f.Labels) {
+					recs[i] = found.Record
+				}
+			default:
+				recs[i], _, err = c.read(ctx, tenant, job.ID)
+			}
+			if isNotFound(err) {
+				recs[i].ID, err = "", nil // deleted since
+			}
+			return err
+		})
 	}
-	end := len(t.ordered)
-	if after != "" {
-		from, err := parseCursor(after)
-		if err != nil {
-			return nil, "", err
-		}
-		end, _ = slices.BinarySearchFunc(t.ordered, from, byCreation)
-	}
-	for i := end - 1; i >= 0; i-- {
-		e := t.ordered[i]
-		if end-1-i == maxScan {
-			return ids, cursor(t.ordered[i+1]), nil
-		}
-		if e.gone || !f.selects(e) {
-			continue
-		}
-		if len(ids) == limit {
-			return ids, next, nil
-		}
-		ids = append(ids, e.id())
-		next = cursor(e)
-	}
-	return ids, "", nil
+	err := group.Wait()
+	return slices.DeleteFunc(recs, func(r schemas.Record) bool { return r.ID == "" }), err
 }
 
-func cursor(e *entry) string { return strconv.FormatInt(e.created, 10) + "." + e.id() }
+func cursor(m history.Mark) string { return strconv.FormatInt(m.CreatedUS, 10) + "." + m.ID }
 
-func parseCursor(s string) (*entry, error) {
+func parseCursor(s string) (history.Mark, error) {
 	created, id, ok := strings.Cut(s, ".")
 	at, err := strconv.ParseInt(created, 10, 64)
 	if !ok || err != nil || !schemas.ValidJobID(id) {
-		return nil, ErrCursor
+		return history.Mark{}, ErrCursor
 	}
-	return &entry{created: at, key: "." + id}, nil
+	return history.Mark{CreatedUS: at, ID: id}, nil
 }
 
-func (f Filter) selects(e *entry) bool { return f.has(e.state(), e.labels) }
+func selects(f Filter, e *entry) bool { return has(f, e.state(), e.labels) }
 
-func (f Filter) has(state schemas.State, labels map[string]string) bool {
+func has(f Filter, state schemas.State, labels map[string]string) bool {
 	if len(f.States) > 0 && !slices.Contains(f.States, state) {
 		return false
 	}
@@ -179,9 +163,17 @@ func (f Filter) has(state schemas.State, labels map[string]string) bool {
 
 // Counts is how many jobs of a tenant there are in each state; all tenants' for an empty one.
 func (c *Coordinator) Counts(tenant string) map[schemas.State]int {
+	counts := map[schemas.State]int{}
+	for _, name := range c.history.Tenants() {
+		if tenant == "" || name == tenant {
+			past, _ := c.history.Counts(name)
+			for state, n := range past {
+				counts[state] += n
+			}
+		}
+	}
 	c.state.mu.Lock()
 	defer c.state.mu.Unlock()
-	counts := map[schemas.State]int{}
 	for name, t := range c.state.tenants {
 		if tenant != "" && name != tenant {
 			continue

@@ -22,17 +22,16 @@ func TestPageIsBounded(t *testing.T) {
 	}
 	s.sortAll()
 	var found []string
-	pages, after := 0, ""
+	pages, from := 0, newest
 	for {
-		ids, next, err := s.page("local", Filter{States: []schemas.State{schemas.StateFailed}}, after, 1)
-		if err != nil {
-			t.Fatal(err)
+		part := s.older("local", Filter{States: []schemas.State{schemas.StateFailed}}, from, 2)
+		for _, job := range part.jobs {
+			found = append(found, job.ID)
 		}
-		found = append(found, ids...)
-		if pages++; next == "" || pages > 3 {
+		if pages++; part.done || pages > 3 {
 			break
 		}
-		after = next
+		from = part.end
 	}
 	if pages != 3 || len(found) != 1 || found[0] != fmt.Sprintf("j%025d", 5) {
 		t.Errorf("%d pages found %v", pages, found)

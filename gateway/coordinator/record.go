@@ -118,20 +118,10 @@ func decodeRecord(key string, data []byte) (rec schemas.Record, err error) {
 	return rec, nil
 }
 
-// read gets the record as it is now, from the bucket's leader.
+// read gets the record as it is now, from the bucket's leader or from history.
 func (c *Coordinator) read(ctx context.Context, tenant, job string) (schemas.Record, uint64, error) {
-	key := schemas.RecordKey(tenant, job)
-	known := c.state.revision(key)
-	e, err := c.queue.Jobs.Get(ctx, key)
-	if errors.Is(err, jobqueue.ErrNotFound) {
-		c.readGone(tenant, job, known)
-		return schemas.Record{}, 0, fmt.Errorf("job %s: %w", job, ErrNotFound)
-	}
-	if err != nil {
-		return schemas.Record{}, 0, err
-	}
-	rec, err := c.decode(key, e)
-	return rec, e.Revision, err
+	rec, rev, _, err := c.get(ctx, tenant, job)
+	return rec, rev, err
 }
 
 // decode takes a record that was just read.
@@ -150,10 +140,10 @@ func (c *Coordinator) decode(key string, e jobqueue.Entry) (schemas.Record, erro
 func (c *Coordinator) change(ctx context.Context, tenant, job string, step func(*schemas.Record) error) (schemas.Record, error) {
 	rec, rev, known := c.state.live(schemas.RecordKey(tenant, job))
 	for range maxTries {
-		fresh := !known
+		fresh, past := !known, false
 		if fresh {
 			var err error
-			if rec, rev, err = c.read(ctx, tenant, job); err != nil {
+			if rec, rev, past, err = c.get(ctx, tenant, job); err != nil {
 				return rec, err
 			}
 		}
@@ -164,6 +154,9 @@ func (c *Coordinator) change(ctx context.Context, tenant, job string, step func(
 				return rec, err
 			}
 			continue
+		}
+		if past {
+			return rec, fmt.Errorf("change job %s: %w", job, errPast)
 		}
 		err := c.write(ctx, rec, rev)
 		if err == nil || !errors.Is(err, jobqueue.ErrConflict) {

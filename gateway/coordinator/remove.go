@@ -28,10 +28,12 @@ var errChanged = errors.New("the job has changed meanwhile")
 // Of several that remove a job at once one gets to delete objects. errChanged if
 // the job is not as rec has it any more.
 func (c *Coordinator) remove(ctx context.Context, rec schemas.Record) error {
-	now, rev, err := c.read(ctx, rec.Tenant, rec.ID)
+	now, rev, past, err := c.get(ctx, rec.Tenant, rec.ID)
 	switch {
 	case err != nil:
 		return err
+	case past:
+		return errChanged // in history it expires by the page
 	case !now.State.Terminal():
 		return fmt.Errorf("remove job %s: %w", rec.ID, ErrNotEnded)
 	case now.State != rec.State || now.EndedUS != rec.EndedUS:
@@ -107,8 +109,8 @@ func (c *Coordinator) Purge(ctx context.Context, tenant, job string) error {
 		rec.PurgedUS = c.cfg.Now().UnixMicro()
 		return nil
 	})
-	if isNotFound(err) || errors.Is(err, errNothingStored) {
-		return nil
+	if isNotFound(err) || errors.Is(err, errNothingStored) || errors.Is(err, errPast) {
+		return nil // in history it expires by the page
 	}
 	return err
 }

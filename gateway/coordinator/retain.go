@@ -78,12 +78,23 @@ func (e *entry) due(cut Cutoffs) (outputs, record bool) {
 	if s := e.state(); !s.Terminal() || s == schemas.StateDead {
 		return false, false
 	}
-	before := func(us int64, at time.Time) bool { return !at.IsZero() && us < at.UnixMicro() }
-	expired := before(e.ended, cut.Records)
-	outputs = e.stored && (expired || before(e.ended, cut.Outputs))
-	record = expired && !e.stored && (e.purged() == 0 || before(e.purged(), cut.Purged))
+	return cut.due(e.ended, e.purged(), e.stored)
+}
+
+// dueOf says the same of a job in history.
+func dueOf(rec *schemas.Record, cut Cutoffs) (outputs, record bool) {
+	return cut.due(rec.EndedUS, rec.PurgedUS, rec.Stored())
+}
+
+func (cut Cutoffs) due(ended, purged int64, stored bool) (outputs, record bool) {
+	expired := before(ended, cut.Records)
+	outputs = stored && (expired || before(ended, cut.Outputs))
+	record = expired && !stored && (purged == 0 || before(purged, cut.Purged))
 	return outputs, record
 }
+
+// before reports whether an instant in microseconds is; none is before never.
+func before(us int64, at time.Time) bool { return !at.IsZero() && us < at.UnixMicro() }
 
 // retain takes note of what of an ended job is kept, and where.
 func (s *state) retain(e *entry, rec *schemas.Record) {
@@ -112,7 +123,7 @@ func (s *state) retain(e *entry, rec *schemas.Record) {
 func (c *Coordinator) Shared(tenant, job string) bool {
 	c.state.mu.Lock()
 	defer c.state.mu.Unlock()
-	return c.state.origins[schemas.RecordKey(tenant, job)] > 0
+	return c.state.origins[schemas.RecordKey(tenant, job)] > 0 || c.history.Shared(tenant, job)
 }
 
 // Glance is what the index knows of a job.
@@ -124,9 +135,17 @@ type Glance struct {
 
 // Glance looks a job up; false for one that is not known.
 func (c *Coordinator) Glance(tenant, job string) (Glance, bool) {
-	c.state.mu.Lock()
-	defer c.state.mu.Unlock()
-	e := c.state.jobs[schemas.RecordKey(tenant, job)]
+	if g, known := c.state.glance(schemas.RecordKey(tenant, job)); known {
+		return g, true
+	}
+	won, known := c.history.Won(tenant, job)
+	return Glance{Ended: true, Won: won}, known
+}
+
+func (s *state) glance(key string) (Glance, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.jobs[key]
 	if e == nil {
 		return Glance{}, false
 	}
@@ -171,8 +190,8 @@ func (c *Coordinator) SpecOf(ctx context.Context, tenant, job string) (*schemas.
 
 const catchUpPoll = 5 * time.Millisecond
 
-// CatchUp returns once the index knows every record that was there when it was
-// called: asked of the bucket's leader.
+// CatchUp returns once the index and history know every record that was there when
+// it was called: asked of the buckets' leaders.
 func (c *Coordinator) CatchUp(ctx context.Context) error {
 	last, err := c.queue.Jobs.Last(ctx)
 	if err != nil {
@@ -183,5 +202,6 @@ func (c *Coordinator) CatchUp(ctx context.Context) error {
 			return fmt.Errorf("catch up with revision %d of the jobs: %w", last, ctx.Err())
 		}
 	}
-	return nil
+	// Afterwards: what has left the bucket of jobs meanwhile is there.
+	return c.history.CatchUp(ctx)
 }

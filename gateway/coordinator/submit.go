@@ -89,14 +89,14 @@ func (c *Coordinator) Earlier(ctx context.Context, s Submission) (first schemas.
 	if err := identify(&d.rec, c.cfg.Now(), s.Request, nil); err != nil {
 		return first, false, err
 	}
-	e, err := c.queue.Jobs.Look(ctx, schemas.RecordKey(d.rec.Tenant, d.rec.ID))
-	if errors.Is(err, jobqueue.ErrNotFound) || err == nil && e.Deleted {
-		return first, false, nil
+	first, found, err = c.earlier(ctx, &d)
+	if errors.Is(err, ErrRemoving) {
+		return first, false, nil // which it may be no more, when it is submitted
 	}
-	if err == nil {
-		first, err = c.decode(schemas.RecordKey(d.rec.Tenant, d.rec.ID), e)
+	if err != nil || !found {
+		return first, false, err
 	}
-	first, _, err = repeated(first, d.rec, err)
+	first, _, err = repeated(first, d.rec, nil)
 	return first, err == nil, err
 }
 
@@ -107,6 +107,8 @@ type draft struct {
 	data []byte
 	// spec is the specification as it will be stored; nil if the record holds it.
 	spec []byte
+	// looked is when the job of its idempotency key was last looked for.
+	looked time.Time
 	// over is the revision of the marker in whose place the record is written; 0 for none.
 	over uint64
 }
@@ -236,7 +238,7 @@ const (
 
 func (c *Coordinator) create(ctx context.Context, d draft) (schemas.Record, bool, error) {
 	for begin := time.Now(); ; {
-		rev, err := c.queue.Jobs.Update(ctx, schemas.RecordKey(d.rec.Tenant, d.rec.ID), d.data, d.over)
+		rev, err := c.createOnce(ctx, &d)
 		if err == nil {
 			c.created(rev, d.rec)
 			return d.rec, true, nil
@@ -252,6 +254,19 @@ func (c *Coordinator) create(ctx context.Context, d draft) (schemas.Record, bool
 			return d.rec, false, fmt.Errorf("submit: %w", ErrRemoving)
 		}
 	}
+}
+
+// createOnce writes the record; [jobqueue.ErrConflict] also if its key has to be looked for again.
+func (c *Coordinator) createOnce(ctx context.Context, d *draft) (rev uint64, err error) {
+	if d.unlooked() {
+		return 0, jobqueue.ErrConflict
+	}
+	if d.rec.IdempotencyKey != "" {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, keyPublish)
+		defer cancel()
+	}
+	return c.queue.Jobs.Update(ctx, schemas.RecordKey(d.rec.Tenant, d.rec.ID), d.data, d.over)
 }
 
 // created does what follows from the creation of records of one tenant, once they are written:

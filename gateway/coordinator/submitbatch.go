@@ -152,7 +152,10 @@ func (b *batch) create(ctx context.Context) error {
 	}
 	var entries []jobqueue.Entry
 	for _, i := range b.wanted {
-		d := b.drafts[i]
+		d := &b.drafts[i]
+		if d.unlooked() {
+			return jobqueue.ErrConflict
+		}
 		entries = append(entries, jobqueue.Entry{Key: schemas.RecordKey(d.rec.Tenant, d.rec.ID), Value: d.data, Revision: d.over})
 	}
 	first, err := b.queue.Jobs.UpdateAll(ctx, entries)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"time"
 
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/schemas"
@@ -37,10 +38,14 @@ func (c *Coordinator) release(ctx context.Context, rec *schemas.Record, marker u
 // while objects of that may be there.
 func (c *Coordinator) earlier(ctx context.Context, d *draft) (first schemas.Record, found bool, err error) {
 	key := schemas.RecordKey(d.rec.Tenant, d.rec.ID)
+	d.looked = time.Now()
 	e, err := c.queue.Jobs.Look(ctx, key)
 	switch {
 	case errors.Is(err, jobqueue.ErrNotFound):
-		return first, false, d.succeed(0, 0)
+		if first, found, err = c.earlierPast(ctx, d); err == nil && !found {
+			err = d.succeed(0, 0)
+		}
+		return first, found, err
 	case err != nil:
 		return first, false, err
 	case !e.Deleted:
@@ -52,6 +57,28 @@ func (c *Coordinator) earlier(ctx context.Context, d *draft) (first schemas.Reco
 		return first, false, ErrRemoving
 	}
 	return first, false, d.succeed(last, e.Revision)
+}
+
+// keyWindow is how old the answer may be that there is no job of a key, when one is
+// made: while it is younger than [keptAfterKey], less what the writing takes, no
+// such job can have been made, have ended and have left the bucket meanwhile.
+const (
+	keyWindow  = 10 * time.Second
+	keyPublish = 20 * time.Second
+)
+
+// earlierPast looks for the job in history, after it was not found in the bucket.
+func (c *Coordinator) earlierPast(ctx context.Context, d *draft) (first schemas.Record, found bool, err error) {
+	job, err := c.past(ctx, d.rec.Tenant, d.rec.ID)
+	if isNotFound(err) {
+		return first, false, nil
+	}
+	return job.Record, err == nil, err
+}
+
+// unlooked reports whether it was too long ago that the draft's key was looked for.
+func (d *draft) unlooked() bool {
+	return d.rec.IdempotencyKey != "" && time.Since(d.looked) > keyWindow
 }
 
 // succeed puts the job behind the fence of one before it, whose marker has this revision.

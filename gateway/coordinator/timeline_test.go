@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/program-explorer/pe/gateway/history"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -54,15 +57,16 @@ func TestForgetAll(t *testing.T) {
 func TestForgottenIsNowhere(t *testing.T) {
 	t.Parallel()
 	s := timelineOf(t, 10)
-	c := &Coordinator{state: s}
+	past, err := history.New(nil, nil, prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Coordinator{state: s, history: past}
 	look := func() [6]int {
-		ids, _, err := s.page("local", Filter{}, "", 100)
-		if err != nil {
-			t.Fatal(err)
-		}
+		listed := s.older("local", Filter{}, newest, 100).jobs
 		dead := c.Needing(time.UnixMicro(100))
 		due := c.Due(Cutoffs{Records: time.Unix(1, 0)}, 100)
-		return [...]int{len(ids), c.Counts("local")[schemas.StateSucceeded], len(s.changed("local", Filter{}, 0, 100, 100)), len(due), len(dead), s.hits("local")}
+		return [...]int{len(listed), c.Counts("local")[schemas.StateSucceeded], len(s.changed("local", Filter{}, 0, 100, 100)), len(due), len(dead), s.hits("local")}
 	}
 	if got, want := look(), [...]int{10, 10, 10, 10, 0, 0}; got != want {
 		t.Fatalf("found %v, want %v", got, want)

@@ -22,6 +22,9 @@ const (
 	// dueAtOnce bounds what one look takes on, expiresAtOnce how much of it at the same time.
 	dueAtOnce     = 1000
 	expiresAtOnce = 4
+	// pagesAtOnce bounds what one look takes on in history, of maxPages that are due.
+	pagesAtOnce = 50
+	maxPages    = 10_000
 )
 
 // Run expires and sweeps until ctx ends. Every gateway does: expiring is
@@ -52,7 +55,7 @@ func (s *Sweeper) Expire(ctx context.Context) (int, error) {
 		now := s.now()
 		return coordinator.Cutoffs{Outputs: ago(now, s.policy.Outputs), Records: ago(now, s.policy.Records), Purged: now.Add(-s.grace)}
 	}
-	if len(s.jobs.Due(cut(), 1)) == 0 {
+	if len(s.jobs.Due(cut(), 1)) == 0 && len(s.jobs.DuePages(cut(), 1)) == 0 {
 		return 0, nil
 	}
 	// Who shares a result must be known before it expires.
@@ -73,7 +76,23 @@ func (s *Sweeper) Expire(ctx context.Context) (int, error) {
 		})
 	}
 	err := group.Wait()
-	return int(expired.Load()), err
+	pages, pagesErr := s.expirePages(ctx, cut)
+	return int(expired.Load()) + pages, errors.Join(err, pagesErr)
+}
+
+// expirePages expires what is due in history.
+func (s *Sweeper) expirePages(ctx context.Context, cut func() coordinator.Cutoffs) (jobs int, err error) {
+	for _, due := range s.spared.others(s.jobs.DuePages(cut(), maxPages), s.now(), pagesAtOnce) {
+		outputs, records, pageErr := s.jobs.ExpirePage(ctx, due, cut())
+		if pageErr == nil && outputs+records == 0 {
+			s.spared.add(due, s.now())
+		}
+		s.metrics.expired.WithLabelValues("outputs").Add(float64(outputs))
+		s.metrics.expired.WithLabelValues("record").Add(float64(records))
+		jobs += outputs + records
+		err = errors.Join(err, pageErr)
+	}
+	return jobs, err
 }
 
 func (s *Sweeper) expire(ctx context.Context, d coordinator.Due) error {

@@ -52,6 +52,7 @@ type Sweeper struct {
 	rules   *Inputs
 	stored  *Stored
 	metrics *metrics
+	spared  spared
 }
 
 // New checks the configuration.

@@ -32,21 +32,29 @@ func (o *Outbox) catchUp(ctx context.Context) error {
 
 // readOn goes through a tenant's records until the backlog is full, or none is left.
 func (o *Outbox) readOn(ctx context.Context, tenant string) error {
-	after := o.backlog.resume(tenant)
-	err := o.cfg.Queue.Jobs.Read(ctx, tenant, after, func(e jobqueue.Entry) bool {
-		after = e.Revision
+	begin, since, full := o.backlog.resume(tenant), o.clock.Now().Add(-lookBack), false
+	take := func(rec *schemas.Record, rev uint64) bool {
+		if rec.State.Terminal() && !time.UnixMicro(rec.EndedUS).Before(since) {
+			full = !o.notify(jobEnding(rec, rev)) || full
+		}
+		return !full
+	}
+	err := o.cfg.Queue.Jobs.Read(ctx, tenant, begin, func(e jobqueue.Entry) bool {
 		var rec schemas.Record
 		if err := json.Unmarshal(e.Value, &rec); err != nil {
 			o.log.Error("record skipped", "key", e.Key, "err", err)
 			return true
 		}
-		if !rec.State.Terminal() || o.clock.Now().Sub(time.UnixMicro(rec.EndedUS)) > lookBack {
-			return true
-		}
-		return o.notify(jobEnding(&rec, e.Revision))
+		return take(&rec, e.Revision)
 	})
-	if err != nil {
-		o.backlog.lag(tenant, after+1)
+	if err != nil || full {
+		o.backlog.lag(tenant, begin+1)
+		return err
+	}
+	// Afterwards: what left the bucket while it was read is found there.
+	resume, err := o.cfg.Past(ctx, tenant, begin, since, take)
+	if err != nil || resume != 0 {
+		o.backlog.lag(tenant, resume+1)
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -21,6 +22,9 @@ import (
 type Config struct {
 	// Queue is a gateway's connection, with its buckets made. Required.
 	Queue *jobqueue.Queue
+	// Past reads a tenant's records that have left the queue's bucket of jobs: see
+	// the coordinator's method of that name. Default: there are none.
+	Past func(ctx context.Context, tenant string, after uint64, ended time.Time, each func(*schemas.Record, uint64) bool) (resume uint64, err error)
 	// PublicURL is the gateway's address as receivers know it, for links in
 	// payloads. Default: links are paths.
 	PublicURL string
@@ -76,6 +80,11 @@ func (c Config) withDefaults() (Config, error) {
 	defaultTo(&c.MaxBacklog, 500)
 	if len(c.Schedule) == 0 {
 		c.Schedule = Schedule()
+	}
+	if c.Past == nil {
+		c.Past = func(context.Context, string, uint64, time.Time, func(*schemas.Record, uint64) bool) (uint64, error) {
+			return 0, nil
+		}
 	}
 	if c.Clock == nil {
 		c.Clock = machineClock{}

@@ -102,9 +102,13 @@ func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 	if err := c.Queue.EnsureStreams(ctx); err != nil {
 		return nil, err
 	}
+	var jobs *coordinator.Coordinator
+	past := func(ctx context.Context, tenant string, after uint64, ended time.Time, each func(*schemas.Record, uint64) bool) (uint64, error) {
+		return jobs.Past(ctx, tenant, after, ended, each)
+	}
 	outbox, err := webhook.New(webhook.Config{
 		Queue: c.Queue, PublicURL: c.Webhooks.PublicURL, Allow: c.Webhooks.Allow, Deny: c.Webhooks.Deny,
-		Version: c.Version, Log: c.Log, Metrics: c.Metrics,
+		Version: c.Version, Log: c.Log, Metrics: c.Metrics, Past: past,
 	})
 	if err != nil {
 		return nil, err
@@ -123,7 +127,7 @@ func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 		outbox.Ended(rec, rev, here)
 		campaigns.JobEnded(rec, rev)
 	}
-	jobs, err := coordinator.New(coordinator.Config{
+	jobs, err = coordinator.New(coordinator.Config{
 		Queue: c.Queue, Store: c.Store, OnEnded: ended, Ledger: stored, Log: c.Log, Metrics: c.Metrics,
 		MaxAttempts: c.Jobs.MaxAttempts, MaxLosses: c.Jobs.MaxLosses, Limits: limits,
 	})

@@ -1,0 +1,204 @@
+package history
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/program-explorer/pe/schemas"
+)
+
+// index is what is known of all pages. It is derived from the bucket.
+type index struct {
+	mu      sync.RWMutex
+	tenants map[string]*shelf
+	// origins counts, by key, the jobs in pages that have another one's stored result.
+	origins map[string]int
+	// seen is the newest revision of a page that the watch has told of.
+	seen   atomic.Uint64
+	loaded atomic.Bool
+	// total is how many jobs there are; changes counts pages that came or went.
+	total   atomic.Int64
+	changes atomic.Uint64
+}
+
+// shelf has a tenant's pages.
+type shelf struct {
+	pages    []*page // by their newest job, the oldest first
+	numbered map[uint64]*page
+	last     uint64 // the highest number of a page
+}
+
+func byNewest(a, b *page) int {
+	return cmp.Or(a.newest.Compare(b.newest), cmp.Compare(a.number, b.number))
+}
+
+// learn takes note of a page, unless it is older than what is known.
+func (x *index) learn(tenant string, p *page) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	s := x.tenants[tenant]
+	if s == nil {
+		s = &shelf{numbered: map[uint64]*page{}}
+		x.tenants[tenant] = s
+	}
+	s.last = max(s.last, p.number)
+	if !x.take(s, p.number, p.revision) {
+		return
+	}
+	for _, origin := range p.origins {
+		x.origins[origin]++
+	}
+	x.total.Add(int64(len(p.jobs)))
+	x.changes.Add(1)
+	s.numbered[p.number] = p
+	at, _ := slices.BinarySearchFunc(s.pages, p, byNewest)
+	s.pages = slices.Insert(s.pages, at, p)
+}
+
+// forget takes note that a page is gone, as of a revision.
+func (x *index) forget(tenant string, number, revision uint64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if s := x.tenants[tenant]; s != nil {
+		x.take(s, number, revision)
+	}
+}
+
+// take takes a page out that is older than a revision; false if there is a newer one.
+func (x *index) take(s *shelf, number, revision uint64) bool {
+	old := s.numbered[number]
+	if old == nil {
+		return true
+	}
+	if old.revision >= revision {
+		return false
+	}
+	x.total.Add(-int64(len(old.jobs)))
+	x.changes.Add(1)
+	delete(s.numbered, number)
+	if at, found := slices.BinarySearchFunc(s.pages, old, byNewest); found {
+		s.pages = slices.Delete(s.pages, at, at+1)
+	}
+	for _, origin := range old.origins {
+		if x.origins[origin]--; x.origins[origin] == 0 {
+			delete(x.origins, origin)
+		}
+	}
+	return true
+}
+
+// Place is where a job is.
+type Place struct {
+	Tenant string
+	// Job is its id.
+	Job string
+	// Revision is the job's.
+	Revision uint64
+
+	page     uint64
+	revision uint64 // the page's
+	at       int
+}
+
+// Find looks a job up.
+func (x *index) Find(tenant, id string) (found Place, ok bool) {
+	if !schemas.ValidJobID(id) {
+		return found, false
+	}
+	parts := schemas.SplitJobID(id)
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	s := x.tenants[tenant]
+	if s == nil {
+		return found, false
+	}
+	for _, p := range slices.Backward(s.pages) {
+		if i := p.find(id, parts); i >= 0 && p.rev(i) > found.Revision {
+			found, ok = Place{tenant, id, p.rev(i), p.number, p.revision, i}, true
+		}
+	}
+	return found, ok
+}
+
+// Has reports whether a job is there as it was at a revision, or later. It knows
+// when the job was created, and so looks at few pages.
+func (x *index) Has(tenant string, m Mark, revision uint64) bool {
+	parts := schemas.SplitJobID(m.ID)
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	s := x.tenants[tenant]
+	if s == nil {
+		return false
+	}
+	for _, p := range slices.Backward(s.pages) {
+		if p.newest.CreatedUS < m.CreatedUS {
+			return false
+		}
+		if p.oldest.CreatedUS > m.CreatedUS {
+			continue
+		}
+		if i := p.find(m.ID, parts); i >= 0 && p.jobs[i].created == m.CreatedUS && p.rev(i) >= revision {
+			return true
+		}
+	}
+	return false
+}
+
+// Shared reports whether a job in a page has the stored result of this one.
+func (x *index) Shared(tenant, id string) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.origins[schemas.RecordKey(tenant, id)] > 0
+}
+
+// Won is the attempt whose outputs are kept of a job, 0 for none; ok is false if
+// there is no such job, or the number is not known without reading it.
+func (x *index) Won(tenant, id string) (attempt int, ok bool) {
+	place, ok := x.Find(tenant, id)
+	if !ok {
+		return 0, false
+	}
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	p := x.tenants[tenant].numbered[place.page]
+	if p == nil || p.revision != place.revision {
+		return 0, false
+	}
+	won := p.jobs[place.at].won
+	return int(won), won != wonUnknown
+}
+
+// Changes rises when what is in history does.
+func (x *index) Changes() uint64 { return x.changes.Load() }
+
+// Tenants are those that have pages.
+func (x *index) Tenants() (names []string) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for name, s := range x.tenants {
+		if len(s.pages) > 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Counts adds up a tenant's jobs by state, and those that have another one's result.
+func (x *index) Counts(tenant string) (counts map[schemas.State]int, hits int) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	counts = map[schemas.State]int{}
+	if s := x.tenants[tenant]; s != nil {
+		for _, p := range s.pages {
+			for i, n := range p.counts {
+				if n > 0 {
+					counts[schemas.States[i]] += int(n)
+				}
+			}
+			hits += p.hits
+		}
+	}
+	return counts, hits
+}
