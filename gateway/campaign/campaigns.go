@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/program-explorer/pe/internal/jobqueue"
@@ -43,6 +44,8 @@ type Config struct {
 	Now func() time.Time
 	// Log default: discard.
 	Log *slog.Logger
+	// Metrics is where the campaigns register their metrics; nil for nowhere.
+	Metrics prometheus.Registerer
 }
 
 // Campaigns of all tenants, as one gateway knows them. All methods are safe for concurrent use.
@@ -53,6 +56,7 @@ type Campaigns struct {
 	log    *slog.Logger
 	index  *index
 	due    *due
+	ends   prometheus.Counter
 	// known is closed when all campaigns are that there were at the start.
 	known chan struct{}
 	// creating is held by whoever makes a campaign, so that the bound holds.
@@ -76,9 +80,15 @@ func New(cfg Config) (*Campaigns, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Campaigns{
+	if cfg.Metrics == nil {
+		cfg.Metrics = prometheus.NewRegistry()
+	}
+	c := &Campaigns{
 		cfg: cfg, bucket: cfg.Queue.Campaigns, jobs: cfg.Jobs, log: cfg.Log, index: newIndex(), due: newDue(), known: make(chan struct{}),
-	}, nil
+	}
+	var err error
+	c.ends, err = newMetrics(cfg.Metrics, c.index)
+	return c, err
 }
 
 // Known is closed when all campaigns are known that there were at the start: ends of

@@ -48,7 +48,7 @@ func (c *Campaigns) judgeAll(ctx context.Context) {
 			return
 		case <-c.due.woken:
 		case <-look.C:
-			for _, k := range c.index.all(func(e *entry) bool { return e.closed() && !e.ended() }) {
+			for _, k := range c.index.all(unended) {
 				c.due.add(k.key())
 			}
 		}
@@ -81,8 +81,10 @@ func (c *Campaigns) judge(ctx context.Context, key string) error {
 		return err
 	}
 	e.end(c.cfg.Now().UnixMicro(), jobs, upTo)
-	err = c.write(ctx, e, rev)
-	if errors.Is(err, jobqueue.ErrConflict) {
+	switch err = c.write(ctx, e, rev); {
+	case err == nil:
+		c.ends.Inc()
+	case errors.Is(err, jobqueue.ErrConflict):
 		c.due.add(key) // another gateway did, or it was removed: the watch tells
 		return nil
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/program-explorer/pe/gateway/campaign"
 	"github.com/program-explorer/pe/schemas"
 )
@@ -99,12 +101,30 @@ func TestBound(t *testing.T) {
 	w.create(g, "more", schemas.CampaignSpec{})
 }
 
+func gauge(t *testing.T, from prometheus.Gatherer, name string) float64 {
+	t.Helper()
+	families, err := from.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return 0
+}
+
 // TestExpire: what has ended goes when its time has come, and nothing else does.
 func TestExpire(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	now := time.Now()
-	g := w.gateway(false, func(c *campaign.Config) { c.Keep, c.Now = time.Hour, func() time.Time { return now } })
+	metrics := prometheus.NewRegistry()
+	g := w.gateway(false, func(c *campaign.Config) {
+		c.Keep, c.Now, c.Metrics = time.Hour, func() time.Time { return now }, metrics
+	})
 	for _, name := range []string{"open", "closed", "ended"} {
 		w.create(g, name, schemas.CampaignSpec{})
 	}
@@ -112,6 +132,11 @@ func TestExpire(t *testing.T) {
 	w.close(g, "closed")
 	w.close(g, "ended")
 	w.ended(g, "ended")
+	for name, want := range map[string]float64{"pe_campaign_open": 1, "pe_campaign_closed": 1} {
+		if n := gauge(t, metrics, name); n != want {
+			t.Errorf("%s is %v", name, n)
+		}
+	}
 	later := w.gateway(false, func(c *campaign.Config) {
 		c.Keep, c.Now = time.Hour, func() time.Time { return now.Add(time.Hour + time.Second) }
 	})

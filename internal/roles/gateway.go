@@ -134,7 +134,7 @@ func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	campaigns, err = campaign.New(campaign.Config{Queue: c.Queue, Jobs: jobs, OnEnded: outbox.CampaignEnded, Keep: c.Keep.Records, Log: c.Log})
+	campaigns, err = campaign.New(campaign.Config{Queue: c.Queue, Jobs: jobs, OnEnded: outbox.CampaignEnded, Keep: c.Keep.Records, Log: c.Log, Metrics: c.Metrics})
 	if err != nil {
 		return nil, err
 	}
