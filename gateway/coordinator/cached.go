@@ -107,6 +107,9 @@ func (c *Coordinator) origin(ctx context.Context, rec *schemas.Record) (*schemas
 	if err != nil || !shares(&found, rec.CacheKey, rec.CacheFailures) {
 		return nil, err
 	}
+	if there, err := c.resultThere(ctx, &found); err != nil || !there {
+		return nil, err
+	}
 	return &found, nil
 }
 
@@ -165,7 +168,10 @@ func (c *Coordinator) joinJob(ctx context.Context, rec *schemas.Record, entry re
 		return cacheMiss, nil
 	}
 	other, _, err := c.read(ctx, rec.Tenant, entry.Job)
-	now := c.cfg.Now()
+	now, there := c.cfg.Now(), false
+	if err == nil && shares(&other, rec.CacheKey, rec.CacheFailures) {
+		there, err = c.resultThere(ctx, &other)
+	}
 	switch {
 	case isNotFound(err):
 		// Its record is written right after the entry.
@@ -175,7 +181,7 @@ func (c *Coordinator) joinJob(ctx context.Context, rec *schemas.Record, entry re
 		rec.Follows = entry.Job
 	case err != nil:
 		return cacheMiss, err
-	case shares(&other, rec.CacheKey, rec.CacheFailures) && c.rules.share(rec, &other, now):
+	case there && c.rules.share(rec, &other, now):
 		return cacheHit, nil
 	case leads(&other, rec):
 		rec.Follows = other.ID

@@ -36,6 +36,8 @@ type Coordinator struct {
 	results *resultcache.Cache
 	history *history.History
 	metrics *metrics
+	// storeRests is until when the store is not asked for earlier results, as [state.elapsed].
+	storeRests atomic.Int64
 	// settling are the jobs whose followers are being settled.
 	settling flights
 	// settlers bounds of how many jobs that is done at once.

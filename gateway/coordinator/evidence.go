@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"reflect"
 
 	"github.com/program-explorer/pe/gateway/jobresult"
@@ -82,17 +83,11 @@ func checkResult(name jobqueue.EventName, e *schemas.Event, data []byte) error {
 }
 
 func (c *Coordinator) checkObject(ctx context.Context, key string, o schemas.Object) error {
-	info, err := c.store.Stat(ctx, key)
-	if errors.Is(err, objstore.ErrNotFound) {
-		return badReport(o.Name + " is not in the object store")
+	err := c.objects.Check(ctx, key, o)
+	if lost, ok := errors.AsType[*jobresult.LostError](err); ok {
+		return badReport(fmt.Sprintf("%s in the object store is not what was reported: %s", path.Base(key), lost.Why))
 	}
-	if err != nil {
-		return fmt.Errorf("stat %s: %w", key, err)
-	}
-	if info.Size != o.Size || info.SHA256 != "" && schemas.DigestPrefix+info.SHA256 != o.SHA256 {
-		return badReport(fmt.Sprintf("%s in the object store is not what was reported", o.Name))
-	}
-	return nil
+	return err
 }
 
 // makeRoom stores a result that the record has no room for: after many attempts,

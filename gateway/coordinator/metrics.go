@@ -43,7 +43,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		conflicts: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "pe", Name: "record_conflicts_total", Help: "Writes of records that somebody else won."}),
 		cache:     counters("cache_submissions_total", "Submissions that asked the result cache: hit, shared (the same job runs already) or miss.", "outcome"),
 		kept:      prometheus.NewCounter(prometheus.CounterOpts{Namespace: "pe", Name: "cache_results_total", Help: "Results kept in the cache."}),
-		unasked:   prometheus.NewCounter(prometheus.CounterOpts{Namespace: "pe", Name: "cache_failures_total", Help: "Times that the result cache could not be asked, so that the job is run."}),
+		unasked:   prometheus.NewCounter(prometheus.CounterOpts{Namespace: "pe", Name: "cache_failures_total", Help: "Times that the result cache, or the store for a result in it, could not be asked, so that the job is run."}),
 		shelved:   prometheus.NewCounter(prometheus.CounterOpts{Namespace: "pe", Name: "history_moved_total", Help: "Records that this gateway moved from the bucket of jobs into pages of history."}),
 		submit:    histogram("submit_seconds", "Submission: record created, and a large specification stored before."),
 		wait:      histogram("job_wait_seconds", "From queued to claimed."),

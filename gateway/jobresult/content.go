@@ -49,29 +49,62 @@ func (r *Reader) Open(ctx context.Context, key string, object schemas.Object) (*
 // OpenPart opens a part of an object. Nothing but what the store itself says of
 // the whole is checked: the part must have a digest of its own.
 func (r *Reader) OpenPart(ctx context.Context, key string, object schemas.Object, part objstore.Range) (*Content, error) {
-	sum, err := schemas.ParseDigest(object.SHA256)
-	if err != nil || object.Size < 0 {
-		return nil, &LostError{key, fmt.Sprintf("it should have %d bytes and the digest %.80q", object.Size, object.SHA256)}
+	if err := readable(key, object); err != nil {
+		return nil, err
 	}
 	body, info, err := r.store.Get(ctx, key, part)
+	if err == nil {
+		if err = compare(key, object, info); err != nil {
+			body.Close()
+			return nil, err
+		}
+		return &Content{key: key, body: body, r: body}, nil
+	}
+	return nil, unread(key, err)
+}
+
+// Check asks the store whether it has an object, with its size, and its digest as
+// far as the store knows one: one request, and nothing is read.
+func (r *Reader) Check(ctx context.Context, key string, object schemas.Object) error {
+	if err := readable(key, object); err != nil {
+		return err
+	}
+	info, err := r.store.Stat(ctx, key)
+	if err != nil {
+		return unread(key, err)
+	}
+	return compare(key, object, info)
+}
+
+// readable is whether there can be such an object at all.
+func readable(key string, object schemas.Object) error {
+	if _, err := schemas.ParseDigest(object.SHA256); err != nil || object.Size < 0 {
+		return &LostError{key, fmt.Sprintf("it should have %d bytes and the digest %.80q", object.Size, object.SHA256)}
+	}
+	return nil
+}
+
+// unread says what an error of the store means.
+func unread(key string, err error) error {
 	switch {
 	case errors.Is(err, objstore.ErrNotFound):
-		return nil, &LostError{key, "it is not there"}
+		return &LostError{key, "it is not there"}
 	case errors.Is(err, objstore.ErrRange):
-		return nil, &LostError{key, err.Error()}
-	case err != nil:
-		return nil, fmt.Errorf("read %s: %w", key, err)
+		return &LostError{key, err.Error()}
 	}
-	c := &Content{key: key, body: body, r: body}
-	if info.Size != object.Size {
-		c.Close()
-		return nil, &LostError{key, fmt.Sprintf("it has %d bytes, want %d", info.Size, object.Size)}
+	return fmt.Errorf("read %s: %w", key, err)
+}
+
+// compare holds what the store has to what it should be.
+func compare(key string, want schemas.Object, has objstore.Info) error {
+	sum, _ := schemas.ParseDigest(want.SHA256) // readable has looked at it
+	switch {
+	case has.Size != want.Size:
+		return &LostError{key, fmt.Sprintf("it has %d bytes, want %d", has.Size, want.Size)}
+	case has.SHA256 != "" && has.SHA256 != sum:
+		return &LostError{key, fmt.Sprintf("its digest is %s, want %s", has.SHA256, sum)}
 	}
-	if info.SHA256 != "" && info.SHA256 != sum {
-		c.Close()
-		return nil, &LostError{key, fmt.Sprintf("its digest is %s, want %s", info.SHA256, sum)}
-	}
-	return c, nil
+	return nil
 }
 
 func (c *Content) Read(p []byte) (n int, err error) {
