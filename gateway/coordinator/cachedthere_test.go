@@ -58,16 +58,8 @@ func (w *world) archived(g *gateway, e *fakeExecutor, s schemas.JobSpec, inline 
 	}
 	a := w.granted(e, rec)
 	archive := w.putBytes(a.Held, schemas.ObjectArchive, []byte("archive of "+rec.ID))
-	event := e.inlineResult(a)
-	r, err := schemas.DecodeResult(strings.NewReader(string(event.ResultInline)))
-	if err != nil {
-		w.Fatal(err)
-	}
-	r.Archive, event.Archive = &archive, &archive
-	if event.ResultInline = encoded(w, r); !inline {
-		object := w.put(a.Held, schemas.ObjectResult, r)
-		event.ResultInline, event.Result = nil, &object
-	}
+	event := e.reportedWith(a, inline, func(r *schemas.Result) { r.Archive = &archive })
+	event.Archive = &archive
 	e.mustReport(a, event, schemas.VerdictAccepted)
 	rec = w.wait(g, rec, schemas.StateSucceeded)
 	w.kept(rec)

@@ -23,19 +23,7 @@ func (b badReport) Error() string { return string(b) }
 // names is in the store as it says. If not, the event becomes a failure. An error
 // means that the store could not tell.
 func (c *Coordinator) checkObjects(ctx context.Context, rec *schemas.Record, name jobqueue.EventName, e *schemas.Event) error {
-	err := checkInline(name, e)
-	for _, want := range []struct {
-		object *schemas.Object
-		name   string
-	}{{e.Result, schemas.ObjectResult}, {e.Archive, schemas.ObjectArchive}, {e.Index, schemas.ObjectIndex}} {
-		if err == nil && want.object != nil {
-			key := schemas.AttemptKey(rec.Tenant, rec.ID, name.Attempt, want.name)
-			err = c.checkObject(ctx, key, *want.object)
-		}
-	}
-	if err == nil && e.Result != nil {
-		err = c.checkStored(ctx, schemas.AttemptKey(rec.Tenant, rec.ID, name.Attempt, schemas.ObjectResult), name, e)
-	}
+	err := c.checkEvidence(ctx, rec, name, e)
 	var bad badReport
 	if !errors.As(err, &bad) {
 		return err
@@ -45,41 +33,75 @@ func (c *Coordinator) checkObjects(ctx context.Context, rec *schemas.Record, nam
 	return nil
 }
 
-// checkInline reads a result that an event holds: it goes into the record.
-func checkInline(name jobqueue.EventName, e *schemas.Event) error {
-	if e.ResultInline == nil {
-		return nil
+// checkEvidence is a [badReport] for what is not as the event says. A result that
+// the event holds is read first: it costs no request.
+func (c *Coordinator) checkEvidence(ctx context.Context, rec *schemas.Record, name jobqueue.EventName, e *schemas.Event) (err error) {
+	keys := func(object string) string { return schemas.AttemptKey(rec.Tenant, rec.ID, name.Attempt, object) }
+	var result schemas.Result
+	if e.ResultInline != nil {
+		if result, err = checkResult(name, e, e.ResultInline); err != nil {
+			return err
+		}
 	}
-	return checkResult(name, e, e.ResultInline)
+	if err := c.checkAll(ctx, keys, []evidence{{e.Result, schemas.ObjectResult}, {e.Archive, schemas.ObjectArchive}, {e.Index, schemas.ObjectIndex}}); err != nil {
+		return err
+	}
+	if e.Result != nil {
+		if result, err = c.checkStored(ctx, keys(schemas.ObjectResult), name, e); err != nil {
+			return err
+		}
+	}
+	return c.checkAll(ctx, keys, []evidence{{result.Stdout.Log, schemas.ObjectStdout}, {result.Stderr.Log, schemas.ObjectStderr}})
+}
+
+// evidence is an object that an attempt says it stored; nil for none.
+type evidence struct {
+	object *schemas.Object
+	name   string
+}
+
+func (c *Coordinator) checkAll(ctx context.Context, keys func(string) string, all []evidence) error {
+	for _, want := range all {
+		if want.object == nil {
+			continue
+		}
+		if want.object.Name != want.name {
+			return badReport(fmt.Sprintf("what is to be %s was reported as %.80q", want.name, want.object.Name))
+		}
+		if err := c.checkObject(ctx, keys(want.name), *want.object); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkStored reads a result that an event names: who asks for the job will be given it.
-func (c *Coordinator) checkStored(ctx context.Context, key string, name jobqueue.EventName, e *schemas.Event) error {
+func (c *Coordinator) checkStored(ctx context.Context, key string, name jobqueue.EventName, e *schemas.Event) (r schemas.Result, err error) {
 	if e.Result.Size > schemas.MaxResultBytes {
-		return badReport(fmt.Sprintf("the result has %d bytes; at most %d are taken", e.Result.Size, schemas.MaxResultBytes))
+		return r, badReport(fmt.Sprintf("the result has %d bytes; at most %d are taken", e.Result.Size, schemas.MaxResultBytes))
 	}
 	data, err := c.objects.Document(ctx, key, *e.Result, schemas.MaxResultBytes)
 	if errors.Is(err, jobresult.ErrLost) {
-		return badReport("the result in the object store is not what was reported")
+		return r, badReport("the result in the object store is not what was reported")
 	}
 	if err != nil {
-		return err
+		return r, err
 	}
 	return checkResult(name, e, data)
 }
 
 // checkResult makes sure that a result says of the attempt what the event says.
-func checkResult(name jobqueue.EventName, e *schemas.Event, data []byte) error {
+func checkResult(name jobqueue.EventName, e *schemas.Event, data []byte) (schemas.Result, error) {
 	r, err := schemas.DecodeResult(bytes.NewReader(data))
 	switch {
 	case err != nil:
-		return badReport(err.Error())
+		return r, badReport(err.Error())
 	case r.Job != name.Job || r.Attempt != name.Attempt:
-		return badReport("the result that was reported is another attempt's")
+		return r, badReport("the result that was reported is another attempt's")
 	case !reflect.DeepEqual(&r.Outcome, e.Outcome) || !reflect.DeepEqual(r.Archive, e.Archive) || !reflect.DeepEqual(r.Index, e.Index):
-		return badReport("the result is not what was reported")
+		return r, badReport("the result is not what was reported")
 	}
-	return nil
+	return r, nil
 }
 
 func (c *Coordinator) checkObject(ctx context.Context, key string, o schemas.Object) error {

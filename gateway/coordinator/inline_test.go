@@ -2,7 +2,6 @@ package coordinator_test
 
 import (
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -138,17 +137,7 @@ func TestBadResults(t *testing.T) {
 		for _, inline := range []bool{true, false} {
 			rec := w.submit(g, spec())
 			a := w.granted(e, rec)
-			event := e.inlineResult(a)
-			var r schemas.Result
-			if err := json.Unmarshal(event.ResultInline, &r); err != nil {
-				t.Fatal(err)
-			}
-			spoil(&r)
-			if event.ResultInline = encoded(t, r); !inline {
-				object := w.put(a.Held, schemas.ObjectResult, r)
-				event.ResultInline, event.Result = nil, &object
-			}
-			e.mustReport(a, event, schemas.VerdictAccepted)
+			e.mustReport(a, e.reportedWith(a, inline, spoil), schemas.VerdictAccepted)
 			rec = w.wait(g, rec, schemas.StateQueued)
 			if f := rec.Attempts[0].Failure; f == nil || f.Code != schemas.FailUpload {
 				t.Errorf("%s: attempt %+v", name, rec.Attempts[0])
