@@ -55,6 +55,9 @@ func (h *History) Watch(ctx context.Context, each func(Page)) error {
 	return h.bucket.Watch(ctx, func(e jobqueue.Entry) {
 		defer h.seen.Store(e.Revision)
 		tenant, number, err := schemas.ParseHistoryKey(e.Key)
+		if err == nil {
+			h.reach(tenant, number, e.Revision)
+		}
 		if err == nil && e.Deleted {
 			h.forget(tenant, number, e.Revision)
 			return
@@ -117,7 +120,11 @@ func (h *History) Open(ctx context.Context, tenant string, number uint64) (Page,
 func (h *History) Rewrite(ctx context.Context, p Page) error {
 	key := schemas.HistoryKey(p.Tenant, p.number)
 	if len(p.Jobs) == 0 {
-		marker, err := h.bucket.Retire(ctx, key, p.revision)
+		retire := h.bucket.Retire
+		if p.number+1 >= h.next(p.Tenant) {
+			retire = h.bucket.Mark // for good: gateways that start later number on from it
+		}
+		marker, err := retire(ctx, key, p.revision)
 		if err == nil {
 			h.forget(p.Tenant, p.number, marker)
 		}

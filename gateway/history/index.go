@@ -15,7 +15,10 @@ type index struct {
 	tenants map[string]*shelf
 	// origins counts, by key, the jobs in pages that have another one's stored result.
 	origins map[string]int
-	// seen is the newest revision of a page that the watch has told of.
+	// told is the newest revision of a page that the watch has come to: what is older
+	// and comes from somebody else is out of date.
+	told uint64
+	// seen is the newest that the watch is done with.
 	seen   atomic.Uint64
 	loaded atomic.Bool
 	// total is how many jobs there are; changes counts pages that came or went.
@@ -27,7 +30,31 @@ type index struct {
 type shelf struct {
 	pages    []*page // by their newest job, the oldest first
 	numbered map[uint64]*page
-	last     uint64 // the highest number of a page
+	last     uint64 // the highest number that a page has had
+	// gone has, by number, markers of pages that the watch is yet to come to.
+	gone map[uint64]uint64
+}
+
+// shelf is a tenant's, made if it has none.
+func (x *index) shelf(tenant string) *shelf {
+	s := x.tenants[tenant]
+	if s == nil {
+		s = &shelf{numbered: map[uint64]*page{}, gone: map[uint64]uint64{}}
+		x.tenants[tenant] = s
+	}
+	return s
+}
+
+// reach takes note that the watch has come to a revision, which is that of a page.
+func (x *index) reach(tenant string, number, revision uint64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.told = revision
+	s := x.shelf(tenant)
+	s.last = max(s.last, number) // also of a page that can't be read
+	if s.gone[number] <= revision {
+		delete(s.gone, number)
+	}
 }
 
 func byNewest(a, b *page) int {
@@ -38,13 +65,9 @@ func byNewest(a, b *page) int {
 func (x *index) learn(tenant string, p *page) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	s := x.tenants[tenant]
-	if s == nil {
-		s = &shelf{numbered: map[uint64]*page{}}
-		x.tenants[tenant] = s
-	}
+	s := x.shelf(tenant)
 	s.last = max(s.last, p.number)
-	if !x.take(s, p.number, p.revision) {
+	if p.revision < max(x.told, s.gone[p.number]) || !x.take(s, p.number, p.revision) {
 		return
 	}
 	for _, origin := range p.origins {
@@ -57,13 +80,16 @@ func (x *index) learn(tenant string, p *page) {
 	s.pages = slices.Insert(s.pages, at, p)
 }
 
-// forget takes note that a page is gone, as of a revision.
+// forget takes note that a page is gone, as of its marker's revision.
 func (x *index) forget(tenant string, number, revision uint64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if s := x.tenants[tenant]; s != nil {
-		x.take(s, number, revision)
+	s := x.shelf(tenant)
+	s.last = max(s.last, number) // which nobody gives to another page
+	if revision > x.told {
+		s.gone[number] = revision
 	}
+	x.take(s, number, revision)
 }
 
 // take takes a page out that is older than a revision; false if there is a newer one.
