@@ -89,8 +89,9 @@ func (c *Coordinator) missed(job schemas.HistoryJob) bool {
 	case c.history.Has(rec.Tenant, markOf(&rec), job.Revision):
 		return false // the page was rewritten
 	default:
-		c.state.meet(&rec)
-		c.settleLater(rec.Tenant, rec.ID)
+		if c.state.meet(&rec) {
+			c.settleLater(rec.Tenant, rec.ID)
+		}
 	}
 	c.cfg.OnEnded(rec, job.Revision, false)
 	return true
@@ -111,11 +112,13 @@ func markOf(rec *schemas.Record) history.Mark {
 	return history.Mark{CreatedUS: rec.CreatedUS, ID: rec.ID}
 }
 
-// meet takes note of a job that this gateway first hears of when it is in history.
-func (s *state) meet(rec *schemas.Record) {
+// meet takes note of a job that this gateway first hears of when it is in history,
+// and reports whether others wait for its result.
+func (s *state) meet(rec *schemas.Record) (followed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.account("", rec)
+	return len(s.followers[schemas.RecordKey(rec.Tenant, rec.ID)]) > 0
 }
 
 // shelve takes a job out of the index that is in history as of a revision; not one
