@@ -88,7 +88,7 @@ bench: build ## Measure against podman and runc; BENCH_FILTER=regexp picks rows
 	go run ./bench -filter '$(BENCH_FILTER)'
 
 .PHONY: bench-soak
-bench-soak: build ## Restore 10,000 machines, run 100,000 jobs, queue 100,000, and look for what is left behind
+bench-soak: build ## Restore 10,000 machines, run 220,000 jobs, queue 100,000, and look for what is left behind
 	@deploy/setup.sh --for bench
 	go run ./bench -filter '^(soak|control\.(rss|queue))' -out bench/out/soak.json
 
