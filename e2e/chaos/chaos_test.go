@@ -76,6 +76,9 @@ func TestChaos(t *testing.T) {
 	for _, short := range r.shortOf() {
 		t.Error(short)
 	}
+	if r.verdict.lacksPages() {
+		t.Errorf("%d jobs in %d s, and none of them came into history", r.verdict.Jobs, r.verdict.TookS)
+	}
 	if t.Failed() {
 		r.show(t)
 	}
@@ -129,6 +132,8 @@ type run struct {
 	began      time.Time
 	person     *person
 	violations []check.Violation
+	// verdict is the report once the run is judged.
+	verdict report
 }
 
 func (r *run) do(ctx context.Context, w io.Writer) (err error) {
@@ -137,6 +142,9 @@ func (r *run) do(ctx context.Context, w io.Writer) (err error) {
 		return err
 	}
 	defer logFile.Close()
+	if err := nameCommands(r.dir, bin); err != nil {
+		return err
+	}
 	r.began = time.Now()
 	r.log = slog.New(slog.NewJSONHandler(logFile, nil))
 	if r.history, err = newHistory(filepath.Join(r.dir, "history.jsonl")); err != nil {
@@ -291,11 +299,12 @@ func (r *run) judge(w io.Writer) error {
 		return err
 	}
 	r.violations = append(r.violations, check.Check(h)...)
-	final := r.report()
-	final.Judged, final.Violations = true, r.violations
+	r.verdict = r.report()
+	r.verdict.Judged, r.verdict.Violations = true, r.violations
+	r.verdict.Pages, r.verdict.Paged = len(h.Pages), h.Paged()
 	fmt.Fprintf(w, "%d records, %d revisions seen, %d objects, outputs of %d jobs compared\n%s",
-		len(h.Final), len(h.Revisions), len(h.Objects), r.clients.compared.Load(), final)
-	return final.write(r.dir)
+		len(h.Final), len(h.Revisions), len(h.Objects), r.clients.compared.Load(), r.verdict)
+	return r.verdict.write(r.dir)
 }
 
 // show prints what the processes said last.

@@ -41,10 +41,15 @@ func buildAndRun(m *testing.M) (code int, err error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return 1, fmt.Errorf("become a subreaper: %w", err)
 	}
-	if bin, err = os.MkdirTemp("", "pe-chaos-"); err != nil {
+	if bin, err = os.MkdirTemp("", commandsPrefix); err != nil {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(bin)) }()
+	held, err := claimCommands(bin)
+	if err != nil {
+		return 1, err
+	}
+	defer held.Close()
 	// A machine's own user must be able to pass.
 	if err := errors.Join(os.Chmod(bin, 0o755), os.Mkdir(temporary(), 0o777)); err != nil {
 		return 1, err

@@ -54,6 +54,9 @@ func TestPagesAreReadAtTheEnd(t *testing.T) {
 	if len(read.Final) != 1 || len(read.Pages) != 2 {
 		t.Errorf("%d records and %d pages", len(read.Final), len(read.Pages))
 	}
+	if n := read.Paged(); n != len(page) {
+		t.Errorf("%d jobs in pages that can be read", n)
+	}
 	found := check.Check(read)
 	if len(found) != 1 || found[0].Rule != check.RulePage || !strings.Contains(found[0].Detail, "bee.p1") {
 		t.Errorf("found %v", found)

@@ -27,13 +27,13 @@ func createLog(dir string) (*os.File, error) {
 
 func lock(f *os.File) error {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return fmt.Errorf("a run is under way in %s: %w", filepath.Dir(f.Name()), err)
+		return fmt.Errorf("%s is of a run that is under way: %w", filepath.Dir(f.Name()), err)
 	}
 	return nil
 }
 
-// reclaim removes the folder of an earlier run, and first the disks that it left
-// there if it was cut off. What is not recognisably a run's is an error, and stays.
+// reclaim removes the folder of an earlier run, and first the disks and commands that
+// it left if it was cut off. What is not recognisably a run's is an error, and stays.
 func reclaim(dir string) error {
 	log, err := os.OpenFile(filepath.Join(dir, runLog), os.O_RDWR|unix.O_NOFOLLOW, 0)
 	switch {
@@ -50,6 +50,9 @@ func reclaim(dir string) error {
 		return err
 	}
 	if err := unmountDisks(dir); err != nil {
+		return err
+	}
+	if err := reclaimCommands(dir); err != nil {
 		return err
 	}
 	return os.RemoveAll(dir)

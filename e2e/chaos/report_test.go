@@ -30,9 +30,11 @@ type report struct {
 	Strikes  int
 	Kills    int
 	Table    check.Table
-	// Judged: the run is over, and these are all its violations.
-	Judged     bool
-	Violations []check.Violation
+	// Judged: the run is over, and these are all its violations. Pages are those of
+	// history, with so many jobs Paged in them.
+	Judged       bool
+	Pages, Paged int
+	Violations   []check.Violation
 }
 
 // report is as of now.
@@ -66,6 +68,10 @@ func (r *run) shortOf() (lacks []string) {
 	lack("kills", now.Kills, r.kills)
 	return lacks
 }
+
+// lacksPages says that history was not made, though there was time and there were
+// jobs: some tenant has a page's worth, which is moved a minute after their ends.
+func (r report) lacksPages() bool { return r.TookS > 5*60 && r.Jobs > 2_000 && r.Paged == 0 }
 
 func (r report) inMachines() (n int) {
 	for _, jobs := range r.Machines {
@@ -106,6 +112,9 @@ func (r report) String() string {
 		time.Duration(r.TookS)*time.Second, r.Jobs, r.Wanted, r.Refused, r.Unanswered, r.Cancelled, r.Retried, r.Dropped)
 	fmt.Fprintf(&b, "states: %s\nin real machines: %d (%s)\n%d strikes, %d of them kills\n%s",
 		counts(r.States), r.inMachines(), counts(r.Machines), r.Strikes, r.Kills, r.Table)
+	if r.Judged {
+		fmt.Fprintf(&b, "%d pages of history, %d jobs in them\n", r.Pages, r.Paged)
+	}
 	fmt.Fprintf(&b, "%d violations\n", len(r.Violations))
 	return b.String()
 }

@@ -65,6 +65,17 @@ func (p Page) unpack(tenant string) ([]pagedJob, error) {
 	}
 }
 
+// Paged counts the jobs in pages that can be read.
+func (h *History) Paged() (jobs int) {
+	for _, p := range h.Pages {
+		if of := pageKey.FindStringSubmatch(p.Key); of != nil {
+			found, _ := p.unpack(of[1]) // what cannot be read is a violation
+			jobs += len(found)
+		}
+	}
+	return jobs
+}
+
 // pages: what stands in a page is as good as a record, and stands in one only. A
 // record that is there as well goes before it.
 func (c *checker) pages() {
