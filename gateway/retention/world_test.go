@@ -186,8 +186,8 @@ func (w *world) job(ended time.Duration, change func(*schemas.Record)) schemas.R
 	}
 	w.put(rec.SpecKey(), "{}")
 	for _, a := range rec.Attempts {
-		w.put(schemas.AttemptKey(tenant, id, a.N, schemas.ObjectResult), "result")
-		w.put(schemas.AttemptKey(tenant, id, a.N, schemas.ObjectArchive), "files")
+		w.put(schemas.AttemptKey(tenant, rec.ID, a.N, schemas.ObjectResult), "result")
+		w.put(schemas.AttemptKey(tenant, rec.ID, a.N, schemas.ObjectArchive), "files")
 	}
 	w.record(rec)
 	return rec
