@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/program-explorer/pe/gateway/history"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -40,24 +41,27 @@ func (c *Coordinator) CampaignJobs(ctx context.Context, tenant, campaign string)
 		return nil, 0, errLoading
 	}
 	filter := Filter{Labels: map[string]string{schemas.LabelCampaign: campaign}}
-	for range maxTries {
-		moves := c.history.Changes()
-		upTo, counts = c.state.seen.Load(), map[schemas.State]int{}
-		for from, more := (*entry)(nil), true; more && ctx.Err() == nil; {
-			from, more = c.state.tally(counts, tenant, filter, from)
-		}
-		err := ctx.Err()
-		if err == nil {
-			err = c.history.Tally(ctx, tenant, filter.Labels, counts)
-		}
-		if err != nil {
-			return nil, 0, err
-		}
-		if moves == c.history.Changes() {
-			return counts, upTo, nil
-		} // else some may have been counted twice, here and there
+	counts = map[schemas.State]int{}
+	upTo, past := c.countKnown(ctx, counts, tenant, filter)
+	if err := ctx.Err(); err != nil {
+		return nil, 0, err
 	}
-	return nil, 0, fmt.Errorf("count jobs of campaign %s: %w", campaign, errContended)
+	if err := past.Tally(ctx, filter.Labels, counts); err != nil {
+		return nil, 0, fmt.Errorf("count jobs of campaign %s: %w", campaign, err)
+	}
+	return counts, upTo, nil
+}
+
+// countKnown counts jobs in the index, and gives what is in history beside them: no
+// page comes meanwhile, of which jobs would be in both or in neither.
+func (c *Coordinator) countKnown(ctx context.Context, counts map[schemas.State]int, tenant string, f Filter) (upTo uint64, past history.Snapshot) {
+	c.moving.Lock()
+	defer c.moving.Unlock()
+	upTo = c.state.seen.Load()
+	for from, more := (*entry)(nil), true; more && ctx.Err() == nil; {
+		from, more = c.state.tally(counts, tenant, f, from)
+	}
+	return upTo, c.history.Snapshot(tenant)
 }
 
 // tally counts those of up to maxScan jobs of a tenant that a filter selects, which

@@ -2,7 +2,9 @@ package coordinator_test
 
 import (
 	"maps"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/program-explorer/pe/schemas"
 )
@@ -73,4 +75,40 @@ func TestCampaignsOfRemovedJobs(t *testing.T) {
 	if counts, _, err := g.CampaignJobs(t.Context(), schemas.SingleTenant, "a"); err != nil || len(counts) > 0 {
 		t.Errorf("%v, %v", counts, err)
 	}
+}
+
+// TestCampaignsAreCountedWhileJobsMove into history: each job is counted once at any
+// moment, whatever other tenants' jobs do.
+func TestCampaignsAreCountedWhileJobsMove(t *testing.T) {
+	t.Parallel()
+	w, clock := newWorld(t), &aging{}
+	g := w.gateway(clock.config)
+	const jobs = 2*schemas.MaxHistoryJobs + 10
+	w.endSome(g, jobs, func(i int, s *schemas.JobSpec) {
+		s.Labels = map[string]string{schemas.LabelCampaign: []string{"a", "b"}[i%2]}
+	})
+	late := w.gateway(clock.config)
+	want := map[schemas.State]int{schemas.StateCancelled: jobs / 2}
+	moved := make(chan struct{})
+	var counters sync.WaitGroup
+	for _, g := range []*gateway{g, late} {
+		counters.Go(func() {
+			for n, left := 0, moved; left != nil; n++ {
+				select {
+				case <-left:
+					left = nil // once more
+				default:
+				}
+				counts, _, err := g.CampaignJobs(t.Context(), schemas.SingleTenant, "a")
+				if err != nil || !maps.Equal(counts, want) {
+					t.Errorf("look %d: jobs %v, %v; want %v", n, counts, err, want)
+					return
+				}
+			}
+		})
+	}
+	clock.pass(time.Minute)
+	w.moved(10)
+	close(moved)
+	counters.Wait()
 }

@@ -45,6 +45,8 @@ type Coordinator struct {
 	limits   atomic.Pointer[LimitTable]
 	// reserving makes looking for room in the store and taking it one step.
 	reserving sync.Mutex
+	// moving is held while the jobs of a page go from the index into history.
+	moving sync.Mutex
 	// batches bounds those that are submitted at once.
 	batches chan struct{}
 	// catchUps are readers of events who have to ask the bucket.

@@ -55,7 +55,7 @@ func (c *Coordinator) keepHistory(ctx context.Context) error {
 
 // moveSome moves a page's worth of a tenant's jobs, if there is one.
 func (c *Coordinator) moveSome(ctx context.Context, tenant string) (moved bool, err error) {
-	picked := c.state.pickSettled(tenant, schemas.MaxHistoryJobs)
+	picked, number := c.choose(tenant)
 	if len(picked) < schemas.MaxHistoryJobs && (len(picked) < smallPage || !c.state.endedBefore(picked[0], c.cfg.Now().Add(-smallAfter))) {
 		return false, nil
 	}
@@ -63,7 +63,7 @@ func (c *Coordinator) moveSome(ctx context.Context, tenant string) (moved bool, 
 	if err != nil || len(jobs) == 0 {
 		return false, err
 	}
-	page, err := c.writePage(ctx, tenant, jobs)
+	page, err := c.writePage(ctx, tenant, number, jobs)
 	if errors.Is(err, history.ErrBehind) {
 		return false, c.history.CatchUp(ctx) // another gateway was faster, most probably with the same
 	}
@@ -76,10 +76,18 @@ func (c *Coordinator) moveSome(ctx context.Context, tenant string) (moved bool, 
 	return true, nil
 }
 
+// choose picks jobs for a page, and the number that it will have: if somebody else makes
+// that meanwhile, it may be of the same jobs.
+func (c *Coordinator) choose(tenant string) (picked []settled, number uint64) {
+	c.moving.Lock()
+	defer c.moving.Unlock()
+	return c.state.pickSettled(tenant, schemas.MaxHistoryJobs), c.history.Next(tenant)
+}
+
 // writePage writes as many of the jobs as one page has room for.
-func (c *Coordinator) writePage(ctx context.Context, tenant string, jobs []schemas.HistoryJob) (page history.Page, err error) {
+func (c *Coordinator) writePage(ctx context.Context, tenant string, number uint64, jobs []schemas.HistoryJob) (page history.Page, err error) {
 	for {
-		page, err = c.history.Write(ctx, tenant, jobs)
+		page, err = c.history.Write(ctx, tenant, number, jobs)
 		if !errors.Is(err, schemas.ErrHistoryTooLarge) || len(jobs) == 1 {
 			return page, err
 		}

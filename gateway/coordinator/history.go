@@ -65,16 +65,23 @@ func (c *Coordinator) page(p history.Page) {
 			missed = append(missed, change{p.Tenant, job.Revision, job.Record.Event()})
 		}
 	}
-	c.history.Learn(p)
-	for _, job := range p.Jobs {
-		c.state.shelve(schemas.RecordKey(p.Tenant, job.Record.ID), job.Revision)
-	}
+	c.move(p)
 	switch {
 	case len(missed) == 0:
 	case c.state.isLoaded():
 		c.later(func(ctx context.Context) { c.tellMissed(ctx, missed) })
 	default:
 		c.changes.before(missed)
+	}
+}
+
+// move takes the jobs of a page from the index into history.
+func (c *Coordinator) move(p history.Page) {
+	c.moving.Lock()
+	defer c.moving.Unlock()
+	c.history.Learn(p)
+	for _, job := range p.Jobs {
+		c.state.shelve(schemas.RecordKey(p.Tenant, job.Record.ID), job.Revision)
 	}
 }
 

@@ -54,20 +54,20 @@ type Page struct {
 func (h *History) Watch(ctx context.Context, each func(Page)) error {
 	return h.bucket.Watch(ctx, func(e jobqueue.Entry) {
 		defer h.seen.Store(e.Revision)
-		tenant, number, err := schemas.ParseHistoryKey(e.Key)
-		if err == nil {
-			h.reach(tenant, number, e.Revision)
-		}
-		if err == nil && e.Deleted {
-			h.forget(tenant, number, e.Revision)
+		page := Page{revision: e.Revision}
+		var err error
+		if page.Tenant, page.number, err = schemas.ParseHistoryKey(e.Key); err != nil {
+			h.log.Error("page of history skipped", "err", err)
 			return
 		}
-		page := Page{Tenant: tenant, number: number, revision: e.Revision}
-		if err == nil {
-			page.Jobs, err = schemas.DecodeHistory(tenant, e.Value)
+		h.reach(page.Tenant, page.number, e.Revision)
+		if e.Deleted {
+			h.forget(page.Tenant, page.number, e.Revision)
+			return
 		}
-		if err != nil {
+		if page.Jobs, err = schemas.DecodeHistory(page.Tenant, e.Value); err != nil {
 			h.log.Error("page of history skipped", "key", e.Key, "err", err)
+			h.pass(page.Tenant, page.number)
 			return
 		}
 		each(page)
@@ -80,11 +80,12 @@ func (h *History) Learn(p Page) { h.learn(p.Tenant, newPage(p.number, p.revision
 // Loaded reports whether all pages are known that were there at the start.
 func (h *History) Loaded() bool { return h.loaded.Load() }
 
-// Write makes the next page of a tenant: one synced write. The page is given to
+// Write makes a page of a tenant, of jobs that are in none before it: one synced
+// write. The number is what [History.Next] was when the jobs were chosen. The page is given to
 // [History.Learn] by the caller, or else by the watch. [ErrBehind] if somebody
 // else has made it; [schemas.ErrHistoryTooLarge].
-func (h *History) Write(ctx context.Context, tenant string, jobs []schemas.HistoryJob) (Page, error) {
-	p := Page{Tenant: tenant, Jobs: jobs, number: h.next(tenant)}
+func (h *History) Write(ctx context.Context, tenant string, number uint64, jobs []schemas.HistoryJob) (Page, error) {
+	p := Page{Tenant: tenant, Jobs: jobs, number: number}
 	data, err := schemas.EncodeHistory(tenant, jobs)
 	if err == nil {
 		p.revision, err = h.bucket.Create(ctx, schemas.HistoryKey(tenant, p.number), data)
@@ -92,7 +93,8 @@ func (h *History) Write(ctx context.Context, tenant string, jobs []schemas.Histo
 	return p, writeError(p, err)
 }
 
-func (h *History) next(tenant string) uint64 {
+// Next is the number of a tenant's next page: all before it are known.
+func (h *History) Next(tenant string) uint64 {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	if s := h.tenants[tenant]; s != nil {
@@ -121,7 +123,7 @@ func (h *History) Rewrite(ctx context.Context, p Page) error {
 	key := schemas.HistoryKey(p.Tenant, p.number)
 	if len(p.Jobs) == 0 {
 		retire := h.bucket.Retire
-		if p.number+1 >= h.next(p.Tenant) {
+		if p.number+1 >= h.Next(p.Tenant) {
 			retire = h.bucket.Mark // for good: gateways that start later number on from it
 		}
 		marker, err := retire(ctx, key, p.revision)

@@ -21,9 +21,8 @@ type index struct {
 	// seen is the newest that the watch is done with.
 	seen   atomic.Uint64
 	loaded atomic.Bool
-	// total is how many jobs there are; changes counts pages that came or went.
-	total   atomic.Int64
-	changes atomic.Uint64
+	// total is how many jobs there are.
+	total atomic.Int64
 }
 
 // shelf has a tenant's pages.
@@ -50,11 +49,17 @@ func (x *index) reach(tenant string, number, revision uint64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.told = revision
-	s := x.shelf(tenant)
-	s.last = max(s.last, number) // also of a page that can't be read
-	if s.gone[number] <= revision {
+	if s := x.shelf(tenant); s.gone[number] <= revision {
 		delete(s.gone, number)
 	}
+}
+
+// pass takes note of a page that can't be read: its number is taken.
+func (x *index) pass(tenant string, number uint64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	s := x.shelf(tenant)
+	s.last = max(s.last, number)
 }
 
 func byNewest(a, b *page) int {
@@ -74,7 +79,6 @@ func (x *index) learn(tenant string, p *page) {
 		x.origins[origin]++
 	}
 	x.total.Add(int64(len(p.jobs)))
-	x.changes.Add(1)
 	s.numbered[p.number] = p
 	at, _ := slices.BinarySearchFunc(s.pages, p, byNewest)
 	s.pages = slices.Insert(s.pages, at, p)
@@ -102,7 +106,6 @@ func (x *index) take(s *shelf, number, revision uint64) bool {
 		return false
 	}
 	x.total.Add(-int64(len(old.jobs)))
-	x.changes.Add(1)
 	delete(s.numbered, number)
 	if at, found := slices.BinarySearchFunc(s.pages, old, byNewest); found {
 		s.pages = slices.Delete(s.pages, at, at+1)
@@ -195,9 +198,6 @@ func (x *index) Won(tenant, id string) (attempt int, ok bool) {
 	won := p.jobs[place.at].won
 	return int(won), won != wonUnknown
 }
-
-// Changes rises when what is in history does.
-func (x *index) Changes() uint64 { return x.changes.Load() }
 
 // Tenants are those that have pages.
 func (x *index) Tenants() (names []string) {

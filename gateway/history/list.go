@@ -2,8 +2,6 @@ package history
 
 import (
 	"cmp"
-	"context"
-	"errors"
 	"slices"
 
 	"github.com/program-explorer/pe/schemas"
@@ -133,30 +131,6 @@ func (x *index) Changed(tenant string, f Filter, after, upTo uint64, most int) (
 	}
 	slices.SortFunc(first, func(a, b Place) int { return cmp.Compare(a.Revision, b.Revision) })
 	return first
-}
-
-// Tally counts a tenant's jobs by state that have all of the labels, reading
-// those that may.
-func (h *History) Tally(ctx context.Context, tenant string, labels map[string]string, counts map[schemas.State]int) error {
-	want := Filter{Labels: labels}.compile()
-	for _, p := range h.after(tenant, 0) {
-		for i := range p.jobs {
-			if !want(&p.jobs[i]) {
-				continue
-			}
-			job, err := h.Read(ctx, Place{tenant, p.id(i), p.rev(i), p.number, p.revision, i})
-			if errors.Is(err, ErrNotFound) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			if HasLabels(&job.Record, labels) {
-				counts[job.Record.State]++
-			}
-		}
-	}
-	return nil
 }
 
 // HasLabels reports whether a job has all of the labels.

@@ -85,7 +85,7 @@ func pageOf(number, revision uint64, jobs []schemas.HistoryJob) *page {
 // write makes a tenant's next page.
 func write(t *testing.T, h *History, jobs []schemas.HistoryJob) Page {
 	t.Helper()
-	page, err := h.Write(t.Context(), tenant, jobs)
+	page, err := h.Write(t.Context(), tenant, h.Next(tenant), jobs)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ func TestOneWriter(t *testing.T) {
 	b := bucket(t)
 	one, two := newHistory(t, b), newHistory(t, b)
 	write(t, one, some(3, 0))
-	if _, err := two.Write(t.Context(), tenant, some(3, 0)); !errors.Is(err, ErrBehind) {
+	if _, err := two.Write(t.Context(), tenant, two.Next(tenant), some(3, 0)); !errors.Is(err, ErrBehind) {
 		t.Errorf("a page that is there: %v", err)
 	}
 	mine, err := one.Open(t.Context(), tenant, 1)
@@ -81,8 +81,8 @@ func TestNumbersAreNeverGivenAgain(t *testing.T) {
 	late := newHistory(t, b)
 	watch(t, late)
 	catchUp(t, late)
-	if h.next(tenant) != 4 || late.next(tenant) != 4 {
-		t.Errorf("the next page is %d, of who comes late %d, want 4", h.next(tenant), late.next(tenant))
+	if h.Next(tenant) != 4 || late.Next(tenant) != 4 {
+		t.Errorf("the next page is %d, of who comes late %d, want 4", h.Next(tenant), late.Next(tenant))
 	}
 	if names := late.Tenants(); len(names) != 0 {
 		t.Errorf("tenants with pages: %v", names)
@@ -107,7 +107,7 @@ func TestBadPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	watch(t, h)
-	if _, err := writer.Write(t.Context(), tenant, some(3, 0)); !errors.Is(err, ErrBehind) {
+	if _, err := writer.Write(t.Context(), tenant, writer.Next(tenant), some(3, 0)); !errors.Is(err, ErrBehind) {
 		t.Errorf("in the place of a bad page: %v", err)
 	}
 	watch(t, writer)
