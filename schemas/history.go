@@ -33,7 +33,8 @@ const HistoryVersion = 1
 var (
 	// ErrHistoryTooLarge: so many jobs do not fit into one page.
 	ErrHistoryTooLarge = errors.New("too much for one page of history")
-	errHistoryPage     = errors.New("bad page of history")
+	// ErrHistoryPage: what was read is no page of the tenant's, or damaged.
+	ErrHistoryPage = errors.New("bad page of history")
 )
 
 // HistoryJob is what a page has of a job.
@@ -91,18 +92,18 @@ type HistoryText struct {
 func OpenHistory(tenant string, data []byte) (*HistoryText, error) {
 	text, err := inflateHistory(data)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errHistoryPage, err)
+		return nil, fmt.Errorf("%w: %w", ErrHistoryPage, err)
 	}
 	lines := bytes.Split(bytes.TrimSuffix(text, []byte("\n")), []byte("\n"))
 	var head historyHead
 	err = json.Unmarshal(lines[0], &head)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%w: %w", errHistoryPage, err)
+		return nil, fmt.Errorf("%w: %w", ErrHistoryPage, err)
 	case head.Version != HistoryVersion || head.Tenant != tenant:
-		return nil, fmt.Errorf("%w: version %d of tenant %.40q, want %d of %q", errHistoryPage, head.Version, head.Tenant, HistoryVersion, tenant)
+		return nil, fmt.Errorf("%w: version %d of tenant %.40q, want %d of %q", ErrHistoryPage, head.Version, head.Tenant, HistoryVersion, tenant)
 	case head.Jobs != len(lines)-1 || head.Jobs < 1 || head.Jobs > MaxHistoryJobs:
-		return nil, fmt.Errorf("%w: %d jobs in %d lines", errHistoryPage, head.Jobs, len(lines))
+		return nil, fmt.Errorf("%w: %d jobs in %d lines", ErrHistoryPage, head.Jobs, len(lines))
 	}
 	return &HistoryText{tenant, lines[1:]}, nil
 }
@@ -133,16 +134,16 @@ func (t *HistoryText) Size() (bytes int) {
 func (t *HistoryText) Job(i int) (HistoryJob, error) {
 	var job HistoryJob
 	if len(t.lines[i]) > maxHistoryLine {
-		return job, fmt.Errorf("%w: %d bytes of a job", errHistoryPage, len(t.lines[i]))
+		return job, fmt.Errorf("%w: %d bytes of a job", ErrHistoryPage, len(t.lines[i]))
 	}
 	if err := json.Unmarshal(t.lines[i], &job); err != nil {
-		return job, fmt.Errorf("%w: %w", errHistoryPage, err)
+		return job, fmt.Errorf("%w: %w", ErrHistoryPage, err)
 	}
 	switch rec := &job.Record; {
 	case rec.Tenant != t.tenant || !ValidJobID(rec.ID) || rec.Version != RecordVersion:
-		return job, fmt.Errorf("%w: job %.40q of tenant %.40q, version %d", errHistoryPage, rec.ID, rec.Tenant, rec.Version)
+		return job, fmt.Errorf("%w: job %.40q of tenant %.40q, version %d", ErrHistoryPage, rec.ID, rec.Tenant, rec.Version)
 	case !rec.State.Terminal() || rec.State == StateDead || job.Revision == 0:
-		return job, fmt.Errorf("%w: job %s is %s, of revision %d", errHistoryPage, rec.ID, rec.State, job.Revision)
+		return job, fmt.Errorf("%w: job %s is %s, of revision %d", ErrHistoryPage, rec.ID, rec.State, job.Revision)
 	}
 	return job, nil
 }
@@ -160,7 +161,7 @@ func DecodeHistory(tenant string, data []byte) ([]HistoryJob, error) {
 			return nil, err
 		}
 		if i > 0 && CompareJobs(&jobs[i-1].Record, &jobs[i].Record) >= 0 {
-			return nil, fmt.Errorf("%w: job %s is not after %s", errHistoryPage, jobs[i].Record.ID, jobs[i-1].Record.ID)
+			return nil, fmt.Errorf("%w: job %s is not after %s", ErrHistoryPage, jobs[i].Record.ID, jobs[i-1].Record.ID)
 		}
 	}
 	return jobs, nil

@@ -33,6 +33,8 @@ type change struct {
 	tenant string
 	rev    uint64
 	event  schemas.JobChange
+	// page is the revision of the page of history that told of it late, or 0.
+	page uint64
 }
 
 // changeReader is woken by changes of its tenant, and now and then by others'.
@@ -48,7 +50,7 @@ func (l *changeLog) tell(rec *schemas.Record, rev uint64) {
 		return // the watch began anew
 	}
 	l.last = rev
-	c := change{rec.Tenant, rev, rec.Event()}
+	c := change{tenant: rec.Tenant, rev: rev, event: rec.Event()}
 	if len(l.changes) < changesKept {
 		l.changes = append(l.changes, c)
 	} else {
@@ -92,6 +94,14 @@ func (l *changeLog) before(old []change) {
 	l.leaveOut(old)
 }
 
+// has reports whether the log has a change.
+func (l *changeLog) has(rev uint64) bool {
+	i := sort.Search(len(l.changes), func(i int) bool { return l.at(i).rev >= rev })
+	return i < len(l.changes) && l.at(i).rev == rev
+}
+
+func (l *changeLog) at(i int) *change { return &l.changes[(l.begin+i)%len(l.changes)] }
+
 // leaveOut has readers that are not past some changes read the index.
 func (l *changeLog) leaveOut(some []change) {
 	for _, c := range some {
@@ -105,6 +115,7 @@ func (l *changeLog) leaveOut(some []change) {
 func (l *changeLog) late(missed []change) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	missed = slices.DeleteFunc(missed, func(c change) bool { return l.has(c.rev) }) // the watch has told after all
 	l.leaveOut(missed)
 	l.missed = append(l.missed, missed...)
 	if over := len(l.missed) - changesKept; over > 0 {
@@ -151,10 +162,9 @@ func (l *changeLog) after(tenant string, rev uint64, most int) (changes []change
 	if rev < l.gone {
 		return nil, rev, false
 	}
-	at := func(i int) *change { return &l.changes[(l.begin+i)%len(l.changes)] }
-	from := sort.Search(len(l.changes), func(i int) bool { return at(i).rev > rev })
+	from := sort.Search(len(l.changes), func(i int) bool { return l.at(i).rev > rev })
 	for i := from; i < len(l.changes); i++ {
-		c := at(i)
+		c := l.at(i)
 		if c.tenant != tenant {
 			continue
 		}

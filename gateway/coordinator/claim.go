@@ -38,6 +38,9 @@ func (c *Coordinator) answerClaim(ctx context.Context, executor string, claim sc
 		c.log.Warn("claim of an unknown executor", "executor", executor, "job", claim.Job)
 		return schemas.ClaimReply{Answer: schemas.AnswerNotYou}, nil
 	}
+	if again, err := c.withdraw(ctx, claim.Tenant, claim.Job); again || err != nil {
+		return schemas.ClaimReply{Answer: schemas.AnswerGone}, err
+	}
 	var spec *schemas.JobSpec
 	var granted, begun bool
 	defer func() {

@@ -235,6 +235,7 @@ func (c *Coordinator) watchJobs(ctx context.Context) error {
 			c.cfg.OnEnded(rec, e.Revision, false)
 		}
 		c.changes.tell(&rec, e.Revision)
+		c.state.told(e.Key, e.Revision)
 	}
 	return c.queue.Jobs.Watch(ctx, each, c.state.sortAll)
 }

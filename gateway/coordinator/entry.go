@@ -31,6 +31,9 @@ type entry struct {
 	cached bool
 	// gone says that the record was deleted: nothing else of the entry counts.
 	gone bool
+	// told says that the watch has told of this record: so has everybody who hears of
+	// ends by it.
+	told bool
 	// listed says that an audit that is under way has seen the key.
 	listed bool
 }

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,8 @@ const (
 	// smallPage is how many jobs make a page once the first of them ended smallAfter ago.
 	smallPage  = 32
 	smallAfter = 24 * time.Hour
+	// moveWithin bounds what may pass between choosing jobs and writing their page.
+	moveWithin = 10 * time.Second
 	// freesAtOnce is how many records leave the bucket at the same time.
 	freesAtOnce = 8
 )
@@ -41,13 +44,15 @@ func (c *Coordinator) keepHistory(ctx context.Context) error {
 		if !c.state.isLoaded() || c.queue.Healthy() != nil {
 			continue
 		}
-		for _, tenant := range c.state.tenantNames() {
-			for more := true; more && ctx.Err() == nil; {
-				var err error
-				if more, err = c.moveSome(ctx, tenant); err != nil && ctx.Err() == nil {
+		tenants := c.state.tenantNames()
+		for len(tenants) > 0 && ctx.Err() == nil { // a page for each in turn
+			tenants = slices.DeleteFunc(tenants, func(tenant string) bool {
+				moved, err := c.moveSome(ctx, tenant)
+				if err != nil && ctx.Err() == nil {
 					c.log.Warn("records stay in the bucket of jobs for now", "tenant", tenant, "err", err)
 				}
-			}
+				return !moved
+			})
 		}
 	}
 	return nil
@@ -55,12 +60,13 @@ func (c *Coordinator) keepHistory(ctx context.Context) error {
 
 // moveSome moves a page's worth of a tenant's jobs, if there is one.
 func (c *Coordinator) moveSome(ctx context.Context, tenant string) (moved bool, err error) {
+	begin := time.Now()
 	picked, number := c.choose(tenant)
 	if len(picked) < schemas.MaxHistoryJobs && (len(picked) < smallPage || !c.state.endedBefore(picked[0], c.cfg.Now().Add(-smallAfter))) {
 		return false, nil
 	}
 	jobs, err := c.readSettled(ctx, tenant, picked)
-	if err != nil || len(jobs) == 0 {
+	if err != nil || len(jobs) < smallPage || time.Since(begin) > moveWithin {
 		return false, err
 	}
 	page, err := c.writePage(ctx, tenant, number, jobs)
@@ -170,7 +176,7 @@ func (s *state) pickSettled(tenant string, most int) (picked []settled) {
 		if schemas.SplitJobID(e.id()).TimeMS == 0 {
 			age = keptAfterKey
 		}
-		if now-e.heard >= age && len(s.followers[e.key]) == 0 {
+		if now-e.heard >= age && e.told && len(s.followers[e.key]) == 0 {
 			picked = append(picked, settled{e.key, e.rev})
 		}
 	}

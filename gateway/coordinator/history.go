@@ -56,13 +56,15 @@ func (c *Coordinator) watchHistory(ctx context.Context) error {
 	return c.history.Watch(ctx, c.page)
 }
 
-// page takes note of a page of history. Jobs whose ends this gateway has not heard of
-// have ended while it was cut off: the watch of their records tells of them no more.
+// page takes note of a page of history. Jobs whose ends the watch has not told of have
+// ended while this gateway was cut off: it may tell of them no more.
 func (c *Coordinator) page(p history.Page) {
 	var missed []change
-	for _, job := range p.Jobs {
-		if c.missed(job) {
-			missed = append(missed, change{p.Tenant, job.Revision, job.Record.Event()})
+	if !c.history.Knows(p) {
+		for _, job := range p.Jobs {
+			if c.missed(job) {
+				missed = append(missed, change{tenant: p.Tenant, rev: job.Revision, event: job.Record.Event(), page: p.Revision()})
+			}
 		}
 	}
 	c.move(p)
@@ -88,13 +90,12 @@ func (c *Coordinator) move(p history.Page) {
 // missed has everybody hear of a job's end who has not; false if all have.
 func (c *Coordinator) missed(job schemas.HistoryJob) bool {
 	rec, key := job.Record, schemas.RecordKey(job.Record.Tenant, job.Record.ID)
-	switch known := c.state.revision(key); {
-	case known >= job.Revision:
+	switch known, told := c.state.knows(key); {
+	case known > job.Revision || known == job.Revision && told:
 		return false
+	case known == job.Revision: // read or written here, and not told yet
 	case known > 0:
 		c.learn(rec, job.Revision)
-	case c.history.Has(rec.Tenant, markOf(&rec), job.Revision):
-		return false // the page was rewritten
 	default:
 		if c.state.meet(&rec) {
 			c.settleLater(rec.Tenant, rec.ID)
@@ -143,6 +144,26 @@ func (s *state) shelve(key string, rev uint64) {
 	t.hit(e, false)
 	delete(s.jobs, key)
 	t.remove(e)
+}
+
+// told takes note that the watch has told of a record.
+func (s *state) told(key string, rev uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.jobs[key]; e != nil && e.rev == rev {
+		e.told = true
+	}
+}
+
+// knows is the revision that is known of a job, 0 for none, and whether the watch
+// has told of it.
+func (s *state) knows(key string) (rev uint64, told bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.jobs[key]; e != nil {
+		return e.rev, e.told
+	}
+	return 0, false
 }
 
 // inPast reports whether a job is in history as it was at a revision.

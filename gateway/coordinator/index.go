@@ -89,7 +89,7 @@ func (s *state) learn(rec schemas.Record, rev uint64) (leader string) {
 	s.count(t, e.rec(), -1)
 	s.followers.move(key, leaderOf(e.rec()), leaderOf(&rec))
 	old := e.state()
-	e.rev = rev
+	e.rev, e.told = rev, false
 	t.hit(e, rec.Source != nil)
 	e.enter(rec.State)
 	e.setRecord(nil)

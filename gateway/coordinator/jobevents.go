@@ -98,6 +98,16 @@ type eventReader struct {
 	woken   <-chan struct{}
 	out     chan JobUpdate
 	outputs *outputs
+	// covered is what was read of the index last.
+	covered covered
+}
+
+// covered is what has been told from the index: revisions after one and up to
+// another, as far as they were in pages up to one.
+type covered struct{ after, upTo, page uint64 }
+
+func (c covered) has(late change) bool {
+	return c.after < late.rev && late.rev <= c.upTo && late.page <= c.page
 }
 
 func (r *eventReader) run(ctx context.Context) {
@@ -131,7 +141,7 @@ func (r *eventReader) run(ctx context.Context) {
 func (r *eventReader) tellLate(ctx context.Context, n int) (all int) {
 	missed, all := r.c.changes.lateAfter(r.tenant, n)
 	for _, c := range missed {
-		if c.rev <= r.at && has(r.filter, c.event.State, c.event.Labels) {
+		if c.rev <= r.at && !r.covered.has(c) && has(r.filter, c.event.State, c.event.Labels) {
 			r.send(ctx, JobUpdate{Revision: r.at, Job: &c.event})
 		}
 	}
@@ -172,6 +182,7 @@ func (r *eventReader) catchUp(ctx context.Context) error {
 	if err := r.c.history.CatchUp(ctx); err != nil {
 		return err
 	}
+	r.covered = covered{after: r.at, upTo: upTo, page: r.c.history.Seen()}
 	for more := true; more; {
 		page, err := r.behind(ctx, upTo)
 		if err != nil {

@@ -59,7 +59,11 @@ func (c *Coordinator) hear(ctx context.Context, tenant, job string) (schemas.Rec
 	case stop == nil && rec.State.Terminal():
 		return rec, &hearer{}, func() {}, nil // it ended some time ago
 	case stop == nil:
-		return rec, nil, nil, fmt.Errorf("job %s: %w", job, ErrNotFound) // deleted in this moment
+		// It was deleted in this moment, or has ended and left the index.
+		if rec, err = c.Get(ctx, tenant, job); err == nil && !rec.State.Terminal() {
+			err = fmt.Errorf("job %s: %w", job, errContended)
+		}
+		return rec, &hearer{}, func() {}, err
 	case newer != nil:
 		return *newer, h, stop, nil
 	case !rec.State.Terminal():
@@ -163,7 +167,9 @@ func has(f Filter, state schemas.State, labels map[string]string) bool {
 
 // Counts is how many jobs of a tenant there are in each state; all tenants' for an empty one.
 func (c *Coordinator) Counts(tenant string) map[schemas.State]int {
-	counts := map[schemas.State]int{}
+	c.moving.Lock()
+	defer c.moving.Unlock()
+	counts := c.state.counts(tenant)
 	for _, name := range c.history.Tenants() {
 		if tenant == "" || name == tenant {
 			past, _ := c.history.Counts(name)
@@ -172,9 +178,14 @@ func (c *Coordinator) Counts(tenant string) map[schemas.State]int {
 			}
 		}
 	}
-	c.state.mu.Lock()
-	defer c.state.mu.Unlock()
-	for name, t := range c.state.tenants {
+	return counts
+}
+
+func (s *state) counts(tenant string) map[schemas.State]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	counts := map[schemas.State]int{}
+	for name, t := range s.tenants {
 		if tenant != "" && name != tenant {
 			continue
 		}

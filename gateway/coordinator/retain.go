@@ -188,19 +188,24 @@ func (c *Coordinator) SpecOf(ctx context.Context, tenant, job string) (*schemas.
 	return spec, err
 }
 
-const catchUpPoll = 5 * time.Millisecond
+const (
+	catchUpPoll  = 5 * time.Millisecond
+	catchUpAgain = time.Second
+)
 
 // CatchUp returns once the index and history know every record that was there when
 // it was called: asked of the buckets' leaders.
 func (c *Coordinator) CatchUp(ctx context.Context) error {
-	last, err := c.queue.Jobs.Last(ctx)
-	if err != nil {
-		return err
-	}
-	for c.state.seen.Load() < last || !c.state.isLoaded() {
-		if !pause(ctx, catchUpPoll) {
-			return fmt.Errorf("catch up with revision %d of the jobs: %w", last, ctx.Err())
+	for caughtUp := false; !caughtUp; {
+		last, err := c.queue.Jobs.Last(ctx)
+		if err != nil {
+			return err
 		}
+		for until := time.Now().Add(catchUpAgain); !caughtUp && time.Now().Before(until); {
+			if caughtUp = c.state.seen.Load() >= last && c.state.isLoaded(); !caughtUp && !pause(ctx, catchUpPoll) {
+				return fmt.Errorf("catch up with revision %d of the jobs: %w", last, ctx.Err())
+			}
+		} // what was last then may have left the bucket before the watch came to it
 	}
 	// Afterwards: what has left the bucket of jobs meanwhile is there.
 	return c.history.CatchUp(ctx)

@@ -158,6 +158,8 @@ func (b *batch) create(ctx context.Context) error {
 		}
 		entries = append(entries, jobqueue.Entry{Key: schemas.RecordKey(d.rec.Tenant, d.rec.ID), Value: d.data, Revision: d.over})
 	}
+	ctx, cancel := context.WithTimeout(ctx, keyPublish)
+	defer cancel()
 	first, err := b.queue.Jobs.UpdateAll(ctx, entries)
 	if err != nil {
 		return err

@@ -56,7 +56,10 @@ func (c *Coordinator) earlier(ctx context.Context, d *draft) (first schemas.Reco
 	if err != nil {
 		return first, false, ErrRemoving
 	}
-	return first, false, d.succeed(last, e.Revision)
+	if first, found, err = c.earlierPast(ctx, d); err == nil && !found { // see [Coordinator.withdraw]
+		err = d.succeed(last, e.Revision)
+	}
+	return first, found, err
 }
 
 // keyWindow is how old the answer may be that there is no job of a key, when one is

@@ -7,23 +7,30 @@ import (
 	"time"
 )
 
-const catchUpPoll = 5 * time.Millisecond
+const (
+	catchUpPoll  = 5 * time.Millisecond
+	catchUpAgain = time.Second
+)
 
 // CatchUp returns once every page is known that was there when it was called, as
 // the bucket's leader says.
 func (h *History) CatchUp(ctx context.Context) error {
-	last, err := h.rounds.ask(ctx, h.bucket.Last)
-	if err != nil {
-		return err
-	}
-	for last > 0 && (h.seen.Load() < last || !h.Loaded()) {
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("catch up with page %d of history: %w", last, ctx.Err())
-		case <-time.After(catchUpPoll):
+	for {
+		last, err := h.rounds.ask(ctx, h.bucket.Last)
+		if err != nil {
+			return err
 		}
+		for until := time.Now().Add(catchUpAgain); time.Now().Before(until); {
+			if last == 0 || h.seen.Load() >= last && h.Loaded() {
+				return nil
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("catch up with page %d of history: %w", last, ctx.Err())
+			case <-time.After(catchUpPoll):
+			}
+		} // what was last then may be gone before the watch came to it
 	}
-	return nil
 }
 
 // rounds have many who ask the same question at the same time share an answer: that

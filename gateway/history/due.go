@@ -38,7 +38,11 @@ func (h *History) Since(ctx context.Context, tenant string, after uint64, ended 
 	pages := slices.DeleteFunc(h.after(tenant, after), func(p *page) bool { return p.endedLast < ended })
 	for i, p := range pages {
 		page, err := h.Open(ctx, tenant, p.number)
-		if err != nil && !errors.Is(err, ErrNotFound) {
+		switch {
+		case errors.Is(err, ErrNotFound):
+		case errors.Is(err, schemas.ErrHistoryPage):
+			h.log.Error("page of history skipped", "err", err)
+		case err != nil:
 			return p.lowest - 1, err
 		}
 		goOn := true

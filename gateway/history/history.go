@@ -23,11 +23,12 @@ var ErrBehind = errors.New("history was written by somebody else")
 // concurrent use.
 type History struct {
 	index
-	bucket *jobqueue.Bucket
-	log    *slog.Logger
-	texts  textCache
-	reads  singleflight.Group
-	rounds rounds
+	bucket  *jobqueue.Bucket
+	log     *slog.Logger
+	texts   textCache
+	reads   singleflight.Group
+	rounds  rounds
+	tallies tallies
 }
 
 // New reads nothing: see [History.Watch].
@@ -77,18 +78,42 @@ func (h *History) Watch(ctx context.Context, each func(Page)) error {
 // Learn has a page's jobs found.
 func (h *History) Learn(p Page) { h.learn(p.Tenant, newPage(p.number, p.revision, p.Jobs)) }
 
+// Knows reports whether a page is known, as it is or as it was: it never gets
+// jobs that it did not have.
+func (h *History) Knows(p Page) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	s := h.tenants[p.Tenant]
+	return s != nil && s.numbered[p.number] != nil
+}
+
+// Number is the page's, within its tenant.
+func (p Page) Number() uint64 { return p.number }
+
+// Revision is that of the page as it is here.
+func (p Page) Revision() uint64 { return p.revision }
+
+// Seen is up to which revision of a page all are known.
+func (h *History) Seen() uint64 { return h.seen.Load() }
+
 // Loaded reports whether all pages are known that were there at the start.
 func (h *History) Loaded() bool { return h.loaded.Load() }
+
+// growth is what a page may grow by when its outputs expire.
+const growth = 64 << 10
 
 // Write makes a page of a tenant, of jobs that are in none before it: one synced
 // write. The number is what [History.Next] was when the jobs were chosen. The page is given to
 // [History.Learn] by the caller, or else by the watch. [ErrBehind] if somebody
-// else has made it; [schemas.ErrHistoryTooLarge].
+// else has made a page of that number; [schemas.ErrHistoryTooLarge].
 func (h *History) Write(ctx context.Context, tenant string, number uint64, jobs []schemas.HistoryJob) (Page, error) {
 	p := Page{Tenant: tenant, Jobs: jobs, number: number}
 	data, err := schemas.EncodeHistory(tenant, jobs)
-	if err == nil {
-		p.revision, err = h.bucket.Create(ctx, schemas.HistoryKey(tenant, p.number), data)
+	if err == nil && len(data) > schemas.MaxHistoryBytes-growth {
+		err = schemas.ErrHistoryTooLarge
+	}
+	if err == nil { // not over a marker: its page had the number
+		p.revision, err = h.bucket.Update(ctx, schemas.HistoryKey(tenant, number), data, 0)
 	}
 	return p, writeError(p, err)
 }

@@ -2,7 +2,6 @@ package history
 
 import (
 	"cmp"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -23,25 +22,6 @@ type index struct {
 	loaded atomic.Bool
 	// total is how many jobs there are.
 	total atomic.Int64
-}
-
-// shelf has a tenant's pages.
-type shelf struct {
-	pages    []*page // by their newest job, the oldest first
-	numbered map[uint64]*page
-	last     uint64 // the highest number that a page has had
-	// gone has, by number, markers of pages that the watch is yet to come to.
-	gone map[uint64]uint64
-}
-
-// shelf is a tenant's, made if it has none.
-func (x *index) shelf(tenant string) *shelf {
-	s := x.tenants[tenant]
-	if s == nil {
-		s = &shelf{numbered: map[uint64]*page{}, gone: map[uint64]uint64{}}
-		x.tenants[tenant] = s
-	}
-	return s
 }
 
 // reach takes note that the watch has come to a revision, which is that of a page.
@@ -80,8 +60,7 @@ func (x *index) learn(tenant string, p *page) {
 	}
 	x.total.Add(int64(len(p.jobs)))
 	s.numbered[p.number] = p
-	at, _ := slices.BinarySearchFunc(s.pages, p, byNewest)
-	s.pages = slices.Insert(s.pages, at, p)
+	s.insert(p)
 }
 
 // forget takes note that a page is gone, as of its marker's revision.
@@ -107,9 +86,7 @@ func (x *index) take(s *shelf, number, revision uint64) bool {
 	}
 	x.total.Add(-int64(len(old.jobs)))
 	delete(s.numbered, number)
-	if at, found := slices.BinarySearchFunc(s.pages, old, byNewest); found {
-		s.pages = slices.Delete(s.pages, at, at+1)
-	}
+	s.remove(old)
 	for _, origin := range old.origins {
 		if x.origins[origin]--; x.origins[origin] == 0 {
 			delete(x.origins, origin)
@@ -129,50 +106,6 @@ type Place struct {
 	page     uint64
 	revision uint64 // the page's
 	at       int
-}
-
-// Find looks a job up.
-func (x *index) Find(tenant, id string) (found Place, ok bool) {
-	if !schemas.ValidJobID(id) {
-		return found, false
-	}
-	parts := schemas.SplitJobID(id)
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	s := x.tenants[tenant]
-	if s == nil {
-		return found, false
-	}
-	for _, p := range slices.Backward(s.pages) {
-		if i := p.find(id, parts); i >= 0 && p.rev(i) > found.Revision {
-			found, ok = Place{tenant, id, p.rev(i), p.number, p.revision, i}, true
-		}
-	}
-	return found, ok
-}
-
-// Has reports whether a job is there as it was at a revision, or later. It knows
-// when the job was created, and so looks at few pages.
-func (x *index) Has(tenant string, m Mark, revision uint64) bool {
-	parts := schemas.SplitJobID(m.ID)
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	s := x.tenants[tenant]
-	if s == nil {
-		return false
-	}
-	for _, p := range slices.Backward(s.pages) {
-		if p.newest.CreatedUS < m.CreatedUS {
-			return false
-		}
-		if p.oldest.CreatedUS > m.CreatedUS {
-			continue
-		}
-		if i := p.find(m.ID, parts); i >= 0 && p.jobs[i].created == m.CreatedUS && p.rev(i) >= revision {
-			return true
-		}
-	}
-	return false
 }
 
 // Shared reports whether a job in a page has the stored result of this one.

@@ -25,8 +25,10 @@ type page struct {
 	stored                int
 	origins               []string // keys of the jobs whose stored results jobs here have
 	oldest, newest        Mark
-	counts                [stateCodes]int32
-	hits                  int
+	since                 int64 // see [shelf.reckon]
+	// since is from where on neither this page nor one after it on its shelf has a job.
+	counts [stateCodes]int32
+	hits   int
 }
 
 // stateCodes is how many states traits can tell.

@@ -3,6 +3,8 @@ package history
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/program-explorer/pe/schemas"
 )
@@ -22,21 +24,41 @@ func (h *History) Snapshot(tenant string) Snapshot { return Snapshot{h, tenant, 
 func (s Snapshot) Tally(ctx context.Context, labels map[string]string, counts map[schemas.State]int) error {
 	want := Filter{Labels: labels}.compile()
 	for _, p := range s.pages {
-		for i := range p.jobs {
-			if !want(&p.jobs[i]) {
-				continue
-			}
-			job, err := s.h.Read(ctx, Place{s.tenant, p.id(i), p.rev(i), p.number, p.revision, i})
-			if errors.Is(err, ErrNotFound) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			if HasLabels(&job.Record, labels) {
-				counts[job.Record.State]++
-			}
+		if !slices.ContainsFunc(p.jobs, func(j job) bool { return want(&j) }) {
+			continue
+		}
+		found, err := s.page(ctx, p, labels)
+		if err != nil {
+			return err
+		}
+		for _, state := range found {
+			counts[schemas.States[state]]++
 		}
 	}
 	return nil
+}
+
+// page gives the states of a page's jobs that have all of the labels, by their places
+// in [schemas.States].
+func (s Snapshot) page(ctx context.Context, p *page, labels map[string]string) ([]uint8, error) {
+	key := tallied{s.tenant, p.number, p.revision, fmt.Sprint(labels)} // in the order of their names
+	if found, ok := s.h.tallies.get(key); ok {
+		return found, nil
+	}
+	want, found := Filter{Labels: labels}.compile(), []uint8{}
+	for i := range p.jobs {
+		if !want(&p.jobs[i]) {
+			continue
+		}
+		job, err := s.h.Read(ctx, Place{s.tenant, p.id(i), p.rev(i), p.number, p.revision, i})
+		switch {
+		case errors.Is(err, ErrNotFound):
+		case err != nil:
+			return nil, err
+		case HasLabels(&job.Record, labels):
+			found = append(found, uint8(p.jobs[i].traits&stateBits))
+		}
+	}
+	s.h.tallies.put(key, found)
+	return found, nil
 }
