@@ -94,7 +94,7 @@ func OpenHistory(tenant string, data []byte) (*HistoryText, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrHistoryPage, err)
 	}
-	lines := bytes.Split(bytes.TrimSuffix(text, []byte("\n")), []byte("\n"))
+	lines := bytes.SplitN(bytes.TrimSuffix(text, []byte("\n")), []byte("\n"), MaxHistoryJobs+2) // too many are one too many
 	var head historyHead
 	err = json.Unmarshal(lines[0], &head)
 	switch {

@@ -90,6 +90,7 @@ func TestHistoryRefuses(t *testing.T) {
 		"dead":            page(lines[0], strings.Replace(lines[1], `"succeeded"`, `"dead"`, 1), lines[2]),
 		"no revision":     page(lines[0], strings.Replace(lines[1], `"rev":2`, `"rev":0`, 1), lines[2]),
 		"a long line":     page(lines[0], lines[1]+strings.Repeat(" ", maxHistoryLine), lines[2]),
+		"empty lines":     page(lines[0], lines[1], lines[2]+strings.Repeat("\n", 1<<20)),
 		"a bomb":          page(strings.Repeat(" ", maxHistoryText+1)),
 		"cut off":         good[:len(good)-5],
 		"a flipped bit":   append(append([]byte(nil), good[:len(good)-6]...), good[len(good)-6]^1, good[len(good)-5], good[len(good)-4], good[len(good)-3], good[len(good)-2], good[len(good)-1]),
