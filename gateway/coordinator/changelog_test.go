@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/program-explorer/pe/gateway/feeder"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -81,7 +82,7 @@ func TestQuietReadersAreWoken(t *testing.T) {
 // TestChangedIsBounded: who was away does not make all others wait for a look at all jobs at once.
 func TestChangedIsBounded(t *testing.T) {
 	t.Parallel()
-	s := newState(newFeeder(func() time.Time { return time.Unix(1, 0) }), func(_, _ schemas.State) {})
+	s := newState(feeder.New(feeder.Config{}), func() time.Time { return time.Unix(1, 0) }, func(_, _ schemas.State) {})
 	const jobs = 3*maxScan + 10
 	for i := range jobs {
 		rec := schemas.Record{ID: fmt.Sprintf("j%025d", i), Tenant: "local", State: schemas.StateSucceeded, CreatedUS: int64(i / 2)}

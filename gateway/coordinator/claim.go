@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/program-explorer/pe/gateway/feeder"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -45,14 +46,14 @@ func (c *Coordinator) answerClaim(ctx context.Context, executor string, claim sc
 	var granted, begun bool
 	defer func() {
 		if begun {
-			c.feeder.end(claim.Tenant)
+			c.feeder.End(claim.Tenant)
 		}
 	}()
 	rec, err := c.change(ctx, claim.Tenant, claim.Job, func(rec *schemas.Record) (err error) {
 		if granted, err = c.mayClaim(rec, facts, claim); granted || err != nil {
 			return err
 		}
-		if !begun && !c.feeder.begin(claim.Tenant) {
+		if !begun && !c.feeder.Begin(claim.Tenant) {
 			return errTenantFull
 		}
 		begun = true
@@ -72,7 +73,7 @@ func (c *Coordinator) answerClaim(ctx context.Context, executor string, claim sc
 			return schemas.ClaimReply{}, err
 		}
 	case errors.Is(err, errTenantFull):
-		c.feeder.refused(schemas.RecordKey(claim.Tenant, claim.Job))
+		c.feeder.Refused(schemas.RecordKey(claim.Tenant, claim.Job))
 		return schemas.ClaimReply{Answer: schemas.AnswerBusy}, nil
 	case errors.As(err, &no):
 		if schemas.Answer(no) == schemas.AnswerNotYou {
@@ -114,7 +115,7 @@ func (c *Coordinator) mayClaim(rec *schemas.Record, facts schemas.Facts, claim s
 		return false, errNotNamed
 	case pastDeadline(rec, c.cfg.Now()):
 		return false, refusal(schemas.AnswerGone) // it is expired in a moment
-	case untilDue(time.UnixMicro(rec.NotBeforeUS), c.cfg.Now()) > 0:
+	case feeder.UntilDue(time.UnixMicro(rec.NotBeforeUS), c.cfg.Now()) > 0:
 		// An offer from before its last attempt: it will be offered again.
 		return false, refusal(schemas.AnswerBusy)
 	}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/program-explorer/pe/gateway/feeder"
 	"github.com/program-explorer/pe/gateway/history"
 	"github.com/program-explorer/pe/gateway/jobresult"
 	"github.com/program-explorer/pe/gateway/resultcache"
@@ -31,7 +32,7 @@ type Coordinator struct {
 	state   *state
 	changes *changeLog
 	fleet   *fleet
-	feeder  *feeder
+	feeder  *feeder.Feeder
 	specs   *specCache
 	results *resultcache.Cache
 	history *history.History
@@ -76,7 +77,6 @@ func New(cfg Config) (*Coordinator, error) {
 		objects: jobresult.New(cfg.Store, 0),
 		rules:   rules{maxAttempts: cfg.MaxAttempts, maxHandbacks: cfg.MaxHandbacks, maxLosses: cfg.MaxLosses},
 		fleet:   newFleet(cfg.Now),
-		feeder:  newFeeder(cfg.Now),
 		specs:   newSpecCache(specCacheBytes),
 		results: resultcache.New(cfg.Queue.Cache, cfg.Now),
 
@@ -93,12 +93,11 @@ func New(cfg Config) (*Coordinator, error) {
 	if c.history, err = history.New(cfg.Queue.History, cfg.Log, cfg.Metrics); err != nil {
 		return nil, err
 	}
-	c.state = newState(c.feeder, c.metrics.moved)
+	c.feeder = feeder.New(feeder.Config{Now: cfg.Now, Offer: c.offer, Prepare: c.prepare, Limits: c.share})
+	c.state = newState(c.feeder, cfg.Now, c.metrics.moved)
 	c.state.history = c.history
 	c.state.account = c.account
 	c.SetLimits(cfg.Limits)
-	c.feeder.limits = c.Limits
-	c.feeder.offer, c.feeder.prepare = c.offer, c.prepare
 	return c, nil
 }
 

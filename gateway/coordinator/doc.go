@@ -1,7 +1,7 @@
 // Package coordinator owns a job from its submission to its end: the record in
 // the key-value bucket, which only it writes and always by compare-and-set; the
-// feeder that offers queued jobs; the claims of executors, their heartbeats and
-// leases; and the acceptance or refusal of what they report.
+// offers of queued jobs; the claims of executors, their heartbeats and leases; and
+// the acceptance or refusal of what they report.
 //
 // Any number of coordinators run at once, one in each gateway. None leads:
 // whatever one does another may do at the same time, and the record's revision

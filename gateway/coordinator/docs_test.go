@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/program-explorer/pe/gateway/feeder"
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/internal/objstore/dir"
 )
@@ -53,7 +54,7 @@ func TestStatesPageHasTheFigures(t *testing.T) {
 		fmt.Sprintf("up to %d in all", c.MaxAttempts):                  true,
 		fmt.Sprintf("does not count, %d times", c.MaxHandbacks):        true,
 		fmt.Sprintf("for a lease (%d s) is lost", c.Lease/time.Second): true,
-		"It waits 1 s, 2 s, 4 s and so on up to a minute":              firstBackoff == time.Second && maxBackoff == time.Minute,
+		"It waits 1 s, 2 s, 4 s and so on up to a minute":              firstBackoff == time.Second && feeder.MaxDelay == time.Minute,
 		"an attempt that two of its executor's heartbeats":             maxMissed == 2,
 		"A job to which that happens twice":                            c.MaxLosses == 2,
 	} {

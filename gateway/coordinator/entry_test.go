@@ -5,6 +5,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/program-explorer/pe/gateway/feeder"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -15,7 +16,7 @@ func TestEndedEntryIsSmall(t *testing.T) {
 	if size := unsafe.Sizeof(entry{}); size > 80 {
 		t.Errorf("an entry has %d bytes", size)
 	}
-	s := newState(newFeeder(time.Now), func(_, _ schemas.State) {})
+	s := newState(feeder.New(feeder.Config{}), time.Now, func(_, _ schemas.State) {})
 	s.sortAll()
 	rec := schemas.Record{Tenant: "a", ID: "j1", State: schemas.StateQueued}
 	key := schemas.RecordKey(rec.Tenant, rec.ID)

@@ -55,13 +55,13 @@ func (c *Coordinator) lost(ctx context.Context, l loss) {
 
 // fleetChanged gives every pool its depth, and every executor its pools.
 func (c *Coordinator) fleetChanged() {
-	c.feeder.retarget(c.depth)
+	c.feeder.Retarget(c.depth)
 	select {
 	case <-c.pools:
 	default:
 		return // not all are known yet
 	}
-	for executor, pools := range c.fleet.assign(c.feeder.existing()) {
+	for executor, pools := range c.fleet.assign(c.feeder.Existing()) {
 		// It may not get there: the answer to the next heartbeat says it again.
 		if err := c.queue.Command(context.Background(), executor, schemas.CommandPools, schemas.Pools{Pools: pools}, nil); err != nil {
 			c.log.Debug("pools not sent", "executor", executor, "err", err)

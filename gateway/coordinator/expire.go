@@ -30,7 +30,7 @@ func (c *Coordinator) expireQueued(ctx context.Context) error {
 		for held, executor := range c.state.overran(c.cfg.Now()) {
 			c.later(func(ctx context.Context) { c.stop(ctx, executor, held, reasonDeadline) })
 		}
-		c.expireAll(ctx, c.feeder.overdue(expireAtOnce))
+		c.expireAll(ctx, c.feeder.Overdue(expireAtOnce))
 	}
 	return nil
 }

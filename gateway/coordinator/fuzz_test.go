@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/program-explorer/pe/gateway/feeder"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -23,8 +24,7 @@ func FuzzRecord(f *testing.F) {
 			return
 		}
 		// Whatever is accepted can be worked with.
-		s := newState(newFeeder(func() time.Time { return time.Unix(1, 0) }), func(_, _ schemas.State) {})
-		s.feeder.offer, s.feeder.prepare = func(*ticket, string) {}, func(string, schemas.Requires) {}
+		s := newState(feeder.New(feeder.Config{}), func() time.Time { return time.Unix(1, 0) }, func(_, _ schemas.State) {})
 		s.learn(rec, 1)
 		if rec.Current() != nil {
 			rules{maxAttempts: 3}.fail(&rec, time.Unix(1, 0), schemas.NewFailure(schemas.FailLost, "x"))

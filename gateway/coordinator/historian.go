@@ -194,7 +194,7 @@ func (s *state) endedBefore(p settled, at time.Time) bool {
 }
 
 // elapsed is how long the coordinator has been there, by a clock that does not jump.
-func (s *state) elapsed() time.Duration { return s.feeder.now().Sub(s.begun) }
+func (s *state) elapsed() time.Duration { return s.now().Sub(s.begun) }
 
 func tenantOf(key string) string {
 	tenant, _, _ := strings.Cut(key, ".")

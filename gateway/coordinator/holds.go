@@ -57,7 +57,7 @@ func (s *state) hold(e *entry, rec *schemas.Record) {
 	if h == nil || h.Attempt != a.N {
 		h = &hold{
 			Held:  schemas.Held{Tenant: rec.Tenant, Job: rec.ID, Attempt: a.N},
-			since: s.feeder.now(),
+			since: s.now(),
 			limit: time.Duration(rec.WallMS) * time.Millisecond,
 
 			deadline: rec.DeadlineUS,
@@ -78,7 +78,7 @@ func (s *state) heard(executor string, beat schemas.Beat) (lost []schemas.Held, 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.feeder.now()
+	now := s.now()
 	for key, h := range s.running[executor] {
 		switch {
 		case listed[key] == h.Attempt:

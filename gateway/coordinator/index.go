@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/program-explorer/pe/gateway/feeder"
 	"github.com/program-explorer/pe/gateway/history"
 	"github.com/program-explorer/pe/schemas"
 )
@@ -19,7 +20,8 @@ type state struct {
 	tenants map[string]*tenantJobs
 	running map[string]map[string]*hold // executor → key → what it holds
 	followers
-	feeder *feeder
+	feeder *feeder.Feeder
+	now    func() time.Time
 	// history may be nil: then nothing is in it.
 	history *history.History
 	begun   time.Time
@@ -54,10 +56,10 @@ type tenantJobs struct {
 // hearer gets the newest record of a job; older ones that it did not fetch are dropped.
 type hearer struct{ newest chan schemas.Record }
 
-func newState(f *feeder, onState func(old, now schemas.State)) *state {
+func newState(f *feeder.Feeder, now func() time.Time, onState func(old, now schemas.State)) *state {
 	return &state{
 		jobs: map[string]*entry{}, origins: map[string]int{}, tenants: map[string]*tenantJobs{}, running: map[string]map[string]*hold{}, followers: followers{},
-		feeder: f, begun: f.now(), unsorted: true, onState: onState,
+		feeder: f, now: now, begun: now(), unsorted: true, onState: onState,
 		account: func(schemas.State, *schemas.Record) {},
 	}
 }
@@ -107,10 +109,10 @@ func (s *state) learn(rec schemas.Record, rev uint64) (leader string) {
 	}
 	s.count(t, e.rec(), +1)
 	if old == schemas.StateQueued && rec.State != old {
-		t.outflow.left(s.feeder.now())
+		t.outflow.left(s.now())
 	}
 	s.hold(e, &rec)
-	s.feeder.note(key, &rec, rev)
+	s.feeder.Note(key, &rec, rev)
 	e.tell(rec)
 	e.trim()
 	s.onState(old, rec.State)
@@ -139,7 +141,7 @@ func (s *state) drop(e *entry, rev uint64) {
 	s.followers.move(key, leaderOf(e.rec()), "")
 	gone := schemas.Record{Tenant: tenant, ID: e.id(), State: schemas.StateDead}
 	s.hold(e, &gone)
-	s.feeder.note(key, &gone, rev)
+	s.feeder.Note(key, &gone, rev)
 	s.onState(e.state(), "")
 	s.retain(e, &gone)
 	t.hit(e, false)
@@ -214,7 +216,7 @@ func (s *state) usage(tenant string, fresh map[string]bool, idle time.Duration) 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tenant(tenant)
-	since := s.feeder.now().Add(-idle).UnixMicro()
+	since := s.now().Add(-idle).UnixMicro()
 	pools = len(t.pools)
 	for name, ended := range t.lately {
 		switch {
@@ -225,7 +227,7 @@ func (s *state) usage(tenant string, fresh map[string]bool, idle time.Duration) 
 		}
 	}
 	maps.DeleteFunc(fresh, func(pool string, _ bool) bool { return t.pools[pool] > 0 || t.lately[pool] != 0 })
-	return t.queued, pools, t.outflow.wait(s.feeder.now())
+	return t.queued, pools, t.outflow.wait(s.now())
 }
 
 // hear begins to hear a job's records, from the one on that is returned: nil of

@@ -1,5 +1,7 @@
 package coordinator
 
+import "github.com/program-explorer/pe/gateway/feeder"
+
 // Limits bound what one tenant has at one time. Each gateway counts what it
 // knows: several at once may let pass a little more, each as many jobs as the
 // others admitted in the moment before it heard of them.
@@ -59,9 +61,15 @@ func (c *Coordinator) Limits(tenant string) Limits {
 	return table.Default
 }
 
+// share is what the feeder has to know of them.
+func (c *Coordinator) share(tenant string) feeder.Limits {
+	l := c.Limits(tenant)
+	return feeder.Limits{Running: l.Running, Weight: l.Weight}
+}
+
 // SetLimits puts other limits in force, at once. What a tenant has already, it keeps.
 func (c *Coordinator) SetLimits(table LimitTable) {
 	table = table.withDefaults()
 	c.limits.Store(&table)
-	c.feeder.relimit()
+	c.feeder.Relimit()
 }

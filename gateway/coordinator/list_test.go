@@ -5,13 +5,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/program-explorer/pe/gateway/feeder"
 	"github.com/program-explorer/pe/schemas"
 )
 
 // TestPageIsBounded: a filter that selects little does not look at all jobs at once.
 func TestPageIsBounded(t *testing.T) {
 	t.Parallel()
-	s := newState(newFeeder(func() time.Time { return time.Unix(1, 0) }), func(_, _ schemas.State) {})
+	s := newState(feeder.New(feeder.Config{}), func() time.Time { return time.Unix(1, 0) }, func(_, _ schemas.State) {})
 	const jobs = 2*maxScan + 10
 	for i := range jobs {
 		rec := schemas.Record{ID: fmt.Sprintf("j%025d", i), Tenant: "local", State: schemas.StateSucceeded, CreatedUS: int64(i)}

@@ -7,28 +7,29 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/program-explorer/pe/gateway/feeder"
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/schemas"
 )
 
-// offer publishes a ticket's offer in the background.
-func (c *Coordinator) offer(t *ticket, id string) {
+// offer publishes one in the background.
+func (c *Coordinator) offer(o feeder.Offer) {
 	c.later(func(ctx context.Context) {
-		stored, err := c.queue.PublishOffer(ctx, t.place, id)
+		stored, err := c.queue.PublishOffer(ctx, o.Place, o.ID)
 		outcome := "stored"
 		switch {
 		case errors.Is(err, jobqueue.ErrOffered):
 			outcome, err = "duplicate", nil
 		case err != nil:
 			outcome = "failed"
-			c.log.Warn("job not offered; trying again", "job", t.place.Job, "err", err)
+			c.log.Warn("job not offered; trying again", "job", o.Place.Job, "err", err)
 		case !stored:
 			outcome = "duplicate"
 		}
 		c.metrics.feeds.WithLabelValues(outcome).Inc()
 		// Claimed or cancelled meanwhile, it needs no taking back: whoever gets
 		// the offer is told so, and acknowledges it.
-		c.feeder.settle(t, err)
+		c.feeder.Settle(o, err)
 	})
 }
 
@@ -48,10 +49,10 @@ func (c *Coordinator) prepare(pool string, needs schemas.Requires) {
 		}
 		if err == nil {
 			// Before the first offer: the executor that fits best should wait for it by then.
-			c.feeder.made(pool)
+			c.feeder.Made(pool)
 			c.fleetChanged()
 		}
-		c.feeder.ready(pool, err)
+		c.feeder.Ready(pool, err)
 	})
 }
 
@@ -72,7 +73,7 @@ func (c *Coordinator) makePool(ctx context.Context, pool string, needs schemas.R
 func (c *Coordinator) watchPools(ctx context.Context) error {
 	each := func(e jobqueue.Entry) {
 		if e.Deleted {
-			c.feeder.retired(e.Key)
+			c.feeder.Retired(e.Key)
 			c.fleetChanged()
 			return
 		}
@@ -81,7 +82,7 @@ func (c *Coordinator) watchPools(ctx context.Context) error {
 			c.log.Error("pool skipped", "err", err)
 			return
 		}
-		if c.feeder.known(e.Key, needs) {
+		if c.feeder.Known(e.Key, needs) {
 			c.fleetChanged()
 		}
 	}
@@ -114,15 +115,15 @@ func decodePool(name string, data []byte) (needs schemas.Requires, err error) {
 // promote moves jobs whose time to wait is over to the feeder's lanes.
 func (c *Coordinator) promote(ctx context.Context) error {
 	for {
-		wait := c.feeder.promote()
-		c.feeder.retarget(c.depth)
+		wait := c.feeder.Promote()
+		c.feeder.Retarget(c.depth)
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return nil
 		case <-timer.C:
-		case <-c.feeder.wake:
+		case <-c.feeder.Wake():
 			timer.Stop()
 		}
 	}
@@ -134,7 +135,7 @@ func (c *Coordinator) reconcileEvery(ctx context.Context) error {
 		if !c.state.isLoaded() || c.queue.Healthy() != nil {
 			continue
 		}
-		for pool := range c.feeder.existing() {
+		for pool := range c.feeder.Existing() {
 			if err := c.reconcile(ctx, pool); err != nil && ctx.Err() == nil {
 				c.log.Warn("pool not reconciled", "pool", pool, "err", err)
 			}
@@ -153,7 +154,7 @@ func (c *Coordinator) reconcile(ctx context.Context, pool string) error {
 		if err != nil {
 			return err
 		}
-		repaired, stray := c.feeder.compare(pool, lane, there)
+		repaired, stray := c.feeder.Compare(pool, lane, there)
 		if repaired > 0 {
 			c.metrics.feeds.WithLabelValues("repaired").Add(float64(repaired))
 			c.log.Warn("offers were gone without a claim; offered again", "pool", pool, "offers", repaired)
@@ -186,7 +187,7 @@ const (
 // the consumer had passed the message, and nothing was unacknowledged. The next
 // round finds them missing and offers the jobs again.
 func (c *Coordinator) unstick(ctx context.Context, pool, lane string) error {
-	old := c.feeder.offeredFor(pool, lane, stuckUndelivered)
+	old := c.feeder.OfferedFor(pool, lane, stuckUndelivered)
 	if len(old) == 0 {
 		return nil
 	}
@@ -199,7 +200,7 @@ func (c *Coordinator) unstick(ctx context.Context, pool, lane string) error {
 		return err
 	}
 	if idle.Unacked {
-		old = c.feeder.offeredFor(pool, lane, stuckAtAll)
+		old = c.feeder.OfferedFor(pool, lane, stuckAtAll)
 	}
 	for _, place := range old {
 		c.metrics.feeds.WithLabelValues("stuck").Inc()
@@ -228,7 +229,7 @@ func (c *Coordinator) removeStray(ctx context.Context, place jobqueue.Place) err
 // consumers, their entry. Jobs that still wait make the pool anew once
 // somebody comes who could serve it.
 func (c *Coordinator) retire(ctx context.Context) {
-	for _, pool := range c.feeder.idle(c.cfg.PoolIdle) {
+	for _, pool := range c.feeder.Idle(c.cfg.PoolIdle) {
 		err := c.queue.Pools.Delete(ctx, pool, 0)
 		if err == nil {
 			err = c.queue.DropPool(ctx, pool)

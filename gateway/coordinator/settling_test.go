@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/program-explorer/pe/gateway/feeder"
 	"github.com/program-explorer/pe/internal/jobqueue/queuetest"
 	"github.com/program-explorer/pe/internal/objstore/dir"
 	"github.com/program-explorer/pe/schemas"
@@ -92,7 +93,7 @@ func TestHeirEndsFirst(t *testing.T) {
 // TestNothingToSettle: those that wait for a job which goes on are not even listed.
 func TestNothingToSettle(t *testing.T) {
 	t.Parallel()
-	s := newState(newFeeder(func() time.Time { return time.Unix(1, 0) }), func(_, _ schemas.State) {})
+	s := newState(feeder.New(feeder.Config{}), func() time.Time { return time.Unix(1, 0) }, func(_, _ schemas.State) {})
 	s.sortAll()
 	leader := schemas.Record{Tenant: "t", ID: "leader", State: schemas.StateQueued}
 	s.learn(leader, 1)

@@ -224,7 +224,7 @@ func (c *Coordinator) admit(recs ...schemas.Record) error {
 		return full(c.cfg.PoolIdle, "%d different requirements are in use, or were less than %s ago; at most %d may be",
 			pools, c.cfg.PoolIdle, may.Pools)
 	}
-	if n := c.feeder.count(fresh); len(fresh) > 0 && n+len(fresh) > maxAllPools {
+	if n := c.feeder.Count(fresh); len(fresh) > 0 && n+len(fresh) > maxAllPools {
 		return full(c.cfg.PoolIdle, "all tenants together use %d different requirements", n)
 	}
 	return nil

@@ -7,13 +7,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/program-explorer/pe/gateway/feeder"
 	"github.com/program-explorer/pe/gateway/history"
 	"github.com/program-explorer/pe/schemas"
 )
 
 func timelineOf(t *testing.T, jobs int) *state {
 	t.Helper()
-	s := newState(newFeeder(func() time.Time { return time.Unix(1, 0) }), func(_, _ schemas.State) {})
+	s := newState(feeder.New(feeder.Config{}), func() time.Time { return time.Unix(1, 0) }, func(_, _ schemas.State) {})
 	for i := range jobs {
 		s.learn(numbered(i), uint64(i+1))
 	}

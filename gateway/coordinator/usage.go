@@ -10,7 +10,7 @@ func (c *Coordinator) Usage(tenant string) (u schemas.TenantUsage, err error) {
 	may := c.Limits(tenant)
 	u = schemas.TenantUsage{
 		Tenant: tenant, MaxQueued: may.Queued, MaxRunning: may.Running, MaxRequirements: may.Pools, MaxStoredBytes: may.StoredBytes,
-		Weight: may.Weight, Running: c.feeder.runningOf(tenant),
+		Weight: may.Weight, Running: c.feeder.Running(tenant),
 	}
 	u.Queued, u.Requirements, _ = c.state.usage(tenant, nil, c.cfg.PoolIdle)
 	bytes, counted := c.cfg.Ledger.Bytes(tenant)
@@ -18,14 +18,4 @@ func (c *Coordinator) Usage(tenant string) (u schemas.TenantUsage, err error) {
 		u.CountedUS = counted.UnixMicro()
 	}
 	return u, nil
-}
-
-// runningOf is how many jobs of a tenant run.
-func (f *feeder) runningOf(tenant string) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if a := f.accounts[tenant]; a != nil {
-		return a.running
-	}
-	return 0
 }

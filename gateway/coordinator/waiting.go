@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/program-explorer/pe/gateway/feeder"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -20,10 +21,10 @@ func (c *Coordinator) Waiting(rec schemas.Record) string {
 	switch {
 	case !anyUp(able):
 		return absence(able) + until(rec)
-	case untilDue(time.UnixMicro(rec.NotBeforeUS), c.cfg.Now()) > 0:
+	case feeder.UntilDue(time.UnixMicro(rec.NotBeforeUS), c.cfg.Now()) > 0:
 		return "its last attempt failed; it is tried again soon"
 	}
-	if most, held := c.feeder.heldBack(schemas.RecordKey(rec.Tenant, rec.ID)); held {
+	if most, held := c.feeder.HeldBack(schemas.RecordKey(rec.Tenant, rec.ID)); held {
 		return fmt.Sprintf("its tenant has %d jobs running or about to run, as many as it may at one time", most)
 	}
 	return ""

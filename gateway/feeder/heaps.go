@@ -1,4 +1,4 @@
-package coordinator
+package feeder
 
 import "container/heap"
 

@@ -1,4 +1,4 @@
-package coordinator
+package feeder
 
 import (
 	"fmt"
@@ -127,7 +127,7 @@ func TestOneJobBesideTenThousand(t *testing.T) {
 	f.offered = nil
 	f.put("many", "0", schemas.StateRunning, time.Time{})
 	f.put("many", "1", schemas.StateRunning, time.Time{})
-	if !slices.ContainsFunc(f.offered, func(t *ticket) bool { return t.key == "one.0" }) {
+	if !slices.ContainsFunc(f.offered, func(o Offer) bool { return o.ticket.key == "one.0" }) {
 		t.Errorf("of two places it got none: %v", f.offered)
 	}
 }
@@ -148,10 +148,10 @@ func TestRunningCap(t *testing.T) {
 	}
 	f.put("b", "0", schemas.StateQueued, time.Time{})
 	f.expect(t, "a.0", "a.1", "b.0")
-	if n, held := f.heldBack("a.2"); !held || n != 2 {
+	if n, held := f.HeldBack("a.2"); !held || n != 2 {
 		t.Errorf("heldBack = %d, %v", n, held)
 	}
-	if _, held := f.heldBack("a.1"); held {
+	if _, held := f.HeldBack("a.1"); held {
 		t.Error("what is offered is held back")
 	}
 	f.put("a", "0", schemas.StateRunning, time.Time{})
@@ -162,7 +162,7 @@ func TestRunningCap(t *testing.T) {
 	f.put("a", "1", schemas.StateCancelled, time.Time{})
 	f.expect(t, "a.4")
 	most = 0
-	f.relimit()
+	f.Relimit()
 	f.expect(t, "a.5")
 	for _, job := range []string{"2", "4", "5"} {
 		f.put("a", job, schemas.StateRunning, time.Time{})
@@ -183,7 +183,7 @@ func TestRunningCapPrefersInteractive(t *testing.T) {
 		f.put("a", fmt.Sprint(i), schemas.StateQueued, time.Time{})
 	}
 	f.rev++
-	f.note("a.now", &schemas.Record{ID: "now", Tenant: "a", State: schemas.StateQueued, Pool: "p", Lane: schemas.LaneInteractive}, f.rev)
+	f.Note("a.now", &schemas.Record{ID: "now", Tenant: "a", State: schemas.StateQueued, Pool: "p", Lane: schemas.LaneInteractive}, f.rev)
 	f.expect(t, "a.0")
 	f.put("a", "0", schemas.StateCancelled, time.Time{})
 	f.expect(t, "a.now")
@@ -197,14 +197,14 @@ func TestRetiredPoolGivesItsPlacesBack(t *testing.T) {
 	f.limits = func(string) Limits { return Limits{Weight: 1, Running: 1} }
 	f.put("a", "0", schemas.StateQueued, time.Time{})
 	f.expect(t, "a.0")
-	f.known("q", schemas.Requires{})
-	f.ready("q", nil)
-	f.retarget(func(schemas.Requires) int { return 2 })
+	f.Known("q", schemas.Requires{})
+	f.Ready("q", nil)
+	f.Retarget(func(schemas.Requires) int { return 2 })
 	f.rev++
-	f.note("a.1", &schemas.Record{ID: "1", Tenant: "a", State: schemas.StateQueued, Pool: "q", Lane: schemas.LaneBatch}, f.rev)
+	f.Note("a.1", &schemas.Record{ID: "1", Tenant: "a", State: schemas.StateQueued, Pool: "q", Lane: schemas.LaneBatch}, f.rev)
 	f.expect(t)
 	f.pools["p"].target = 0 // its executors are gone
-	f.retired("p")
+	f.Retired("p")
 	f.expect(t, "a.1")
 }
 
@@ -216,18 +216,18 @@ func TestRefusedClaim(t *testing.T) {
 	id := f.ids[0]
 	f.expect(t, "a.0")
 	f.limits = func(string) Limits { return Limits{Running: 1} }
-	f.relimit()
-	if !f.begin("a") || f.begin("a") {
+	f.Relimit()
+	if !f.Begin("a") || f.Begin("a") {
 		t.Error("one may begin, and not two")
 	}
-	f.refused("a.0") // as if another gateway's job had been faster
+	f.Refused("a.0") // as if another gateway's job had been faster
 	f.expect(t, "a.0")
 	if f.ids[1] == id {
 		t.Error("the server would take the new offer for the old one")
 	}
-	f.end("a")
+	f.End("a")
 	f.put("a", "0", schemas.StateRunning, time.Time{})
-	if f.begin("a") {
+	if f.Begin("a") {
 		t.Error("one more than may run begins")
 	}
 }

@@ -1,4 +1,4 @@
-package coordinator
+package feeder
 
 import (
 	"time"
@@ -10,11 +10,11 @@ import (
 // unsettled is how long an offer may be under way before it should be seen in the stream.
 const unsettled = 2 * time.Second
 
-// compare takes the offers that a pool's lane has in the stream. Offers whose
+// Compare takes the offers that a pool's lane has in the stream. Offers whose
 // message is missing there are published again, under a new id: somebody
 // acknowledged them without a claim. An offer that another gateway published
 // counts as this one's. It returns the offers that belong to no queued job.
-func (f *feeder) compare(name, laneName string, there []jobqueue.Place) (repaired int, stray []jobqueue.Place) {
+func (f *Feeder) Compare(name, laneName string, there []jobqueue.Place) (repaired int, stray []jobqueue.Place) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	seen := make(map[string]bool, len(there))
@@ -34,18 +34,18 @@ func (f *feeder) compare(name, laneName string, there []jobqueue.Place) (repaire
 		return 0, stray
 	}
 	for t := range p.lanes[laneName].offered {
-		if seen[t.key] || f.now().Sub(t.offeredAt) < unsettled {
+		if seen[t.key] || f.cfg.Now().Sub(t.offeredAt) < unsettled {
 			continue
 		}
-		t.feed, t.offeredAt = f.now().UnixNano(), f.now()
-		f.offer(t, t.id())
+		t.feed, t.offeredAt = f.cfg.Now().UnixNano(), f.cfg.Now()
+		f.cfg.Offer(t.offer())
 		repaired++
 	}
 	return repaired, stray
 }
 
-// offeredFor lists the offers of a lane that have been in the stream for so long.
-func (f *feeder) offeredFor(name, laneName string, long time.Duration) []jobqueue.Place {
+// OfferedFor lists the offers of a lane that have been in the stream for so long.
+func (f *Feeder) OfferedFor(name, laneName string, long time.Duration) []jobqueue.Place {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := f.pools[name]
@@ -54,7 +54,7 @@ func (f *feeder) offeredFor(name, laneName string, long time.Duration) []jobqueu
 	}
 	var old []jobqueue.Place
 	for t := range p.lanes[laneName].offered {
-		if f.now().Sub(t.offeredAt) > long {
+		if f.cfg.Now().Sub(t.offeredAt) > long {
 			old = append(old, t.place)
 		}
 	}

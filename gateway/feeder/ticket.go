@@ -1,4 +1,4 @@
-package coordinator
+package feeder
 
 import (
 	"fmt"
@@ -35,6 +35,8 @@ const (
 	atLeader // it waits for another job's result, and is not offered
 	atEnd    // no longer queued
 )
+
+func (t *ticket) offer() Offer { return Offer{t.place, t.id(), t} }
 
 // id of a ticket's offer: the revision of the queued record rises with each wait.
 func (t *ticket) id() string {

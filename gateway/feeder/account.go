@@ -1,4 +1,4 @@
-package coordinator
+package feeder
 
 import (
 	"slices"
@@ -39,11 +39,11 @@ func (a *account) next() *share {
 }
 
 // account is a tenant's, as far as there is reason to have one.
-func (f *feeder) account(tenant string) *account {
+func (f *Feeder) account(tenant string) *account {
 	a := f.accounts[tenant]
 	if a == nil {
 		a = &account{}
-		a.limit(f.limits(tenant))
+		a.limit(f.cfg.Limits(tenant))
 		f.accounts[tenant] = a
 	}
 	return a
@@ -52,7 +52,7 @@ func (f *feeder) account(tenant string) *account {
 func (a *account) limit(l Limits) { a.weight, a.most = max(l.Weight, 1), l.Running }
 
 // tidy goes on with what an account has room for, and forgets one without jobs.
-func (f *feeder) tidy(tenant string) {
+func (f *Feeder) tidy(tenant string) {
 	a := f.accounts[tenant]
 	if a == nil {
 		return
@@ -67,19 +67,19 @@ func (f *feeder) tidy(tenant string) {
 	}
 }
 
-// relimit takes new limits of all tenants.
-func (f *feeder) relimit() {
+// Relimit takes new limits of all tenants.
+func (f *Feeder) Relimit() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for tenant, a := range f.accounts {
-		a.limit(f.limits(tenant))
+		a.limit(f.cfg.Limits(tenant))
 		f.tidy(tenant)
 	}
 }
 
-// begin reports whether a tenant may have one more job running, and reserves its
-// place until end is called.
-func (f *feeder) begin(tenant string) (ok bool) {
+// Begin reports whether a tenant may have one more job running, and reserves its
+// place until End is called.
+func (f *Feeder) Begin(tenant string) (ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	a := f.account(tenant)
@@ -90,16 +90,17 @@ func (f *feeder) begin(tenant string) (ok bool) {
 	return true
 }
 
-func (f *feeder) end(tenant string) {
+// End gives back the place that Begin reserved.
+func (f *Feeder) End(tenant string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.account(tenant).claiming--
 	f.tidy(tenant)
 }
 
-// refused takes note that a job was not given to whoever claimed it, because its
+// Refused takes note that a job was not given to whoever claimed it, because its
 // tenant has as many running as it may: its offer is gone, and it waits again.
-func (f *feeder) refused(key string) {
+func (f *Feeder) Refused(key string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	t := f.tickets[key]
@@ -107,13 +108,13 @@ func (f *feeder) refused(key string) {
 		return
 	}
 	f.outOfStream(t)
-	t.feed = f.now().UnixNano() // the server still knows the id of the offer
+	t.feed = f.cfg.Now().UnixNano() // the server still knows the id of the offer
 	f.enqueue(t)
 }
 
-// heldBack reports whether a job waits because its tenant has as many offered
+// HeldBack reports whether a job waits because its tenant has as many offered
 // and running as it may, and how many that is.
-func (f *feeder) heldBack(key string) (most int, held bool) {
+func (f *Feeder) HeldBack(key string) (most int, held bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	t := f.tickets[key]
@@ -122,4 +123,14 @@ func (f *feeder) heldBack(key string) (most int, held bool) {
 	}
 	a := f.accounts[t.place.Tenant]
 	return a.most, a.full()
+}
+
+// Running is how many jobs of a tenant run.
+func (f *Feeder) Running(tenant string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a := f.accounts[tenant]; a != nil {
+		return a.running
+	}
+	return 0
 }

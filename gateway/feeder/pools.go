@@ -1,4 +1,4 @@
-package coordinator
+package feeder
 
 import (
 	"maps"
@@ -29,10 +29,10 @@ const (
 	poolReady
 )
 
-func (f *feeder) pool(name string, needs schemas.Requires) *pool {
+func (f *Feeder) pool(name string, needs schemas.Requires) *pool {
 	p := f.pools[name]
 	if p == nil {
-		p = &pool{needs: needs, lanes: map[string]*lane{}, used: f.now()}
+		p = &pool{needs: needs, lanes: map[string]*lane{}, used: f.cfg.Now()}
 		f.pools[name] = p
 		f.poke() // its target is not known yet
 	}
@@ -57,8 +57,8 @@ func (p *pool) wanted() bool {
 	return false
 }
 
-// made takes note that a pool's consumers are there: executors may be told.
-func (f *feeder) made(name string) {
+// Made takes note that a pool's consumers are there: executors may be told.
+func (f *Feeder) Made(name string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if p := f.pools[name]; p != nil {
@@ -66,16 +66,16 @@ func (f *feeder) made(name string) {
 	}
 }
 
-// count is how many pools there are; those among fresh are taken out of it.
-func (f *feeder) count(fresh map[string]bool) int {
+// Count is how many pools there are; those among fresh are taken out of it.
+func (f *Feeder) Count(fresh map[string]bool) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	maps.DeleteFunc(fresh, func(pool string, _ bool) bool { return f.pools[pool] != nil })
 	return len(f.pools)
 }
 
-// ready takes note that a pool can be fed, or could not be made.
-func (f *feeder) ready(name string, err error) {
+// Ready takes note that a pool can be fed, or could not be made.
+func (f *Feeder) Ready(name string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := f.pools[name]
@@ -90,21 +90,21 @@ func (f *feeder) ready(name string, err error) {
 	f.feed(name)
 }
 
-// retarget sets every pool's depth by what target says, and feeds.
-func (f *feeder) retarget(target func(schemas.Requires) int) {
+// Retarget sets every pool's depth by what target says, and feeds.
+func (f *Feeder) Retarget(target func(schemas.Requires) int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for name, p := range f.pools {
 		p.target = target(p.needs)
 		if p.target > 0 && p.jobs() > 0 {
-			p.used = f.now()
+			p.used = f.cfg.Now()
 		}
 		f.feed(name)
 	}
 }
 
-// existing lists the pools that can be pulled from, with their requirements.
-func (f *feeder) existing() map[string]schemas.Requires {
+// Existing lists the pools that can be pulled from, with their requirements.
+func (f *Feeder) Existing() map[string]schemas.Requires {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	all := make(map[string]schemas.Requires, len(f.pools))
@@ -116,8 +116,8 @@ func (f *feeder) existing() map[string]schemas.Requires {
 	return all
 }
 
-// known takes note of a pool that is in the bucket; it reports whether that is news.
-func (f *feeder) known(name string, needs schemas.Requires) bool {
+// Known takes note of a pool that is in the bucket; it reports whether that is news.
+func (f *Feeder) Known(name string, needs schemas.Requires) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := f.pool(name, needs)
@@ -126,15 +126,15 @@ func (f *feeder) known(name string, needs schemas.Requires) bool {
 	return news
 }
 
-// idle lists the pools that had no jobs or no executors for so long. Those that
+// Idle lists the pools that had no jobs or no executors for so long. Those that
 // were never made and have no jobs are forgotten.
-func (f *feeder) idle(long time.Duration) []string {
+func (f *Feeder) Idle(long time.Duration) []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var all []string
 	for name, p := range f.pools {
 		switch {
-		case f.now().Sub(p.used) <= long:
+		case f.cfg.Now().Sub(p.used) <= long:
 		case p.exists:
 			all = append(all, name)
 		case p.state == poolNew && p.tickets == 0:
@@ -144,21 +144,21 @@ func (f *feeder) idle(long time.Duration) []string {
 	return all
 }
 
-// retired takes note that a pool is gone, with all its offers.
-func (f *feeder) retired(name string) {
+// Retired takes note that a pool is gone, with all its offers.
+func (f *Feeder) Retired(name string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := f.pools[name]
 	if p == nil {
 		return
 	}
-	p.state, p.exists, p.used = poolNew, false, f.now()
+	p.state, p.exists, p.used = poolNew, false, f.cfg.Now()
 	tenants := map[string]bool{}
 	for _, l := range p.lanes {
 		for t := range l.offered {
 			f.outOfStream(t)
 			// The server may still know the id of the offer that was taken back.
-			t.feed = f.now().UnixNano()
+			t.feed = f.cfg.Now().UnixNano()
 			f.wait(t)
 			tenants[t.place.Tenant] = true
 		}

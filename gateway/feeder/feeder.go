@@ -1,4 +1,4 @@
-package coordinator
+package feeder
 
 import (
 	"container/heap"
@@ -9,18 +9,38 @@ import (
 	"github.com/program-explorer/pe/schemas"
 )
 
-// feeder keeps every pool's stream shallow: about twice as many offers as there
-// are slots to serve it, so that who comes late with one job need not wait
-// behind somebody's thousand. It decides; offering is done by who made it.
-type feeder struct {
-	now func() time.Time
-	// offer publishes a ticket's offer in the background, then calls settle.
-	offer func(t *ticket, id string)
-	// prepare makes a pool's consumers in the background, then calls ready.
-	prepare func(pool string, needs schemas.Requires)
+// Config of a feeder. Its functions are called with the feeder's lock held, and so
+// must not call it but later.
+type Config struct {
+	// Now tells the time; default [time.Now].
+	Now func() time.Time
+	// Offer publishes an offer in the background, then calls Settle.
+	Offer func(Offer)
+	// Prepare makes a pool's consumers in the background, then calls Ready.
+	Prepare func(pool string, needs schemas.Requires)
+	// Limits are a tenant's; without it nobody has any.
+	Limits func(tenant string) Limits
+}
 
-	// limits are a tenant's.
-	limits func(tenant string) Limits
+// Limits of a tenant's share.
+type Limits struct {
+	// Running bounds jobs that are offered or run; 0 does not.
+	Running int
+	// Weight is how many jobs are offered in one turn of a lane; at least 1.
+	Weight int
+}
+
+// Offer is what is to be published of a queued job.
+type Offer struct {
+	Place jobqueue.Place
+	// ID is the message's: the same for the same wait of the same job, in every gateway.
+	ID     string
+	ticket *ticket
+}
+
+// Feeder of one gateway. All methods are safe for concurrent use.
+type Feeder struct {
+	cfg Config
 
 	mu       sync.Mutex
 	tickets  map[string]*ticket
@@ -34,12 +54,22 @@ type feeder struct {
 	wake     chan struct{}
 }
 
-func newFeeder(now func() time.Time) *feeder {
-	return &feeder{now: now, limits: func(string) Limits { return Limits{} }, accounts: map[string]*account{}, running: map[string]struct{}{}, tickets: map[string]*ticket{}, pools: map[string]*pool{}, wake: make(chan struct{}, 1)}
+// New returns a feeder that knows of no job.
+func New(cfg Config) *Feeder {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Limits == nil {
+		cfg.Limits = func(string) Limits { return Limits{} }
+	}
+	return &Feeder{
+		cfg: cfg, tickets: map[string]*ticket{}, accounts: map[string]*account{},
+		running: map[string]struct{}{}, pools: map[string]*pool{}, wake: make(chan struct{}, 1),
+	}
 }
 
-// note takes a record whose revision is the newest known.
-func (f *feeder) note(key string, rec *schemas.Record, rev uint64) {
+// Note takes a record whose revision is the newest known.
+func (f *Feeder) Note(key string, rec *schemas.Record, rev uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	old := f.tickets[key]
@@ -64,7 +94,7 @@ func (f *feeder) note(key string, rec *schemas.Record, rev uint64) {
 }
 
 // runs counts a job that begins or ends to run.
-func (f *feeder) runs(key string, rec *schemas.Record) {
+func (f *Feeder) runs(key string, rec *schemas.Record) {
 	if _, did := f.running[key]; did {
 		delete(f.running, key)
 		f.account(rec.Tenant).running--
@@ -76,8 +106,8 @@ func (f *feeder) runs(key string, rec *schemas.Record) {
 }
 
 // enqueue puts a ticket where it waits: for its time or for its turn.
-func (f *feeder) enqueue(t *ticket) {
-	if untilDue(t.due, f.now()) > 0 {
+func (f *Feeder) enqueue(t *ticket) {
+	if UntilDue(t.due, f.cfg.Now()) > 0 {
 		t.at = atDelay
 		heap.Push(&f.delayed, t)
 		f.poke()
@@ -88,12 +118,12 @@ func (f *feeder) enqueue(t *ticket) {
 }
 
 // wait puts a ticket at the end of its lane.
-func (f *feeder) wait(t *ticket) {
+func (f *Feeder) wait(t *ticket) {
 	t.at = atLane
 	f.lane(t).push(t, f.account(t.place.Tenant))
 }
 
-func (f *feeder) lane(t *ticket) *lane {
+func (f *Feeder) lane(t *ticket) *lane {
 	p := f.pools[t.place.Pool]
 	l := p.lanes[t.place.Lane]
 	if l == nil {
@@ -103,7 +133,7 @@ func (f *feeder) lane(t *ticket) *lane {
 	return l
 }
 
-func (f *feeder) drop(t *ticket) {
+func (f *Feeder) drop(t *ticket) {
 	switch t.at {
 	case atLane:
 		f.lane(t).remove(t)
@@ -117,7 +147,7 @@ func (f *feeder) drop(t *ticket) {
 }
 
 // feed offers as much of a pool as it should.
-func (f *feeder) feed(name string) {
+func (f *Feeder) feed(name string) {
 	p := f.pools[name]
 	if p == nil || p.target == 0 {
 		return
@@ -125,7 +155,7 @@ func (f *feeder) feed(name string) {
 	if p.state != poolReady {
 		if p.state == poolNew && p.wanted() {
 			p.state = poolPreparing
-			f.prepare(name, p.needs)
+			f.cfg.Prepare(name, p.needs)
 		}
 		return
 	}
@@ -137,7 +167,7 @@ func (f *feeder) feed(name string) {
 				break
 			}
 			f.inStream(t)
-			f.offer(t, t.id())
+			f.cfg.Offer(t.offer())
 		}
 	}
 }
@@ -145,37 +175,38 @@ func (f *feeder) feed(name string) {
 // laneNames in the order in which they are served.
 var laneNames = []string{schemas.LaneInteractive, schemas.LaneBatch}
 
-func (f *feeder) inStream(t *ticket) {
-	t.at, t.offeredAt = atStream, f.now()
+func (f *Feeder) inStream(t *ticket) {
+	t.at, t.offeredAt = atStream, f.cfg.Now()
 	f.lane(t).offered[t] = struct{}{}
 	f.account(t.place.Tenant).offered++
 }
 
-func (f *feeder) outOfStream(t *ticket) {
+func (f *Feeder) outOfStream(t *ticket) {
 	delete(f.lane(t).offered, t)
 	f.account(t.place.Tenant).offered--
 }
 
 const feedPause = 500 * time.Millisecond
 
-// settle takes note of how offering went.
-func (f *feeder) settle(t *ticket, err error) {
+// Settle takes note of how offering went.
+func (f *Feeder) Settle(o Offer, err error) {
+	t := o.ticket
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err != nil && t.at == atStream {
 		f.outOfStream(t)
-		t.due = f.now().Add(feedPause)
+		t.due = f.cfg.Now().Add(feedPause)
 		f.enqueue(t)
 		f.tidy(t.place.Tenant)
 	}
 }
 
-// overdue returns up to most jobs whose wait is over. Those that are still queued
+// Overdue returns up to most jobs whose wait is over. Those that are still queued
 // a while later are returned again.
-func (f *feeder) overdue(most int) (over []jobqueue.Place) {
+func (f *Feeder) Overdue(most int) (over []jobqueue.Place) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	now := f.now()
+	now := f.cfg.Now()
 	for len(over) < most && len(f.expiring) > 0 && f.expiring[0].expires <= now.UnixMicro() {
 		t := f.expiring[0]
 		over = append(over, t.place)
@@ -187,13 +218,13 @@ func (f *feeder) overdue(most int) (over []jobqueue.Place) {
 
 const overdueAgain = 5 * time.Second
 
-// promote moves what is due to its lane, and tells how long until the next is.
-func (f *feeder) promote() time.Duration {
+// Promote moves what is due to its lane, and tells how long until the next is.
+func (f *Feeder) Promote() time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for len(f.delayed) > 0 {
 		t := f.delayed[0]
-		if wait := untilDue(t.due, f.now()); wait > 0 && t.at == atDelay {
+		if wait := UntilDue(t.due, f.cfg.Now()); wait > 0 && t.at == atDelay {
 			return wait
 		}
 		heap.Pop(&f.delayed)
@@ -204,7 +235,11 @@ func (f *feeder) promote() time.Duration {
 	return time.Hour
 }
 
-func (f *feeder) poke() {
+// Wake is sent to when Promote and Retarget should be called before the time that
+// Promote told.
+func (f *Feeder) Wake() <-chan struct{} { return f.wake }
+
+func (f *Feeder) poke() {
 	select {
 	case f.wake <- struct{}{}:
 	default:

@@ -1,4 +1,4 @@
-package coordinator
+package feeder
 
 import (
 	"errors"
@@ -14,21 +14,25 @@ import (
 
 // feed is a feeder with a clock of its own whose offers are only noted.
 type feed struct {
-	*feeder
+	*Feeder
 	clock   time.Time
-	offered []*ticket
+	limits  func(tenant string) Limits
+	offered []Offer
 	ids     []string
 	rev     uint64
 }
 
 func newFeed(depth int) *feed {
-	f := &feed{clock: time.Unix(1000, 0)}
-	f.feeder = newFeeder(func() time.Time { return f.clock })
-	f.offer = func(t *ticket, id string) { f.offered, f.ids = append(f.offered, t), append(f.ids, id) }
-	f.prepare = func(string, schemas.Requires) {}
-	f.known("p", schemas.Requires{})
-	f.ready("p", nil)
-	f.retarget(func(schemas.Requires) int { return depth })
+	f := &feed{clock: time.Unix(1000, 0), limits: func(string) Limits { return Limits{} }}
+	f.Feeder = New(Config{
+		Now:     func() time.Time { return f.clock },
+		Offer:   func(o Offer) { f.offered, f.ids = append(f.offered, o), append(f.ids, o.ID) },
+		Prepare: func(string, schemas.Requires) {},
+		Limits:  func(tenant string) Limits { return f.limits(tenant) },
+	})
+	f.Known("p", schemas.Requires{})
+	f.Ready("p", nil)
+	f.Retarget(func(schemas.Requires) int { return depth })
 	return f
 }
 
@@ -38,14 +42,14 @@ func (f *feed) put(tenant, job string, state schemas.State, due time.Time) {
 	if !due.IsZero() {
 		rec.NotBeforeUS = due.UnixMicro()
 	}
-	f.note(schemas.RecordKey(tenant, job), rec, f.rev)
+	f.Note(schemas.RecordKey(tenant, job), rec, f.rev)
 }
 
 func (f *feed) expect(t *testing.T, want ...string) {
 	t.Helper()
 	var got []string
 	for _, o := range f.offered {
-		got = append(got, o.key)
+		got = append(got, o.ticket.key)
 	}
 	f.offered = nil
 	if !slices.Equal(got, want) {
@@ -75,16 +79,16 @@ func TestFeederWaits(t *testing.T) {
 	f := newFeed(2)
 	f.put("a", "later", schemas.StateQueued, f.clock.Add(time.Minute))
 	f.put("a", "soon", schemas.StateQueued, f.clock.Add(time.Second))
-	if wait := f.promote(); wait != time.Second {
+	if wait := f.Promote(); wait != time.Second {
 		t.Errorf("next in %s", wait)
 	}
 	f.expect(t)
 	f.clock = f.clock.Add(time.Second)
-	f.promote()
+	f.Promote()
 	f.expect(t, "a.soon")
 	f.put("a", "later", schemas.StateCancelled, time.Time{})
 	f.clock = f.clock.Add(time.Hour)
-	f.promote()
+	f.Promote()
 	f.expect(t)
 }
 
@@ -94,12 +98,12 @@ func TestFeederTriesAgain(t *testing.T) {
 	f.put("a", "0", schemas.StateQueued, time.Time{})
 	first := f.offered[0]
 	f.expect(t, "a.0")
-	f.settle(first, errors.New("no"))
+	f.Settle(first, errors.New("no"))
 	f.clock = f.clock.Add(feedPause)
-	f.promote()
+	f.Promote()
 	f.expect(t, "a.0")
 	f.put("a", "0", schemas.StateRunning, time.Time{})
-	f.settle(first, nil)
+	f.Settle(first, nil)
 	if n := len(f.tickets); n != 0 {
 		t.Errorf("%d tickets of a running job", n)
 	}
@@ -114,11 +118,11 @@ func TestFeederCompares(t *testing.T) {
 	place := func(job string) jobqueue.Place {
 		return jobqueue.Place{Pool: "p", Lane: schemas.LaneBatch, Tenant: "a", Job: job}
 	}
-	if repaired, _ := f.compare("p", schemas.LaneBatch, nil); repaired != 0 {
+	if repaired, _ := f.Compare("p", schemas.LaneBatch, nil); repaired != 0 {
 		t.Error("an offer under way was repaired")
 	}
 	f.clock = f.clock.Add(unsettled)
-	repaired, stray := f.compare("p", schemas.LaneBatch, []jobqueue.Place{place("1"), place("9")})
+	repaired, stray := f.Compare("p", schemas.LaneBatch, []jobqueue.Place{place("1"), place("9")})
 	if repaired != 1 || !slices.Equal(stray, []jobqueue.Place{place("9")}) {
 		t.Errorf("repaired %d, stray %v", repaired, stray)
 	}
@@ -133,15 +137,15 @@ func TestFeederKnowsOldOffers(t *testing.T) {
 	f := newFeed(1)
 	f.put("a", "0", schemas.StateQueued, time.Time{})
 	f.expect(t, "a.0")
-	if old := f.offeredFor("p", schemas.LaneBatch, time.Minute); len(old) != 0 {
+	if old := f.OfferedFor("p", schemas.LaneBatch, time.Minute); len(old) != 0 {
 		t.Errorf("%v is new", old)
 	}
 	f.clock = f.clock.Add(2 * time.Minute)
-	if old := f.offeredFor("p", schemas.LaneBatch, time.Minute); len(old) != 1 || old[0].Job != "0" {
+	if old := f.OfferedFor("p", schemas.LaneBatch, time.Minute); len(old) != 1 || old[0].Job != "0" {
 		t.Errorf("old offers are %v", old)
 	}
 	f.put("a", "0", schemas.StateRunning, time.Time{})
-	if old := f.offeredFor("p", schemas.LaneBatch, time.Minute); len(old) != 0 {
+	if old := f.OfferedFor("p", schemas.LaneBatch, time.Minute); len(old) != 0 {
 		t.Errorf("%v is claimed", old)
 	}
 }
@@ -151,15 +155,15 @@ func TestFeederWithoutExecutors(t *testing.T) {
 	f := newFeed(0)
 	f.put("a", "0", schemas.StateQueued, time.Time{})
 	f.expect(t)
-	f.retarget(func(schemas.Requires) int { return 2 })
+	f.Retarget(func(schemas.Requires) int { return 2 })
 	f.expect(t, "a.0")
 	f.clock = f.clock.Add(2 * time.Hour)
-	if idle := f.idle(time.Hour); !slices.Equal(idle, []string{"p"}) {
+	if idle := f.Idle(time.Hour); !slices.Equal(idle, []string{"p"}) {
 		t.Errorf("idle = %v", idle)
 	}
-	f.retired("p")
+	f.Retired("p")
 	f.expect(t)
-	f.ready("p", nil)
+	f.Ready("p", nil)
 	f.expect(t, "a.0")
 }
 
@@ -179,7 +183,7 @@ func TestFeederForgetsCancelled(t *testing.T) {
 	if q := l.shares["a"].waiting; q.first != q.last || len(l.shares) != 2 || l.turns.Len() != 2 || len(f.accounts) != 2 {
 		t.Errorf("of a wait %v to %v; %d tenants, %d turns, %d accounts", q.first, q.last, len(l.shares), l.turns.Len(), len(f.accounts))
 	}
-	f.retarget(func(schemas.Requires) int { return 9 })
+	f.Retarget(func(schemas.Requires) int { return 9 })
 	f.expect(t, "a.keep", "b.keep")
 }
 
@@ -188,15 +192,15 @@ func TestFeederKeepsPoolsOfDelayed(t *testing.T) {
 	t.Parallel()
 	f := newFeed(1)
 	f.put("a", "0", schemas.StateQueued, f.clock.Add(time.Minute))
-	f.retired("p")
+	f.Retired("p")
 	f.clock = f.clock.Add(time.Minute)
-	f.promote()
-	f.made("p")
-	f.ready("p", nil)
+	f.Promote()
+	f.Made("p")
+	f.Ready("p", nil)
 	f.expect(t, "a.0")
 	f.put("a", "0", schemas.StateRunning, time.Time{})
-	f.retired("p")
-	if n := f.count(nil); n != 0 {
+	f.Retired("p")
+	if n := f.Count(nil); n != 0 {
 		t.Errorf("%d pools are left", n)
 	}
 }
@@ -206,16 +210,16 @@ func TestFeederForgetsPools(t *testing.T) {
 	t.Parallel()
 	f := newFeed(0)
 	rec := &schemas.Record{ID: "0", Tenant: "a", State: schemas.StateQueued, Pool: "q", Lane: schemas.LaneBatch}
-	f.note("a.0", rec, 1)
+	f.Note("a.0", rec, 1)
 	f.clock = f.clock.Add(time.Hour)
-	f.idle(time.Minute)
+	f.Idle(time.Minute)
 	if f.pools["q"] == nil {
 		t.Fatal("the pool of a queued job is gone")
 	}
 	ended := *rec
 	ended.State = schemas.StateCancelled
-	f.note("a.0", &ended, 2)
-	f.idle(time.Minute)
+	f.Note("a.0", &ended, 2)
+	f.Idle(time.Minute)
 	if f.pools["q"] != nil {
 		t.Error("a pool that was never made stays without a job")
 	}
@@ -230,12 +234,12 @@ func TestFeederOverdue(t *testing.T) {
 			ID: fmt.Sprint(i), Tenant: "a", State: schemas.StateQueued, Pool: "p", Lane: schemas.LaneBatch,
 			QueuedUS: f.clock.UnixMicro(), QueueTimeoutMS: ms,
 		}
-		f.note(schemas.RecordKey("a", rec.ID), rec, f.rev)
+		f.Note(schemas.RecordKey("a", rec.ID), rec, f.rev)
 	}
 	expect := func(want ...string) {
 		t.Helper()
 		var got []string
-		for _, p := range f.overdue(10) {
+		for _, p := range f.Overdue(10) {
 			got = append(got, p.Job)
 		}
 		if !slices.Equal(got, want) {
