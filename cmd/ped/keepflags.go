@@ -10,7 +10,10 @@ import (
 )
 
 // keepFlags say how long jobs and their files are kept.
-type keepFlags struct{ outputs, inputs, records settings.Lifetime }
+type keepFlags struct {
+	outputs, inputs, records settings.Lifetime
+	jobs                     int
+}
 
 func (k *keepFlags) bind() *pflag.FlagSet {
 	f := newGroup()
@@ -18,11 +21,12 @@ func (k *keepFlags) bind() *pflag.FlagSet {
 	f.Var(&k.outputs, "keep-outputs", "how long after its end a job's files and logs are kept: 7d, 36h, forever")
 	f.Var(&k.inputs, "keep-inputs", "how long uploaded inputs are kept that no job needs; at least 1h")
 	f.Var(&k.records, "keep-records", "how long after its end a job is known at all")
+	f.IntVar(&k.jobs, "keep-jobs", retention.DefaultJobs, "how many jobs of a tenant that have ended are known, about: the newest; 0: all")
 	return f
 }
 
 func (k *keepFlags) policy() (retention.Policy, error) {
-	p := retention.Policy{Outputs: time.Duration(k.outputs), Inputs: time.Duration(k.inputs), Records: time.Duration(k.records)}
+	p := retention.Policy{Outputs: time.Duration(k.outputs), Inputs: time.Duration(k.inputs), Records: time.Duration(k.records), Jobs: k.jobs}
 	if err := p.Check(); err != nil {
 		return p, usageError{err}
 	}

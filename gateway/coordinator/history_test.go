@@ -298,6 +298,43 @@ func TestHistoryExpires(t *testing.T) {
 	})
 }
 
+// TestHistoryIsBounded: of more jobs than are kept, those that ended first expire, a
+// page at a time, whatever the time to keep them.
+func TestHistoryIsBounded(t *testing.T) {
+	t.Parallel()
+	w, clock := newWorld(t), &aging{}
+	g := w.gateway(clock.config)
+	first := w.endSome(g, schemas.MaxHistoryJobs, labelled)
+	clock.pass(2 * time.Minute)
+	w.moved(0)
+	second := w.endSome(g, schemas.MaxHistoryJobs, labelled)
+	clock.pass(2 * time.Minute)
+	w.moved(0)
+	cut := func(most int) coordinator.Cutoffs { return coordinator.Cutoffs{Surplus: g.Surplus(most)} }
+	for _, most := range []int{0, 2 * schemas.MaxHistoryJobs} {
+		if due := g.DuePages(cut(most), 10); len(due) != 0 {
+			t.Errorf("due of %d: %+v", most, due)
+		}
+	}
+	most := 2*schemas.MaxHistoryJobs - 1
+	due := g.DuePages(cut(most), 10)
+	if len(due) != 1 {
+		t.Fatalf("due: %+v", due)
+	}
+	if _, records, err := g.ExpirePage(t.Context(), due[0], cut(most)); err != nil || records != len(first) {
+		t.Errorf("expired %d, %v; want %d", records, err, len(first))
+	}
+	if left := g.DuePages(cut(most), 10); len(left) != 0 {
+		t.Errorf("still due: %+v", left)
+	}
+	if _, err := g.Get(t.Context(), schemas.SingleTenant, first[0].ID); !errors.Is(err, coordinator.ErrNotFound) {
+		t.Errorf("one that ended first: %v", err)
+	}
+	if _, err := g.Get(t.Context(), schemas.SingleTenant, second[0].ID); err != nil {
+		t.Errorf("one that ended last: %v", err)
+	}
+}
+
 // TestHistoryWhileCutOff: a gateway whose watch could not tell of an end, because the
 // record had left the bucket before, hears of it by the page.
 func TestHistoryWhileCutOff(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,6 +19,7 @@ import (
 // DuePages lists up to most pages of history in which something has expired.
 func (c *Coordinator) DuePages(cut Cutoffs, most int) (due []history.Due) {
 	for _, p := range c.history.Pages() {
+		cut := cut.of(p.Tenant)
 		outputs := p.Stored > 0 && before(p.EndedUS, cut.Outputs)
 		records := before(p.EndedUS, cut.Records) && (p.Stored > 0 || p.PurgedUS == 0 || before(p.PurgedUS, cut.Purged))
 		if outputs || records {
@@ -27,6 +29,17 @@ func (c *Coordinator) DuePages(cut Cutoffs, most int) (due []history.Due) {
 		}
 	}
 	return due
+}
+
+// Surplus says for [Cutoffs.Surplus] what is too much if about most jobs of a tenant
+// are kept in history; 0 keeps all.
+func (c *Coordinator) Surplus(most int) map[string]time.Time {
+	ended := c.history.Surplus(most)
+	cut := make(map[string]time.Time, len(ended))
+	for tenant, us := range ended {
+		cut[tenant] = time.UnixMicro(us + 1)
+	}
+	return cut
 }
 
 // expiry is a page of history of which something expires.
@@ -48,7 +61,7 @@ func (c *Coordinator) ExpirePage(ctx context.Context, due history.Due, cut Cutof
 	if errors.Is(err, history.ErrNotFound) {
 		return 0, 0, nil
 	}
-	if err != nil || !x.judge(cut) {
+	if err != nil || !x.judge(cut.of(due.Tenant)) {
 		return 0, 0, err
 	}
 	if err := x.mark(ctx); err != nil {

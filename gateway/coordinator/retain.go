@@ -22,6 +22,17 @@ type Cutoffs struct {
 	Records time.Time
 	// Purged: a record goes only if its outputs expired before.
 	Purged time.Time
+	// Surplus are, by tenant, instants before which jobs in history ended that are
+	// more than are kept: their records expire, too.
+	Surplus map[string]time.Time
+}
+
+// of are those of one tenant.
+func (cut Cutoffs) of(tenant string) Cutoffs {
+	if surplus := cut.Surplus[tenant]; surplus.After(cut.Records) {
+		cut.Records = surplus
+	}
+	return cut
 }
 
 // Due is a job of which something has expired: its record, or else its outputs.

@@ -31,6 +31,36 @@ func (x *index) Pages() (all []Due) {
 	return all
 }
 
+// Surplus says, for each tenant that has more than most jobs, when the last of a page
+// ended that is too much, in microseconds since the Unix epoch: what ended later is most
+// jobs or fewer, and more with one page. Without a bound, 0, nobody has too many.
+func (x *index) Surplus(most int) map[string]int64 {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	ended := map[string]int64{}
+	for tenant, s := range x.tenants {
+		total := 0
+		for _, p := range s.pages {
+			total += len(p.jobs)
+		}
+		if most > 0 && total > most {
+			ended[tenant] = s.surplus(total - most)
+		}
+	}
+	return ended
+}
+
+// surplus is when the last page ended of those that ended first and have so many jobs together.
+func (s *shelf) surplus(jobs int) int64 {
+	first := slices.SortedFunc(slices.Values(s.pages), func(a, b *page) int { return cmp.Compare(a.endedLast, b.endedLast) })
+	for _, p := range first {
+		if jobs -= len(p.jobs); jobs <= 0 {
+			return p.endedLast
+		}
+	}
+	return 0
+}
+
 // Since reads a tenant's jobs whose revision is after one, but for pages in which all
 // ended before an instant in microseconds, page by page until each says no. It gives the
 // revision after which to go on then: all with a lower one have been given. It is 0 if none is left.

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Policy is how long things are kept. Zero is for ever.
+// Policy is how long things are kept. Zero is for ever, and as many as there are.
 type Policy struct {
 	// Outputs of a job are kept for this long after its end: files, long logs, and
 	// a result that is not small.
@@ -16,6 +16,9 @@ type Policy struct {
 	// Records are kept for this long after the job's end: state, outcome, small
 	// results. A record takes its outputs with it.
 	Records time.Duration
+	// Jobs is how many of a tenant's jobs that have ended some time ago are kept, about:
+	// of more, the records of those that ended first expire, page by page. At least [MinJobs].
+	Jobs int
 }
 
 // Defaults of a gateway.
@@ -23,6 +26,7 @@ const (
 	DefaultOutputs = 7 * 24 * time.Hour
 	DefaultInputs  = 7 * 24 * time.Hour
 	DefaultRecords = 30 * 24 * time.Hour
+	DefaultJobs    = 1_000_000
 	// DefaultGrace is how old an object must be before a sweep looks for its
 	// record. Nobody may take longer from an object to the record that names it.
 	DefaultGrace = time.Hour
@@ -32,6 +36,9 @@ const (
 // submission may take from looking at its inputs to its record.
 const MinInputs = time.Hour
 
+// MinJobs is the lowest bound on jobs: a few pages of them.
+const MinJobs = 1000
+
 // Check refuses what cannot be held to.
 func (p Policy) Check() error {
 	if p.Outputs < 0 || p.Inputs < 0 || p.Records < 0 {
@@ -39,6 +46,9 @@ func (p Policy) Check() error {
 	}
 	if p.Inputs > 0 && p.Inputs < MinInputs {
 		return fmt.Errorf("retention: inputs must be kept for at least %s, not %s", MinInputs, p.Inputs)
+	}
+	if p.Jobs != 0 && p.Jobs < MinJobs {
+		return fmt.Errorf("retention: at least %d jobs of a tenant must be kept, not %d", MinJobs, p.Jobs)
 	}
 	return nil
 }

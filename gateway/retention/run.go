@@ -53,7 +53,10 @@ func (s *Sweeper) expireEvery(ctx context.Context) {
 func (s *Sweeper) Expire(ctx context.Context) (int, error) {
 	cut := func() coordinator.Cutoffs {
 		now := s.now()
-		return coordinator.Cutoffs{Outputs: ago(now, s.policy.Outputs), Records: ago(now, s.policy.Records), Purged: now.Add(-s.grace)}
+		return coordinator.Cutoffs{
+			Outputs: ago(now, s.policy.Outputs), Records: ago(now, s.policy.Records), Purged: now.Add(-s.grace),
+			Surplus: s.jobs.Surplus(s.policy.Jobs),
+		}
 	}
 	if len(s.jobs.Due(cut(), 1)) == 0 && len(s.jobs.DuePages(cut(), 1)) == 0 {
 		return 0, nil
