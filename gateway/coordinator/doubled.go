@@ -54,7 +54,7 @@ func (c *Coordinator) takeOut(ctx context.Context, first *schemas.Record) error 
 		return err
 	}
 	second, err := decodeRecord(key, e.Value)
-	if err != nil || second.State != schemas.StateQueued || len(second.Attempts) > 0 {
+	if err != nil || second.State == schemas.StateRunning || len(second.Attempts) > 0 {
 		return err
 	}
 	marker, err := c.queue.Jobs.Mark(ctx, key, e.Revision)

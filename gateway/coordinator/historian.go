@@ -66,7 +66,7 @@ func (c *Coordinator) moveSome(ctx context.Context, tenant string) (moved bool, 
 		return false, nil
 	}
 	jobs, err := c.readSettled(ctx, tenant, picked)
-	if err != nil || len(jobs) < smallPage || time.Since(begin) > moveWithin {
+	if jobs = c.amend(ctx, tenant, jobs); err != nil || len(jobs) < smallPage || time.Since(begin) > moveWithin {
 		return false, err
 	}
 	page, err := c.writePage(ctx, tenant, number, jobs)

@@ -2,6 +2,7 @@ package coordinator_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -253,6 +254,47 @@ func TestHistoryLeftBehind(t *testing.T) {
 		})
 	}
 	w.moved(0)
+}
+
+// TestHistoryIsAmended: a record that changed once more, between the writing of its page
+// and its leaving of the bucket, comes into that page, and into no other. One that an
+// idempotency key made beside it goes.
+func TestHistoryIsAmended(t *testing.T) {
+	t.Parallel()
+	w, clock := newWorld(t), &aging{}
+	q := w.queues.Gateway(t, w.log)
+	g := w.gateway(clock.config)
+	recs := w.endSome(g, schemas.MaxHistoryJobs, keyed)
+	clock.pass(2 * time.Minute)
+	w.moved(0)
+	purged, doubled := recs[7], recs[8]
+	purged.PurgedUS = purged.EndedUS + 1
+	doubled.CreatedUS++
+	doubled.EndedUS++
+	for _, rec := range []schemas.Record{purged, doubled} {
+		data, err := json.Marshal(rec)
+		if err == nil {
+			_, err = q.Jobs.Create(t.Context(), schemas.RecordKey(rec.Tenant, rec.ID), data)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	more := w.endSome(g, schemas.MaxHistoryJobs-2, labelled)
+	clock.pass(2 * time.Minute)
+	w.moved(len(more)) // too few for another page
+	late := w.gateway(clock.config)
+	for _, g := range []*gateway{g, late} {
+		w.eventually("each job is there once", func() bool {
+			return g.Counts(schemas.SingleTenant)[schemas.StateCancelled] == len(recs)+len(more)
+		})
+		if got, err := g.Get(t.Context(), purged.Tenant, purged.ID); err != nil || got.PurgedUS != purged.PurgedUS {
+			t.Errorf("what changed is %+v, %v", got, err)
+		}
+		if got, err := g.Get(t.Context(), doubled.Tenant, doubled.ID); err != nil || got.CreatedUS != recs[8].CreatedUS {
+			t.Errorf("what was doubled is %+v, %v", got, err)
+		}
+	}
 }
 
 // TestHistoryExpires: outputs and records in a page expire with its last job, and

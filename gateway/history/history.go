@@ -142,6 +142,11 @@ func (h *History) Open(ctx context.Context, tenant string, number uint64) (Page,
 	return p, writeError(p, err)
 }
 
+// OpenAt reads the page that has a job; [ErrNotFound].
+func (h *History) OpenAt(ctx context.Context, at Place) (Page, error) {
+	return h.Open(ctx, at.Tenant, at.page)
+}
+
 // Rewrite writes a page's jobs as they are now, or deletes it if there are none,
 // on condition that it is still as it was opened; else [ErrBehind].
 func (h *History) Rewrite(ctx context.Context, p Page) error {
