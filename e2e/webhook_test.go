@@ -18,41 +18,16 @@ import (
 // ran, with a signature that the specification's own library finds good.
 func TestWebhookHearsOfAnEnd(t *testing.T) {
 	t.Parallel()
-	type request struct {
-		header http.Header
-		body   []byte
-	}
-	heard := make(chan request, 10)
-	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 64<<10))
-		if err != nil {
-			t.Error(err)
-		}
-		heard <- request{r.Header, body}
-	}))
-	defer receiver.Close()
+	hears := listen(t)
 	s := up(t, "--webhook-allow-cidr", "127.0.0.0/8")
 	var hook schemas.Webhook
-	added := s.pe(t, "webhooks", "add", receiver.URL+"/hook", "--event", "job.failed", "--json").want(t, 0)
+	added := s.pe(t, "webhooks", "add", hears.url+"/hook", "--event", "job.failed", "--json").want(t, 0)
 	if err := json.Unmarshal([]byte(added.stdout), &hook); err != nil {
 		t.Fatalf("%v: %s", err, added.stdout)
 	}
-	verifier, err := standardwebhooks.NewWebhook(hook.Secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-
 	s.busybox(t, "echo fine") // nobody wants to hear of that
 	job := s.busybox(t, "exit 3")
-	var got request
-	select {
-	case got = <-heard:
-	case <-time.After(patience):
-		t.Fatalf("nobody was told within %s", patience)
-	}
-	if err := verifier.Verify(got.body, got.header); err != nil {
-		t.Errorf("the signature: %v", err)
-	}
+	got := hears.next(t, hook.Secret)
 	var event struct {
 		Type string
 		Data struct {
@@ -70,4 +45,50 @@ func TestWebhookHearsOfAnEnd(t *testing.T) {
 	eventually(t, "the delivery is noted", func() bool {
 		return strings.Contains(s.pe(t, "webhooks", "deliveries", "--state", "delivered").want(t, 0).stdout, got.header.Get("webhook-id"))
 	})
+}
+
+// receiver is what webhooks are sent to.
+type receiver struct {
+	url   string
+	heard chan delivery
+}
+
+type delivery struct {
+	header http.Header
+	body   []byte
+}
+
+// listen serves until the test ends.
+func listen(t *testing.T) receiver {
+	t.Helper()
+	r := receiver{heard: make(chan delivery, 10)}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		body, err := io.ReadAll(http.MaxBytesReader(w, request.Body, 64<<10))
+		if err != nil {
+			t.Error(err)
+		}
+		r.heard <- delivery{request.Header, body}
+	}))
+	t.Cleanup(server.Close)
+	r.url = server.URL
+	return r
+}
+
+// next is the next one that came, signed with this secret as the specification's own library finds good.
+func (r receiver) next(t *testing.T, secret string) delivery {
+	t.Helper()
+	verifier, err := standardwebhooks.NewWebhook(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case got := <-r.heard:
+		if err := verifier.Verify(got.body, got.header); err != nil {
+			t.Errorf("the signature of %s: %v", got.body, err)
+		}
+		return got
+	case <-time.After(patience):
+		t.Fatalf("nobody was told within %s", patience)
+		return delivery{}
+	}
 }

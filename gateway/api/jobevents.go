@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -39,9 +38,6 @@ func (a *API) jobEvents(w http.ResponseWriter, r *http.Request, tenant string) e
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	updates, err := a.jobs.Events(ctx, tenant, query)
-	if errors.Is(err, coordinator.ErrRevision) {
-		return kindMalformed.problem(err.Error(), "begin anew: without an id for what comes, with ?since=0 for all jobs that are known")
-	}
 	if err != nil {
 		return err
 	}

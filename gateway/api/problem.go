@@ -1,19 +1,11 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 
-	"github.com/program-explorer/pe/gateway/campaign"
-	"github.com/program-explorer/pe/gateway/coordinator"
-	"github.com/program-explorer/pe/gateway/jobresult"
-	"github.com/program-explorer/pe/gateway/retention"
-	"github.com/program-explorer/pe/gateway/webhook"
-	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -93,90 +85,6 @@ func invalid(problems []schemas.Problem) *schemas.ProblemDocument {
 	p := kindInvalid.problem(detail, "the fields of a job are described in docs/job-spec.md and in /openapi.json")
 	p.Problems = problems
 	return p
-}
-
-// problemOf is the one place that turns an error into a status. Errors that it
-// does not know are internal: the user gets a bland line, the log the detail.
-func problemOf(err error) *schemas.ProblemDocument {
-	var document *schemas.ProblemDocument
-	var tooLarge *http.MaxBytesError
-	var syntax *schemas.SyntaxError
-	var image *ImageError
-	var lost *jobresult.LostError
-	if refused := accessProblem(err); refused != nil {
-		return refused
-	}
-	switch {
-	case errors.As(err, &document):
-		return document
-	case errors.Is(err, coordinator.ErrNotFound):
-		return kindNotFound.problem("there is no such job", "GET /v1/jobs lists the jobs that there are")
-	case errors.Is(err, coordinator.ErrNotDead):
-		return kindNotDead.problem(err.Error(), "GET /v1/jobs?state=dead lists those that can be retried or dropped")
-	case errors.Is(err, coordinator.ErrDeadlineOver):
-		return kindDeadline.problem(err.Error(), "submit it anew")
-	case errors.Is(err, coordinator.ErrObjectsGone):
-		return kindGone.problem(err.Error(), "submit it anew, with its inputs, and drop this one")
-	case errors.Is(err, coordinator.ErrKeyReused):
-		return kindConflict.problem(err.Error(), "use a new idempotency_key for another job")
-	case errors.Is(err, coordinator.ErrTooMuchStored):
-		return kindTooMuchStored.problem(err.Error(), "wait until outputs and inputs expire, or ask whoever runs the gateway for more; GET /v1/usage says what there is")
-	case errors.Is(err, coordinator.ErrTooMany):
-		return kindTooMany.problem(err.Error(), "wait as long as Retry-After says, or cancel some")
-	case errors.Is(err, coordinator.ErrRemoving):
-		return kindUnavailable.problem(err.Error(), "try again in a moment, or use a new idempotency_key")
-	case errors.Is(err, coordinator.ErrTooSlow):
-		return kindTimeout.problem(err.Error(), "submit it again")
-	case errors.Is(err, coordinator.ErrRecordTooLarge):
-		return kindInvalid.problem(err.Error(), "use fewer or shorter labels")
-	case errors.Is(err, campaign.ErrNotFound):
-		return kindNotFound.problem("there is no such campaign", "GET /v1/campaigns lists those that there are; a label alone makes none")
-	case errors.Is(err, campaign.ErrClosed):
-		return kindCampaignClosed.problem(err.Error(), "make another campaign, with another name, for more jobs")
-	case errors.Is(err, campaign.ErrDiffers):
-		return kindConflict.problem(err.Error(), "use another name, or remove that one first")
-	case errors.Is(err, campaign.ErrTooMany):
-		return kindManyCampaigns.problem(err.Error(), "remove some that have ended")
-	case errors.Is(err, campaign.ErrLoading):
-		return kindUnavailable.problem(err.Error(), "try again in a moment")
-	case errors.Is(err, retention.ErrSweeping):
-		return kindSweeping.problem(err.Error(), "wait for its end, or make a dry run, which waits for nobody")
-	case errors.Is(err, webhook.ErrNotFound):
-		return kindNotFound.problem("there is no such webhook or delivery", "GET /v1/webhooks lists what there is")
-	case errors.Is(err, webhook.ErrAddress):
-		return kindAddress.problem(err.Error(), "use an https address that is public, or ask whoever runs the gateway")
-	case errors.Is(err, webhook.ErrTooMany):
-		return kindManyWebhooks.problem(err.Error(), "remove one that is not needed")
-	case errors.Is(err, webhook.ErrFull):
-		return kindManyDeliveries.problem("", "wait until some have arrived, or have failed for good")
-	case errors.Is(err, webhook.ErrDisabled):
-		return kindDisabled.problem(err.Error(), "enable it first")
-	case errors.Is(err, webhook.ErrLoading):
-		return kindUnavailable.problem(err.Error(), "try again in a moment")
-	case errors.Is(err, coordinator.ErrCursor), errors.Is(err, webhook.ErrCursor):
-		return kindMalformed.problem(err.Error(), "pass next of the page before as it was")
-	case errors.As(err, &tooLarge):
-		return kindTooLarge.problemf("the body has more than %d bytes", tooLarge.Limit)
-	case errors.Is(err, schemas.ErrTooLarge):
-		return kindTooLarge.problem(err.Error(), "upload large files with PUT /v1/blobs/{sha256} and name them by digest")
-	case errors.As(err, &syntax):
-		return kindMalformed.problem(syntax.Error(), "")
-	case errors.As(err, &image):
-		return image.problem()
-	case errors.As(err, &lost):
-		return lostProblem(lost)
-	case errors.Is(err, objstore.ErrDigest):
-		return kindDigest.problem(err.Error(), "")
-	case errors.Is(err, objstore.ErrSize):
-		return kindLength.problem(err.Error(), "")
-	case errors.Is(err, objstore.ErrFull):
-		return kindFull.problem("", "delete what is no longer needed, or give the store more room")
-	case errors.Is(err, objstore.ErrUnavailable):
-		return kindUnavailable.problem("the object store does not answer", "try again in a moment")
-	case errors.Is(err, context.DeadlineExceeded):
-		return kindTimeout.problem("", "try again in a moment")
-	}
-	return kindInternal.problem("", "the gateway's log says more; try again, and report it if it stays")
 }
 
 // writeProblem sends p, whatever the client said it accepts.

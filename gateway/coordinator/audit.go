@@ -24,8 +24,9 @@ func (c *Coordinator) auditEvery(ctx context.Context) error {
 			continue
 		}
 		gone, err := c.audit(ctx)
-		if err != nil {
-			return err
+		if err != nil { // and is still due
+			c.log.Warn("jobs not audited; trying again", "err", err)
+			continue
 		}
 		if epoch, last = connection, now; gone > 0 {
 			c.log.Warn("jobs were gone that this gateway had not heard of", "jobs", gone)

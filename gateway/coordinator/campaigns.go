@@ -38,7 +38,7 @@ func (c *Coordinator) Unfinished(tenant, campaign string) int {
 // to a revision of the jobs, and perhaps some of later.
 func (c *Coordinator) CampaignJobs(ctx context.Context, tenant, campaign string) (counts map[schemas.State]int, upTo uint64, err error) {
 	if !c.state.isLoaded() {
-		return nil, 0, errLoading
+		return nil, 0, ErrLoading
 	}
 	filter := Filter{Labels: map[string]string{schemas.LabelCampaign: campaign}}
 	counts = map[schemas.State]int{}

@@ -179,8 +179,8 @@ func (c *Coordinator) later(f func(context.Context)) {
 	})
 }
 
-// errLoading: lists would be incomplete, and limits wrong.
-var errLoading = errors.New("jobs are still being read from the queue")
+// ErrLoading: jobs are still being read from the queue, so lists would be incomplete, and limits wrong.
+var ErrLoading = errors.New("jobs are still being read from the queue")
 
 // Ready tells why this gateway should get no requests now, or nil.
 func (c *Coordinator) Ready() error {
@@ -188,7 +188,7 @@ func (c *Coordinator) Ready() error {
 		return err
 	}
 	if !c.state.isLoaded() {
-		return errLoading
+		return ErrLoading
 	}
 	return nil
 }

@@ -110,6 +110,7 @@ func (c *Coordinator) missed(job schemas.HistoryJob) bool {
 func (c *Coordinator) tellMissed(ctx context.Context, missed []change) {
 	if err := c.CatchUp(ctx); err != nil && !c.isStopped() {
 		c.log.Warn("events of jobs that ended while the queue was away are late", "err", err)
+		pause(ctx, keepPause)
 		c.later(func(ctx context.Context) { c.tellMissed(ctx, missed) })
 		return
 	}

@@ -52,7 +52,7 @@ const (
 // update only has the revision with which the stream begins.
 func (c *Coordinator) Events(ctx context.Context, tenant string, q EventQuery) (<-chan JobUpdate, error) {
 	if !c.state.isLoaded() {
-		return nil, errLoading
+		return nil, ErrLoading
 	}
 	r := &eventReader{c: c, tenant: tenant, filter: q.Filter, at: q.After, out: make(chan JobUpdate, 8)}
 	if q.Now {

@@ -94,7 +94,7 @@ const maxScan = 10_000
 func (c *Coordinator) List(ctx context.Context, tenant string, f Filter, after string, limit int) (recs []schemas.Record, next string, err error) {
 	limit = min(max(limit, 1), MaxList)
 	if !c.state.isLoaded() {
-		return nil, "", errLoading
+		return nil, "", ErrLoading
 	}
 	from := newest
 	if after != "" {

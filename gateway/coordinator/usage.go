@@ -5,7 +5,7 @@ import "github.com/program-explorer/pe/schemas"
 // Usage is what a tenant has and may have, as this gateway knows it.
 func (c *Coordinator) Usage(tenant string) (u schemas.TenantUsage, err error) {
 	if !c.state.isLoaded() {
-		return u, errLoading
+		return u, ErrLoading
 	}
 	may := c.Limits(tenant)
 	u = schemas.TenantUsage{
