@@ -9,9 +9,6 @@ import (
 	"github.com/program-explorer/pe/schemas"
 )
 
-// executorUp is the state of an executor that takes jobs now.
-const executorUp = "up"
-
 // Kinds are the distinct kinds of machine that can be had now and fit base, each
 // under the shortest name that tells it from the others: accelerator and kernel
 // are named only where there is a choice. The order is that of architectures
@@ -20,7 +17,7 @@ func Kinds(fleet []schemas.Executor, base schemas.Requires) []Target {
 	var offers []schemas.Offering
 	for _, e := range fleet {
 		for _, o := range e.Offers {
-			if e.State == executorUp && fits(base, e.Facts, o) && !slices.ContainsFunc(offers, func(x schemas.Offering) bool { return compareKinds(x, o) == 0 }) {
+			if e.State == schemas.ExecutorUp && fits(base, e.Facts, o) && !slices.ContainsFunc(offers, func(x schemas.Offering) bool { return compareKinds(x, o) == 0 }) {
 				offers = append(offers, o)
 			}
 		}
@@ -146,7 +143,7 @@ func CheckOffered(fleet []schemas.Executor, base schemas.Requires, targets []Tar
 func everUp(fleet []schemas.Executor) []schemas.Executor {
 	all := slices.Clone(fleet)
 	for i := range all {
-		all[i].State = executorUp
+		all[i].State = schemas.ExecutorUp
 	}
 	return all
 }

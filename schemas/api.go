@@ -48,10 +48,17 @@ type JobList struct {
 	Next string `json:"next,omitempty"`
 }
 
+// States of an executor as the API tells them.
+const (
+	ExecutorUp       = "up"
+	ExecutorDraining = "draining" // it takes no more jobs
+	ExecutorLost     = "lost"     // it was silent for a lease
+)
+
 // Executor is what the API tells of an executor.
 type Executor struct {
 	Facts
-	// State is up, draining or lost.
+	// State is [ExecutorUp], [ExecutorDraining] or [ExecutorLost].
 	State  string `json:"state"`
 	SeenUS int64  `json:"seen_us"`
 	Busy   int    `json:"busy"`

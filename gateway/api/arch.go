@@ -8,9 +8,6 @@ import (
 	"github.com/program-explorer/pe/schemas"
 )
 
-// executorUp is the state of an executor that takes jobs now.
-const executorUp = "up"
-
 // chooseArch gives the architecture to run on. Without a wish it is one that
 // the image has and that a live executor serves, or else one that may come back:
 // this host's if it can be, as nothing has to be emulated then, else the first
@@ -43,7 +40,7 @@ func chooseArch(needs schemas.Requires, image ResolvedImage, fleet []schemas.Exe
 	return known[0], nil
 }
 
-func isUp(e schemas.Executor) bool      { return e.State == executorUp }
+func isUp(e schemas.Executor) bool      { return e.State == schemas.ExecutorUp }
 func anyExecutor(schemas.Executor) bool { return true }
 
 func listOf(names []string) string {

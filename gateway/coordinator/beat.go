@@ -23,7 +23,7 @@ func (c *Coordinator) beat(ctx context.Context, executor string, body []byte) (a
 	if _, _, err := c.known(ctx, executor); err != nil {
 		return nil, err
 	}
-	known, news := c.fleet.heard(executor, beat)
+	known, news := c.fleet.Heard(executor, beat)
 	if !known {
 		return schemas.BeatReply{Unknown: true}, nil
 	}
@@ -37,7 +37,7 @@ func (c *Coordinator) beat(ctx context.Context, executor string, body []byte) (a
 	for _, h := range lost {
 		c.later(func(ctx context.Context) { c.lose(ctx, executor, h, lostMissing) })
 	}
-	reply := schemas.BeatReply{Pools: c.fleet.pools(executor), Stop: stop}
+	reply := schemas.BeatReply{Pools: c.fleet.Pools(executor), Stop: stop}
 	for _, h := range foreign {
 		// What is known here may be old; a job is stopped on the record's word alone.
 		rec, _, err := c.read(ctx, h.Tenant, h.Job)

@@ -146,7 +146,7 @@ func TestHitOfALargeSpecification(t *testing.T) {
 		if _, err := store.Stat(t.Context(), rec.SpecKey()); err != nil {
 			t.Error(err)
 		}
-		if got, err := g.Spec(t.Context(), rec); err != nil || got.Args[0] != large.Args[0] || len(got.Labels) != labels {
+		if got, err := g.SpecOf(t.Context(), rec.Tenant, rec.ID); err != nil || got.Args[0] != large.Args[0] || len(got.Labels) != labels {
 			t.Errorf("specification %+v, %v", got, err)
 		}
 	}

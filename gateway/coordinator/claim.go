@@ -43,14 +43,14 @@ func (c *Coordinator) answerClaim(ctx context.Context, executor string, claim sc
 		return schemas.ClaimReply{Answer: schemas.AnswerGone}, err
 	}
 	var spec *schemas.JobSpec
-	var granted, begun bool
+	var begun bool
 	defer func() {
 		if begun {
 			c.feeder.End(claim.Tenant)
 		}
 	}()
 	rec, err := c.change(ctx, claim.Tenant, claim.Job, func(rec *schemas.Record) (err error) {
-		if granted, err = c.mayClaim(rec, facts, claim); granted || err != nil {
+		if err := c.mayClaim(rec, facts, claim); err != nil {
 			return err
 		}
 		if !begun && !c.feeder.Begin(claim.Tenant) {
@@ -99,27 +99,27 @@ var errTenantFull = errors.New("the tenant has as many jobs running as it may")
 var errNotNamed = errors.New("the owner of the executor that the job names does not let this tenant name it")
 
 // mayClaim says why the claim is not to be granted now, or nothing.
-func (c *Coordinator) mayClaim(rec *schemas.Record, facts schemas.Facts, claim schemas.Claim) (bool, error) {
+func (c *Coordinator) mayClaim(rec *schemas.Record, facts schemas.Facts, claim schemas.Claim) error {
 	switch a := rec.Current(); {
 	case a != nil && a.Executor == facts.Executor && a.Nonce == claim.Nonce:
-		return true, errGranted
+		return errGranted
 	case a != nil:
-		return false, refusal(schemas.AnswerBusy)
+		return refusal(schemas.AnswerBusy)
 	case rec.State != schemas.StateQueued:
-		return false, refusal(schemas.AnswerGone)
+		return refusal(schemas.AnswerGone)
 	case rec.Follows != "":
-		return false, refusal(schemas.AnswerBusy)
+		return refusal(schemas.AnswerBusy)
 	case !rec.Needs.SatisfiedBy(facts):
-		return false, refusal(schemas.AnswerNotYou)
+		return refusal(schemas.AnswerNotYou)
 	case rec.Needs.Executor != "" && !facts.NamedBy(rec.Tenant):
-		return false, errNotNamed
+		return errNotNamed
 	case pastDeadline(rec, c.cfg.Now()):
-		return false, refusal(schemas.AnswerGone) // it is expired in a moment
+		return refusal(schemas.AnswerGone) // it is expired in a moment
 	case feeder.UntilDue(time.UnixMicro(rec.NotBeforeUS), c.cfg.Now()) > 0:
 		// An offer from before its last attempt: it will be offered again.
-		return false, refusal(schemas.AnswerBusy)
+		return refusal(schemas.AnswerBusy)
 	}
-	return false, nil
+	return nil
 }
 
 func (c *Coordinator) grant(ctx context.Context, rec schemas.Record, spec *schemas.JobSpec) (schemas.ClaimReply, error) {

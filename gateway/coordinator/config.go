@@ -26,7 +26,8 @@ type Config struct {
 	// Overtime is how long after its wall limit an attempt may still hold its
 	// lease, for staging and uploads; default 1 h.
 	Overtime time.Duration
-	// Reconcile is how often offers are compared with records; default 5 s.
+	// Reconcile is how often offers are compared with records, followers looked after, and
+	// pools and executors retired that are not needed any more; default 5 s.
 	Reconcile time.Duration
 	// Audit is how often the index of all jobs is compared with their keys; default 1 h,
 	// and soon after each new connection.
@@ -102,6 +103,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	return c, nil
 }
+
+// look is how often leases are looked at.
+func (c Config) look() time.Duration { return max(c.Beat/2, 5*time.Millisecond) }
 
 func defaultTo[T comparable](v *T, fallback T) {
 	var zero T

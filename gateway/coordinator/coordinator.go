@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/program-explorer/pe/gateway/feeder"
+	"github.com/program-explorer/pe/gateway/fleet"
 	"github.com/program-explorer/pe/gateway/history"
 	"github.com/program-explorer/pe/gateway/jobresult"
 	"github.com/program-explorer/pe/gateway/resultcache"
@@ -31,7 +32,7 @@ type Coordinator struct {
 	rules   rules
 	state   *state
 	changes *changeLog
-	fleet   *fleet
+	fleet   *fleet.Fleet
 	feeder  *feeder.Feeder
 	specs   *specCache
 	results *resultcache.Cache
@@ -76,7 +77,7 @@ func New(cfg Config) (*Coordinator, error) {
 		store:   cfg.Store,
 		objects: jobresult.New(cfg.Store, 0),
 		rules:   rules{maxAttempts: cfg.MaxAttempts, maxHandbacks: cfg.MaxHandbacks, maxLosses: cfg.MaxLosses},
-		fleet:   newFleet(cfg.Now),
+		fleet:   fleet.New(cfg.Now),
 		specs:   newSpecCache(specCacheBytes),
 		results: resultcache.New(cfg.Queue.Cache, cfg.Now),
 

@@ -7,13 +7,14 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/program-explorer/pe/gateway/fleet"
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/schemas"
 )
 
 // hello registers an executor: it is known to all gateways from then on.
 func (c *Coordinator) hello(ctx context.Context, executor string, body []byte) (any, error) {
-	facts, err := decodeFacts(executor, body)
+	facts, err := fleet.DecodeFacts(executor, body)
 	if err != nil {
 		c.log.Warn("registration refused", "executor", executor, "err", err)
 		return schemas.HelloReply{Refused: err.Error()}, nil
@@ -30,23 +31,23 @@ func (c *Coordinator) hello(ctx context.Context, executor string, body []byte) (
 		return nil, err
 	}
 	c.log.Info("executor registered", "executor", executor, "instance", facts.Instance, "slots", facts.Slots, "kinds", len(facts.Offers))
-	c.register(registration{Facts: facts}, rev)
-	return schemas.HelloReply{BeatMS: c.cfg.Beat.Milliseconds(), LeaseMS: c.cfg.Lease.Milliseconds(), Pools: c.fleet.pools(executor)}, nil
+	c.register(fleet.Registration{Facts: facts}, rev)
+	return schemas.HelloReply{BeatMS: c.cfg.Beat.Milliseconds(), LeaseMS: c.cfg.Lease.Milliseconds(), Pools: c.fleet.Pools(executor)}, nil
 }
 
-func (c *Coordinator) register(r registration, rev uint64) {
-	if c.fleet.register(r, rev) {
+func (c *Coordinator) register(r fleet.Registration, rev uint64) {
+	if c.fleet.Register(r, rev) {
 		c.fleetChanged()
 	}
 }
 
 // lost writes down when an executor was last heard. It may have come back
 // meanwhile, or another gateway wrote it: then nothing is written.
-func (c *Coordinator) lost(ctx context.Context, l loss) {
+func (c *Coordinator) lost(ctx context.Context, l fleet.Loss) {
 	c.log.Warn("executor lost", "executor", l.Executor, "silent_for", c.cfg.Lease)
-	data, err := json.Marshal(l.registration)
+	data, err := json.Marshal(l.Registration)
 	if err == nil {
-		_, err = c.queue.Execs.Update(ctx, l.Executor, data, l.rev)
+		_, err = c.queue.Execs.Update(ctx, l.Executor, data, l.Revision)
 	}
 	if err != nil && !errors.Is(err, jobqueue.ErrConflict) {
 		c.log.Warn("loss not written down", "executor", l.Executor, "err", err)
@@ -61,7 +62,7 @@ func (c *Coordinator) fleetChanged() {
 	default:
 		return // not all are known yet
 	}
-	for executor, pools := range c.fleet.assign(c.feeder.Existing()) {
+	for executor, pools := range c.fleet.Assign(c.feeder.Existing()) {
 		// It may not get there: the answer to the next heartbeat says it again.
 		if err := c.queue.Command(context.Background(), executor, schemas.CommandPools, schemas.Pools{Pools: pools}, nil); err != nil {
 			c.log.Debug("pools not sent", "executor", executor, "err", err)
@@ -76,7 +77,7 @@ const (
 
 // depth is how many offers each lane of a pool should have.
 func (c *Coordinator) depth(needs schemas.Requires) int {
-	_, live, slots := c.fleet.capacity(needs)
+	_, live, slots := c.fleet.Capacity(needs)
 	if live == 0 {
 		return 0
 	}
@@ -86,12 +87,12 @@ func (c *Coordinator) depth(needs schemas.Requires) int {
 func (c *Coordinator) watchExecutors(ctx context.Context) error {
 	each := func(e jobqueue.Entry) {
 		if e.Deleted {
-			if c.fleet.remove(e.Key, e.Revision) {
+			if c.fleet.Remove(e.Key, e.Revision) {
 				c.fleetChanged()
 			}
 			return
 		}
-		r, err := decodeRegistration(e.Key, e.Value)
+		r, err := fleet.DecodeRegistration(e.Key, e.Value)
 		if err != nil {
 			c.log.Error("executor skipped", "executor", e.Key, "err", err)
 			return
@@ -106,7 +107,7 @@ const forgetAfter = 7 * 24 * time.Hour
 
 // forget removes executors that will hardly come back; they need only register again.
 func (c *Coordinator) forget(ctx context.Context) {
-	for executor, rev := range c.fleet.forgotten(forgetAfter) {
+	for executor, rev := range c.fleet.Forgotten(forgetAfter) {
 		if err := c.queue.Execs.Delete(ctx, executor, rev); err != nil {
 			c.log.Debug("executor not forgotten", "executor", executor, "err", err)
 		}
@@ -115,7 +116,7 @@ func (c *Coordinator) forget(ctx context.Context) {
 
 // known returns an executor's facts, also those that another gateway has just registered.
 func (c *Coordinator) known(ctx context.Context, executor string) (schemas.Facts, bool, error) {
-	if facts, ok := c.fleet.facts(executor); ok {
+	if facts, ok := c.fleet.Facts(executor); ok {
 		return facts, true, nil
 	}
 	e, err := c.queue.Execs.Get(ctx, executor)
@@ -125,7 +126,7 @@ func (c *Coordinator) known(ctx context.Context, executor string) (schemas.Facts
 	if err != nil {
 		return schemas.Facts{}, false, err
 	}
-	r, err := decodeRegistration(executor, e.Value)
+	r, err := fleet.DecodeRegistration(executor, e.Value)
 	if err != nil {
 		return schemas.Facts{}, false, err
 	}
@@ -134,30 +135,4 @@ func (c *Coordinator) known(ctx context.Context, executor string) (schemas.Facts
 }
 
 // Executors lists all that ever registered, by id.
-func (c *Coordinator) Executors() []schemas.Executor { return c.fleet.list() }
-
-// CanRun counts the executors that have what a job needs: ever known, and up now.
-func (c *Coordinator) CanRun(needs schemas.Requires) (known, live int) {
-	known, live, _ = c.fleet.capacity(needs)
-	return known, live
-}
-
-// Archs lists the architectures on which needs, whatever its own says, could
-// run on an executor that is up now, or, if there is none, on one that is known.
-func (c *Coordinator) Archs(needs schemas.Requires) []string {
-	var live, known []string
-	for _, arch := range schemas.Archs {
-		needs.Arch = arch
-		k, l := c.CanRun(needs)
-		if l > 0 {
-			live = append(live, arch)
-		}
-		if k > 0 {
-			known = append(known, arch)
-		}
-	}
-	if len(live) > 0 {
-		return live
-	}
-	return known
-}
+func (c *Coordinator) Executors() []schemas.Executor { return c.fleet.List() }

@@ -80,7 +80,7 @@ func (c *Coordinator) whyExpired(rec schemas.Record) string {
 		return fmt.Sprintf("the same job, %s, gave no result within %s", rec.Follows, waited)
 	}
 	text := fmt.Sprintf("no executor took the job within %s: ", waited)
-	if able := c.fleet.able(rec.Needs); !anyUp(able) {
+	if able := c.fleet.Able(rec.Needs); !anyUp(able) {
 		return text + absence(able)
 	}
 	return text + "all that could were busy"

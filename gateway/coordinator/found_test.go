@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/program-explorer/pe/gateway/fleet"
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/internal/objstore/dir"
 )
@@ -21,8 +22,7 @@ func TestLostWithin45Seconds(t *testing.T) {
 		t.Fatal(err)
 	}
 	const most = 45 * time.Second
-	look := max(c.Beat/2, 5*time.Millisecond)
-	if silent := c.Lease + look + slackFound; silent > most {
+	if silent := c.Lease + c.look() + slackFound; silent > most {
 		t.Errorf("a silent executor is found lost after up to %s", silent)
 	}
 	// The first heartbeat without it may have left before the claim's answer arrived.
@@ -40,7 +40,7 @@ func TestLossTimeline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	every := c.Beat / 2
+	every := c.look()
 	type cut struct{ from, to time.Duration }
 	for _, test := range []struct {
 		name string
@@ -59,7 +59,7 @@ func TestLossTimeline(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			start := time.Now()
-			clock := leaseClock{lease: c.Lease, late: 4*every + time.Second}
+			clock := fleet.NewClock(c.Lease, every)
 			epoch := uint64(1)
 			within := func(cuts []cut, at time.Duration) bool {
 				for _, c := range cuts {
@@ -80,8 +80,8 @@ func TestLossTimeline(t *testing.T) {
 					epoch++
 				}
 				down = isDown
-				clock.look(start.Add(at), !down, epoch)
-				if at >= 0 && clock.expired(start.Add(at), start) {
+				clock.Look(start.Add(at), !down, epoch)
+				if at >= 0 && clock.Expired(start.Add(at), start) {
 					if at < test.least-every || at > test.most {
 						t.Errorf("lost after %s, want %s to %s", at, test.least, test.most)
 					}

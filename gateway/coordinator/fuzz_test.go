@@ -1,7 +1,6 @@
 package coordinator
 
 import (
-	"encoding/json"
 	"testing"
 	"time"
 
@@ -30,21 +29,6 @@ func FuzzRecord(f *testing.F) {
 			rules{maxAttempts: 3}.fail(&rec, time.Unix(1, 0), schemas.NewFailure(schemas.FailLost, "x"))
 		}
 		s.learn(rec, 2)
-	})
-}
-
-func FuzzFacts(f *testing.F) {
-	facts := schemas.Facts{Executor: "e1", Instance: "i", Slots: 1, Offers: []schemas.Offering{{Arch: "amd64", Isolation: schemas.IsolationVM}}}
-	data, err := json.Marshal(facts)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add("e1", data)
-	f.Fuzz(func(t *testing.T, executor string, data []byte) {
-		facts, err := decodeFacts(executor, data)
-		if err == nil && facts.Executor != executor {
-			t.Errorf("facts of %q accepted from %q", facts.Executor, executor)
-		}
 	})
 }
 

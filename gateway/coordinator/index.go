@@ -209,24 +209,22 @@ func (s *state) live(key string) (schemas.Record, uint64, bool) {
 	return schemas.Record{}, 0, false
 }
 
-// usage is how many jobs of a tenant are queued, and how many pools its jobs use
-// that have not ended, or did less than idle ago; these are taken out of fresh.
-// wait is about how long it takes until one more may be queued.
-func (s *state) usage(tenant string, fresh map[string]bool, idle time.Duration) (queued, pools int, wait time.Duration) {
+// usage is how many jobs of a tenant are queued, and which pools its jobs use
+// that have not ended, or did less than idle ago. wait is about how long it takes
+// until one more may be queued.
+func (s *state) usage(tenant string, idle time.Duration) (queued int, pools map[string]bool, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tenant(tenant)
 	since := s.now().Add(-idle).UnixMicro()
-	pools = len(t.pools)
-	for name, ended := range t.lately {
-		switch {
-		case ended < since:
-			delete(t.lately, name)
-		case t.pools[name] == 0:
-			pools++
-		}
+	maps.DeleteFunc(t.lately, func(_ string, ended int64) bool { return ended < since })
+	pools = make(map[string]bool, len(t.pools)+len(t.lately))
+	for name := range t.pools {
+		pools[name] = true
 	}
-	maps.DeleteFunc(fresh, func(pool string, _ bool) bool { return t.pools[pool] > 0 || t.lately[pool] != 0 })
+	for name := range t.lately {
+		pools[name] = true
+	}
 	return t.queued, pools, t.outflow.wait(s.now())
 }
 

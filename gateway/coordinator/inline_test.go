@@ -33,7 +33,7 @@ func TestInline(t *testing.T) {
 		if (rec.SpecInline != nil) != test.inline || (rec.Spec.Name == "") != test.inline {
 			t.Errorf("%s: inline %t, object %+v", test.name, rec.SpecInline != nil, rec.Spec)
 		}
-		got, err := g.Spec(t.Context(), rec)
+		got, err := g.SpecOf(t.Context(), rec.Tenant, rec.ID)
 		if err != nil || len(got.Args) != len(test.spec.Args) || got.Args[0] != test.spec.Args[0] {
 			t.Errorf("%s: specification %+v, %v", test.name, got, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/program-explorer/pe/gateway/fleet"
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/schemas"
 )
@@ -26,13 +27,13 @@ func isNotFound(err error) bool { return errors.Is(err, ErrNotFound) }
 // watchLeases takes attempts from executors that are silent for a lease, or
 // that hold one for longer than it may take.
 func (c *Coordinator) watchLeases(ctx context.Context) error {
-	every := max(c.cfg.Beat/2, 5*time.Millisecond)
-	clock := leaseClock{lease: c.cfg.Lease, late: 4*every + time.Second}
+	every := c.cfg.look()
+	clock := fleet.NewClock(c.cfg.Lease, every)
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		clock.look(c.cfg.Now(), c.queue.Healthy() == nil, c.queue.Epoch())
-		c.checkLeases(ctx, &clock)
+		clock.Look(c.cfg.Now(), c.queue.Healthy() == nil, c.queue.Epoch())
+		c.checkLeases(ctx, clock)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -41,20 +42,20 @@ func (c *Coordinator) watchLeases(ctx context.Context) error {
 	}
 }
 
-func (c *Coordinator) checkLeases(ctx context.Context, clock *leaseClock) {
+func (c *Coordinator) checkLeases(ctx context.Context, clock *fleet.Clock) {
 	now := c.cfg.Now()
-	lost := c.fleet.expire(func(seen time.Time) bool { return clock.expired(now, seen) })
+	lost := c.fleet.Expire(func(seen time.Time) bool { return clock.Expired(now, seen) })
 	for _, l := range lost {
 		c.later(func(ctx context.Context) { c.lost(ctx, l) })
 	}
 	if len(lost) > 0 {
 		c.fleetChanged()
 	}
-	if !clock.expired(now, time.Time{}) {
+	if !clock.Expired(now, time.Time{}) {
 		return // what follows has its lease of grace, too
 	}
 	for _, executor := range c.state.holders() {
-		if !c.fleet.silent(executor) {
+		if !c.fleet.Silent(executor) {
 			continue
 		}
 		for _, held := range c.state.heldBy(executor) {

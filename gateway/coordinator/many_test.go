@@ -145,7 +145,7 @@ func TestIdempotencyKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := gateways[1].Spec(t.Context(), rec); err != nil || got.Args[0] != "true" {
+	if got, err := gateways[1].SpecOf(t.Context(), rec.Tenant, rec.ID); err != nil || got.Args[0] != "true" {
 		t.Errorf("the first specification is now %v, %v", got.Args, err)
 	}
 	elsewhere := submission(s)

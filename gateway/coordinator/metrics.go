@@ -37,7 +37,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		jobs:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "pe", Name: "jobs", Help: "Jobs by state, but for those in history."}, []string{"state"}),
 		submitted: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "pe", Name: "jobs_submitted_total", Help: "Jobs created by this gateway."}),
 		claims:    counters("claims_total", "Claims answered by this gateway.", "answer"),
-		feeds:     counters("offers_total", "Offers published by this gateway: stored, duplicate, repaired or failed.", "outcome"),
+		feeds:     counters("offers_total", "Offers published by this gateway: stored, duplicate, repaired, stuck or failed.", "outcome"),
 		events:    counters("events_total", "Events by what became of them.", "verdict"),
 		lost:      counters("attempts_lost_total", "Attempts that were taken from their executor.", "reason"),
 		conflicts: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "pe", Name: "record_conflicts_total", Help: "Writes of records that somebody else won."}),

@@ -63,15 +63,6 @@ func (s *specCache) get(digest string) []byte {
 	return s.bytes[digest]
 }
 
-// Spec reads the specification of a job.
-func (c *Coordinator) Spec(ctx context.Context, rec schemas.Record) (schemas.JobSpec, error) {
-	spec, err := c.spec(ctx, &rec)
-	if err != nil {
-		return schemas.JobSpec{}, err
-	}
-	return *spec, nil
-}
-
 func (c *Coordinator) spec(ctx context.Context, rec *schemas.Record) (*schemas.JobSpec, error) {
 	data := []byte(rec.SpecInline)
 	if data == nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"time"
 
 	"github.com/program-explorer/pe/internal/jobqueue"
@@ -206,9 +207,9 @@ const maxAllPools = 4096
 
 // admit refuses what would let one tenant fill the queue: records of one tenant, all or none.
 func (c *Coordinator) admit(recs ...schemas.Record) error {
-	fresh, specs := map[string]bool{}, int64(0)
+	wanted, specs := map[string]bool{}, int64(0)
 	for _, rec := range recs {
-		fresh[rec.Pool] = true
+		wanted[rec.Pool] = true
 		specs += specBytes(&rec)
 	}
 	tenant := recs[0].Tenant
@@ -216,18 +217,25 @@ func (c *Coordinator) admit(recs ...schemas.Record) error {
 		return err
 	}
 	may := c.Limits(tenant)
-	queued, pools, wait := c.state.usage(tenant, fresh, c.cfg.PoolIdle)
+	queued, pools, wait := c.state.usage(tenant, c.cfg.PoolIdle)
 	if queued+len(recs) > may.Queued {
 		return full(wait, "%d jobs are queued, at most %d may be", queued, may.Queued)
 	}
-	if len(fresh) > 0 && pools+len(fresh) > may.Pools {
+	if fresh := without(wanted, pools); len(fresh) > 0 && len(pools)+len(fresh) > may.Pools {
 		return full(c.cfg.PoolIdle, "%d different requirements are in use, or were less than %s ago; at most %d may be",
-			pools, c.cfg.PoolIdle, may.Pools)
+			len(pools), c.cfg.PoolIdle, may.Pools)
 	}
-	if n := c.feeder.Count(fresh); len(fresh) > 0 && n+len(fresh) > maxAllPools {
+	if fresh, n := c.feeder.Fresh(without(wanted, pools)); fresh > 0 && n+fresh > maxAllPools {
 		return full(c.cfg.PoolIdle, "all tenants together use %d different requirements", n)
 	}
 	return nil
+}
+
+// without is a set without another one's elements.
+func without(set, other map[string]bool) map[string]bool {
+	rest := maps.Clone(set)
+	maps.DeleteFunc(rest, func(element string, _ bool) bool { return other[element] })
+	return rest
 }
 
 // removePatience is how long a submission waits for the objects of its key's last job to go.

@@ -43,7 +43,7 @@ func TestSubmitBatch(t *testing.T) {
 			t.Errorf("job %d: %+v", i, a)
 		}
 		w.wait(g, a.Record, schemas.StateSucceeded)
-		if got, err := g.Spec(t.Context(), a.Record); err != nil || got.Args[0] != jobs[i].Spec.Args[0] {
+		if got, err := g.SpecOf(t.Context(), a.Record.Tenant, a.Record.ID); err != nil || got.Args[0] != jobs[i].Spec.Args[0] {
 			t.Errorf("specification of job %d: %+v, %v", i, got, err)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/program-explorer/pe/schemas"
 )
 
-// ended does what follows from the end of an attempt, once it is written.
+// ended does what follows from the end of a job, once it is written.
 func (c *Coordinator) ended(rec schemas.Record) {
 	if !rec.State.Terminal() {
 		return

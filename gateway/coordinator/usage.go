@@ -12,7 +12,8 @@ func (c *Coordinator) Usage(tenant string) (u schemas.TenantUsage, err error) {
 		Tenant: tenant, MaxQueued: may.Queued, MaxRunning: may.Running, MaxRequirements: may.Pools, MaxStoredBytes: may.StoredBytes,
 		Weight: may.Weight, Running: c.feeder.Running(tenant),
 	}
-	u.Queued, u.Requirements, _ = c.state.usage(tenant, nil, c.cfg.PoolIdle)
+	queued, pools, _ := c.state.usage(tenant, c.cfg.PoolIdle)
+	u.Queued, u.Requirements = queued, len(pools)
 	bytes, counted := c.cfg.Ledger.Bytes(tenant)
 	if u.StoredBytes = bytes; !counted.IsZero() {
 		u.CountedUS = counted.UnixMicro()

@@ -17,7 +17,7 @@ func (c *Coordinator) Waiting(rec schemas.Record) string {
 	if rec.Follows != "" {
 		return c.behind(rec) + until(rec)
 	}
-	able := c.fleet.able(rec.Needs)
+	able := c.fleet.Able(rec.Needs)
 	switch {
 	case !anyUp(able):
 		return absence(able) + until(rec)
@@ -41,7 +41,7 @@ func (c *Coordinator) behind(rec schemas.Record) string {
 
 func anyUp(able []schemas.Executor) bool {
 	for _, e := range able {
-		if e.State == executorUp {
+		if e.State == schemas.ExecutorUp {
 			return true
 		}
 	}
@@ -58,7 +58,7 @@ func absence(able []schemas.Executor) string {
 	}
 	var names []string
 	for _, e := range able[:min(len(able), maxNamed)] {
-		if e.State == executorDraining {
+		if e.State == schemas.ExecutorDraining {
 			names = append(names, e.Executor+" (takes no more jobs)")
 			continue
 		}

@@ -9,14 +9,14 @@ import (
 	"github.com/program-explorer/pe/schemas"
 )
 
-// Config of a feeder. Its functions are called with the feeder's lock held, and so
-// must not call it but later.
+// Config of a feeder. Its functions, and those that its methods are given, are called
+// with the feeder's lock held, and so must not call it but later.
 type Config struct {
 	// Now tells the time; default [time.Now].
 	Now func() time.Time
-	// Offer publishes an offer in the background, then calls Settle.
+	// Offer publishes an offer in the background, then calls Settle. Required to feed.
 	Offer func(Offer)
-	// Prepare makes a pool's consumers in the background, then calls Ready.
+	// Prepare makes a pool's consumers in the background, then calls Ready. Required to feed.
 	Prepare func(pool string, needs schemas.Requires)
 	// Limits are a tenant's; without it nobody has any.
 	Limits func(tenant string) Limits

@@ -200,7 +200,7 @@ func TestFeederKeepsPoolsOfDelayed(t *testing.T) {
 	f.expect(t, "a.0")
 	f.put("a", "0", schemas.StateRunning, time.Time{})
 	f.Retired("p")
-	if n := f.Count(nil); n != 0 {
+	if _, n := f.Fresh(nil); n != 0 {
 		t.Errorf("%d pools are left", n)
 	}
 }

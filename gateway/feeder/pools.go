@@ -1,7 +1,6 @@
 package feeder
 
 import (
-	"maps"
 	"time"
 
 	"github.com/program-explorer/pe/schemas"
@@ -66,12 +65,16 @@ func (f *Feeder) Made(name string) {
 	}
 }
 
-// Count is how many pools there are; those among fresh are taken out of it.
-func (f *Feeder) Count(fresh map[string]bool) int {
+// Fresh counts those of the pools that are not there yet, and all that are.
+func (f *Feeder) Fresh(pools map[string]bool) (fresh, all int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	maps.DeleteFunc(fresh, func(pool string, _ bool) bool { return f.pools[pool] != nil })
-	return len(f.pools)
+	for name := range pools {
+		if f.pools[name] == nil {
+			fresh++
+		}
+	}
+	return fresh, len(f.pools)
 }
 
 // Ready takes note that a pool can be fed, or could not be made.

@@ -12,7 +12,8 @@ type ticket struct {
 	key   string
 	place jobqueue.Place
 	rev   uint64
-	// feed counts repairs: each must have another id.
+	// feed is when it was last offered anew, in nanoseconds, for each offer must have
+	// another id; 0 for not yet.
 	feed int64
 	due  time.Time
 	at   whereabouts

@@ -20,13 +20,12 @@ type page struct {
 	byID []uint8
 	// odd has the ids that a job does not tell.
 	odd                   map[int]string
-	endedFirst, endedLast int64 // microseconds since the Unix epoch
-	purgedLast            int64
+	endedLast, purgedLast int64 // microseconds since the Unix epoch
 	stored                int
 	origins               []string // keys of the jobs whose stored results jobs here have
 	oldest, newest        Mark
-	since                 int64 // see [shelf.reckon]
-	// since is from where on neither this page nor one after it on its shelf has a job.
+	// since is before which neither this page nor one after it on its shelf has a job: [shelf.reckon].
+	since  int64
 	counts [stateCodes]int32
 	hits   int
 }
@@ -53,10 +52,7 @@ func (p *page) add(i int, rec *schemas.Record) {
 	j := compact(rec)
 	p.jobs[i] = j
 	p.counts[j.traits&stateBits]++
-	if i == 0 {
-		p.endedFirst = rec.EndedUS
-	}
-	p.endedFirst, p.endedLast = min(p.endedFirst, rec.EndedUS), max(p.endedLast, rec.EndedUS)
+	p.endedLast = max(p.endedLast, rec.EndedUS)
 	p.purgedLast = max(p.purgedLast, rec.PurgedUS)
 	if j.is(cached) {
 		p.hits++

@@ -54,6 +54,7 @@ var Fences = []Fence{
 	{Who: "pe/gateway/webhook/...", Never: []string{"pe/gateway/...", "pe/internal/objstore/...", "pe/imagesync/..."}, Why: "what tells of ends knows records, and neither how jobs run nor who asks for them"},
 	{Who: "pe/gateway/campaign/...", Never: []string{"pe/gateway/...", "pe/internal/objstore/...", "pe/imagesync/..."}, Why: "a campaign counts jobs, and knows neither how they run nor who is told"},
 	{Who: "pe/gateway/feeder/...", Never: []string{"pe/gateway/...", "pe/internal/objstore/...", "pe/imagesync/..."}, Why: "the feeder decides whose turn it is, and knows neither what claims a job nor what becomes of it"},
+	{Who: "pe/gateway/fleet/...", Never: []string{"pe/gateway/...", "pe/internal/...", "pe/imagesync/..."}, Why: "the fleet is what executors say of themselves, and nothing of jobs"},
 	{Who: "pe/gateway/history/...", Never: []string{"pe/gateway/...", "pe/internal/objstore/...", "pe/imagesync/..."}, Why: "history holds records, and knows neither how jobs end nor who asks for them"},
 	{Who: "pe/gateway/access/...", Never: []string{"pe/gateway/...", "pe/internal/objstore/...", "pe/imagesync/..."}, Why: "who may do what is decided without a word of what is done"},
 	{Who: "pe/gateway/jobresult/...", Never: []string{"pe/gateway/...", "pe/internal/jobqueue/...", "pe/imagesync/..."}, Why: "what a job left is read the same by all who ask"},

@@ -25,7 +25,7 @@ func turnWords(ctx context.Context, c *producer.Client, job schemas.Job) string 
 	var fit []string
 	busy, slots := 0, 0
 	for _, e := range fleet {
-		if e.State == "up" && needs.SatisfiedBy(e.Facts) {
+		if e.State == schemas.ExecutorUp && needs.SatisfiedBy(e.Facts) {
 			fit = append(fit, printable(e.Executor))
 			busy, slots = busy+e.Busy, slots+e.Slots
 		}

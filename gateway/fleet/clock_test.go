@@ -1,11 +1,11 @@
-package coordinator
+package fleet
 
 import (
 	"testing"
 	"time"
 )
 
-func TestLeaseClock(t *testing.T) {
+func TestClock(t *testing.T) {
 	t.Parallel()
 	const lease = 30 * time.Second
 	start := time.Now()
@@ -40,33 +40,13 @@ func TestLeaseClock(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			clock := leaseClock{lease: lease, late: 10 * time.Second}
+			clock := NewClock(lease, 2*time.Second)
 			for _, l := range test.looks {
-				clock.look(at(l.at), l.up, l.epoch)
+				clock.Look(at(l.at), l.up, l.epoch)
 			}
-			if got := clock.expired(at(test.now), at(test.seen)); got != test.want {
+			if got := clock.Expired(at(test.now), at(test.seen)); got != test.want {
 				t.Errorf("expired = %v, want %v", got, test.want)
 			}
 		})
-	}
-}
-
-func TestBackoff(t *testing.T) {
-	t.Parallel()
-	now := time.Now()
-	for attempt, longest := range map[int]time.Duration{
-		0: time.Second, 1: time.Second, 2: 2 * time.Second, 3: 4 * time.Second, 6: 32 * time.Second,
-		7: time.Minute, 1000: time.Minute,
-	} {
-		wait := backoff(now, "j1", attempt).Sub(now)
-		if wait < longest/2 || wait > longest {
-			t.Errorf("after attempt %d: %s, want %s to %s", attempt, wait, longest/2, longest)
-		}
-		if again := backoff(now, "j1", attempt).Sub(now); again != wait {
-			t.Errorf("after attempt %d: %s, then %s", attempt, wait, again)
-		}
-	}
-	if backoff(now, "j1", 5).Equal(backoff(now, "j2", 5)) {
-		t.Error("two jobs come back at the same instant")
 	}
 }

@@ -1,14 +1,14 @@
-package coordinator
+package fleet
 
 import "time"
 
-// leaseClock judges who has been silent for a lease. It counts only time in
+// Clock judges who has been silent for a lease. It counts only time in
 // which this gateway would have heard: its connection was up and it was
 // running. After its start, after a reconnection and after a pause of the
 // process everybody has one full lease of grace.
 //
 // All instants carry monotonic readings, and none ever comes from a message.
-type leaseClock struct {
+type Clock struct {
 	lease time.Duration
 	// late is how long after the last look the next one may come.
 	late time.Duration
@@ -18,8 +18,13 @@ type leaseClock struct {
 	epoch     uint64
 }
 
-// look notes that at now the connection was up or not, and which one it was.
-func (l *leaseClock) look(now time.Time, up bool, epoch uint64) {
+// NewClock returns one for a lease that is looked at every so often.
+func NewClock(lease, every time.Duration) *Clock {
+	return &Clock{lease: lease, late: 4*every + time.Second}
+}
+
+// Look notes that at now the connection was up or not, and which one it was.
+func (l *Clock) Look(now time.Time, up bool, epoch uint64) {
 	slept := !l.looked.IsZero() && now.Sub(l.looked) > l.late
 	switch {
 	case !up:
@@ -30,8 +35,8 @@ func (l *leaseClock) look(now time.Time, up bool, epoch uint64) {
 	l.looked, l.epoch = now, epoch
 }
 
-// expired reports whether somebody last heard at seen has been silent for a lease.
-func (l *leaseClock) expired(now, seen time.Time) bool {
+// Expired reports whether somebody last heard at seen has been silent for a lease.
+func (l *Clock) Expired(now, seen time.Time) bool {
 	if l.listening.IsZero() {
 		return false
 	}

@@ -1,4 +1,4 @@
-package coordinator
+package fleet
 
 import (
 	"encoding/json"
@@ -7,9 +7,9 @@ import (
 	"github.com/program-explorer/pe/schemas"
 )
 
-// decodeFacts reads what an executor says of itself: it goes into a bucket, to
+// DecodeFacts reads what an executor says of itself: it goes into a bucket, to
 // clients, and into decisions.
-func decodeFacts(executor string, body []byte) (schemas.Facts, error) {
+func DecodeFacts(executor string, body []byte) (schemas.Facts, error) {
 	f, err := schemas.DecodeControl[schemas.Facts](body)
 	if err != nil {
 		return f, fmt.Errorf("decode facts: %w", err)
@@ -20,15 +20,16 @@ func decodeFacts(executor string, body []byte) (schemas.Facts, error) {
 	return f, nil
 }
 
-// registration is an executor's entry in the bucket.
-type registration struct {
+// Registration is an executor's entry in the bucket.
+type Registration struct {
 	schemas.Facts
 	// LostUS is set once a gateway has lost the executor, to when it was last heard:
 	// a gateway that starts later must not take it to be there.
 	LostUS int64 `json:"lost_us,omitempty"`
 }
 
-func decodeRegistration(executor string, value []byte) (r registration, err error) {
+// DecodeRegistration reads an executor's entry.
+func DecodeRegistration(executor string, value []byte) (r Registration, err error) {
 	if err := json.Unmarshal(value, &r); err != nil {
 		return r, fmt.Errorf("decode registration: %w", err)
 	}
@@ -36,6 +37,6 @@ func decodeRegistration(executor string, value []byte) (r registration, err erro
 	if err != nil {
 		return r, fmt.Errorf("decode registration: %w", err)
 	}
-	r.Facts, err = decodeFacts(executor, facts)
+	r.Facts, err = DecodeFacts(executor, facts)
 	return r, err
 }

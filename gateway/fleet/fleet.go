@@ -1,4 +1,4 @@
-package coordinator
+package fleet
 
 import (
 	"cmp"
@@ -10,16 +10,9 @@ import (
 	"github.com/program-explorer/pe/schemas"
 )
 
-// States of an executor as the API tells them.
-const (
-	executorUp       = "up"
-	executorDraining = "draining"
-	executorLost     = "lost"
-)
-
-// fleet is the executors that have registered, from the bucket, and what their
-// heartbeats said since.
-type fleet struct {
+// Fleet is the executors that have registered, from the bucket, and what their
+// heartbeats said since. All methods are safe for concurrent use.
+type Fleet struct {
 	now func() time.Time
 
 	mu      sync.Mutex
@@ -38,12 +31,13 @@ type member struct {
 	pools map[string]int
 }
 
-func newFleet(now func() time.Time) *fleet {
-	return &fleet{now: now, members: map[string]*member{}}
+// New returns a fleet of nobody.
+func New(now func() time.Time) *Fleet {
+	return &Fleet{now: now, members: map[string]*member{}}
 }
 
-// register takes a registration from the bucket. It reports whether it is news.
-func (f *fleet) register(r registration, rev uint64) bool {
+// Register takes a registration from the bucket. It reports whether it is news.
+func (f *Fleet) Register(r Registration, rev uint64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m := f.members[r.Executor]
@@ -69,7 +63,8 @@ func (f *fleet) register(r registration, rev uint64) bool {
 	return true
 }
 
-func (f *fleet) remove(executor string, rev uint64) bool {
+// Remove takes out an executor whose registration was deleted. It reports whether it is news.
+func (f *Fleet) Remove(executor string, rev uint64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m := f.members[executor]
@@ -80,9 +75,9 @@ func (f *fleet) remove(executor string, rev uint64) bool {
 	return true
 }
 
-// heard takes a heartbeat. known is false if it is of no registered instance;
+// Heard takes a heartbeat. known is false if it is of no registered instance;
 // news says whether what the executor can take has changed.
-func (f *fleet) heard(executor string, beat schemas.Beat) (known, news bool) {
+func (f *Fleet) Heard(executor string, beat schemas.Beat) (known, news bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m := f.members[executor]
@@ -98,29 +93,30 @@ func (f *fleet) heard(executor string, beat schemas.Beat) (known, news bool) {
 	return true, news
 }
 
-// loss is an executor that was lost, and when it was last heard.
-type loss struct {
-	registration
-	rev uint64
+// Loss is an executor that was lost, and when it was last heard.
+type Loss struct {
+	Registration
+	// Revision is that of the registration that it was lost with.
+	Revision uint64
 }
 
-// expire marks executors as lost for which expired says so, and returns those
+// Expire marks executors as lost for which expired says so, and returns those
 // that were not lost before.
-func (f *fleet) expire(expired func(seen time.Time) bool) []loss {
+func (f *Fleet) Expire(expired func(seen time.Time) bool) []Loss {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var lost []loss
+	var lost []Loss
 	for _, m := range f.members {
 		if !m.lost && expired(m.seen) {
 			m.lost = true
-			lost = append(lost, loss{registration{m.facts, m.seenUS}, m.rev})
+			lost = append(lost, Loss{Registration{m.facts, m.seenUS}, m.rev})
 		}
 	}
 	return lost
 }
 
-// forgotten lists the executors that have been lost for so long, with their revisions.
-func (f *fleet) forgotten(long time.Duration) map[string]uint64 {
+// Forgotten lists the executors that have been lost for so long, with their revisions.
+func (f *Fleet) Forgotten(long time.Duration) map[string]uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	all := map[string]uint64{}
@@ -132,15 +128,16 @@ func (f *fleet) forgotten(long time.Duration) map[string]uint64 {
 	return all
 }
 
-// silent reports whether an executor is lost or not known at all.
-func (f *fleet) silent(executor string) bool {
+// Silent reports whether an executor is lost or not known at all.
+func (f *Fleet) Silent(executor string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m := f.members[executor]
 	return m == nil || m.lost
 }
 
-func (f *fleet) facts(executor string) (schemas.Facts, bool) {
+// Facts are those of an executor; false if it is not known.
+func (f *Fleet) Facts(executor string) (schemas.Facts, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if m := f.members[executor]; m != nil {
@@ -149,9 +146,9 @@ func (f *fleet) facts(executor string) (schemas.Facts, bool) {
 	return schemas.Facts{}, false
 }
 
-// capacity is how many executors could run a job with these needs: known ever,
+// Capacity is how many executors could run a job with these needs: known ever,
 // up now, and the slots of those that are up.
-func (f *fleet) capacity(needs schemas.Requires) (known, live, slots int) {
+func (f *Fleet) Capacity(needs schemas.Requires) (known, live, slots int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, m := range f.members {
@@ -159,7 +156,7 @@ func (f *fleet) capacity(needs schemas.Requires) (known, live, slots int) {
 			continue
 		}
 		known++
-		if m.state() == executorUp {
+		if m.state() == schemas.ExecutorUp {
 			live++
 			slots += m.facts.Slots
 		}
@@ -167,17 +164,17 @@ func (f *fleet) capacity(needs schemas.Requires) (known, live, slots int) {
 	return known, live, slots
 }
 
-// able lists the executors that could run a job with these needs, those that
+// Able lists the executors that could run a job with these needs, those that
 // were seen last first.
-func (f *fleet) able(needs schemas.Requires) []schemas.Executor {
-	able := slices.DeleteFunc(f.list(), func(e schemas.Executor) bool { return !needs.SatisfiedBy(e.Facts) })
+func (f *Fleet) Able(needs schemas.Requires) []schemas.Executor {
+	able := slices.DeleteFunc(f.List(), func(e schemas.Executor) bool { return !needs.SatisfiedBy(e.Facts) })
 	slices.SortStableFunc(able, func(a, b schemas.Executor) int { return cmp.Compare(b.SeenUS, a.SeenUS) })
 	return able
 }
 
-// assign works out which pools every executor is to serve, with which priority,
+// Assign works out which pools every executor is to serve, with which priority,
 // and returns those for whom that has changed.
-func (f *fleet) assign(pools map[string]schemas.Requires) map[string]map[string]int {
+func (f *Fleet) Assign(pools map[string]schemas.Requires) map[string]map[string]int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	changed := map[string]map[string]int{}
@@ -201,8 +198,8 @@ func (m *member) serves(pools map[string]schemas.Requires) map[string]int {
 	return serves
 }
 
-// pools are never changed once they are told: assign puts others in their place.
-func (f *fleet) pools(executor string) map[string]int {
+// Pools are those that an executor was last told to serve, with its priority for each. They are never changed once they are told: assign puts others in their place.
+func (f *Fleet) Pools(executor string) map[string]int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if m := f.members[executor]; m != nil && m.pools != nil {
@@ -214,16 +211,16 @@ func (f *fleet) pools(executor string) map[string]int {
 func (m *member) state() string {
 	switch {
 	case m.lost:
-		return executorLost
+		return schemas.ExecutorLost
 	case m.beat.Draining:
-		return executorDraining
+		return schemas.ExecutorDraining
 	default:
-		return executorUp
+		return schemas.ExecutorUp
 	}
 }
 
-// list is all executors, by id.
-func (f *fleet) list() []schemas.Executor {
+// List is all executors, by id.
+func (f *Fleet) List() []schemas.Executor {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	all := make([]schemas.Executor, 0, len(f.members))
