@@ -32,7 +32,7 @@ type admission struct {
 }
 
 func (a *API) newAdmission(tenant string) *admission {
-	return &admission{API: a, tenant: tenant, fleet: a.jobs.Executors(), images: map[string]func() (ResolvedImage, error){}}
+	return &admission{API: a, tenant: tenant, fleet: a.Jobs.Executors(), images: map[string]func() (ResolvedImage, error){}}
 }
 
 // look finds out which inputs of some specifications are there.
@@ -89,7 +89,7 @@ func (m *admission) admit(ctx context.Context, body io.Reader) (s coordinator.Su
 // an earlier request, whose choices may have been others.
 func (m *admission) accept(ctx context.Context, s coordinator.Submission) (schemas.Record, *schemas.JobSpec, error) {
 	if s.Spec.Cache == schemas.CacheUse {
-		record, found, err := m.jobs.Cached(ctx, s)
+		record, found, err := m.Jobs.Cached(ctx, s)
 		if err != nil || found && s.Spec.IdempotencyKey != "" {
 			return record, nil, err
 		}
@@ -105,7 +105,7 @@ func (m *admission) accept(ctx context.Context, s coordinator.Submission) (schem
 		return schemas.Record{}, nil, err
 	}
 	s.Until = m.until
-	record, created, err := m.jobs.Submit(ctx, s)
+	record, created, err := m.Jobs.Submit(ctx, s)
 	if err != nil || !created {
 		return record, nil, err
 	}
@@ -167,7 +167,7 @@ func (m *admission) choose(ctx context.Context, spec schemas.JobSpec) (s coordin
 // tells; else it returns why this one was refused. What was accepted once may be
 // refused now: its image or its inputs may be gone, or nobody able to run it.
 func (m *admission) earlier(ctx context.Context, s coordinator.Submission, refused error) (schemas.Record, error) {
-	if first, found, err := m.jobs.Earlier(ctx, s); err == nil && found {
+	if first, found, err := m.Jobs.Earlier(ctx, s); err == nil && found {
 		return first, nil
 	}
 	return schemas.Record{}, refused

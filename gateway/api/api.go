@@ -76,13 +76,6 @@ type Config struct {
 // API serves the routes of package api. It is an http.Handler.
 type API struct {
 	Config
-	jobs     Coordinator
-	store    objstore.Store
-	tokens   *access.Tokens
-	limits   *access.Limits
-	maxBlob  int64
-	log      *slog.Logger
-	gatherer prometheus.Gatherer
 	metrics  *metrics
 	mux      *http.ServeMux
 	objects  *jobresult.Reader
@@ -118,9 +111,7 @@ func New(c Config) (*API, error) {
 	}
 	objects := jobresult.New(c.Store, documentsKept)
 	a := &API{
-		Config: c, jobs: c.Jobs, store: c.Store, tokens: c.Tokens, limits: c.Limits, maxBlob: c.MaxBlobBytes,
-		log: c.Log, gatherer: c.Metrics, metrics: m, mux: http.NewServeMux(),
-		objects: objects, indexes: newIndexReader(objects),
+		Config: c, metrics: m, mux: http.NewServeMux(), objects: objects, indexes: newIndexReader(objects),
 		streams: newStreams(c.MaxStreams), waits: newStreams(maxWaits), batches: newBatchRoom(), skips: make(chan struct{}, skipsAtOnce), draining: make(chan struct{}),
 	}
 	if a.document, err = openAPIDocument(c.Version); err != nil {

@@ -33,7 +33,7 @@ func (a *API) submitBatch(w http.ResponseWriter, r *http.Request, tenant string)
 	if len(problems) > 0 {
 		return invalid(problems)
 	}
-	a.limits.Charge(callerOf(r.Context()).Token, len(posted.Jobs)-1) // one was counted already
+	a.Limits.Charge(callerOf(r.Context()).Token, len(posted.Jobs)-1) // one was counted already
 	jobs, err := a.admitBatch(r.Context(), tenant, posted)
 	if err != nil {
 		return err
@@ -96,7 +96,7 @@ func (a *API) submitAdmitted(ctx context.Context, jobs []batchJob, all bool) err
 	if len(wanted) == 0 {
 		return nil
 	}
-	answers, err := a.jobs.SubmitBatch(ctx, wanted, all)
+	answers, err := a.Jobs.SubmitBatch(ctx, wanted, all)
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func (a *API) batchReply(caller access.Caller, jobs []batchJob) schemas.BatchRep
 	for i, j := range jobs {
 		if j.err != nil {
 			if reply.Jobs[i].Problem = problemOfJob(i, j.err); reply.Jobs[i].Problem.Status == http.StatusInternalServerError {
-				a.log.Error("job of a batch not taken", "err", j.err)
+				a.Log.Error("job of a batch not taken", "err", j.err)
 			}
 			continue
 		}

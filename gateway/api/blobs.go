@@ -62,7 +62,7 @@ func (a *API) putBlob(w http.ResponseWriter, r *http.Request, tenant string) err
 	}
 	key := schemas.InputKey(tenant, sum)
 	stored := schemas.Blob{SHA256: schemas.DigestPrefix + sum}
-	info, err := a.store.Stat(r.Context(), key)
+	info, err := a.Store.Stat(r.Context(), key)
 	if err == nil && !a.Inputs.Missing(info.ModTime) {
 		stored.Size = info.Size
 		return writeJSON(w, http.StatusOK, stored)
@@ -75,7 +75,7 @@ func (a *API) putBlob(w http.ResponseWriter, r *http.Request, tenant string) err
 	if err := body.reserve(max(size, 0)); err != nil {
 		return err
 	}
-	info, err = a.store.Put(r.Context(), key, body, objstore.PutOptions{Size: size, MaxSize: a.maxBlob, SHA256: sum})
+	info, err = a.Store.Put(r.Context(), key, body, objstore.PutOptions{Size: size, MaxSize: a.MaxBlobBytes, SHA256: sum})
 	if err != nil {
 		body.release()
 		return body.refusal(uploadError(err))
@@ -93,7 +93,7 @@ func (a *API) putBlob(w http.ResponseWriter, r *http.Request, tenant string) err
 func (a *API) stillThere(ctx context.Context, key string) error {
 	err := a.Inputs.Quiet(ctx)
 	if err == nil {
-		_, err = a.store.Stat(ctx, key)
+		_, err = a.Store.Stat(ctx, key)
 	}
 	if errors.Is(err, objstore.ErrNotFound) || errors.Is(err, retention.ErrSweeping) {
 		return kindUnavailable.problem("expired inputs are being deleted right now", "send the blob again in a moment")
@@ -130,7 +130,7 @@ func (a *API) missingBlobs(w http.ResponseWriter, r *http.Request, tenant string
 		p.Problems = problems[:min(len(problems), schemas.MaxProblems)]
 		return p
 	}
-	a.limits.Charge(callerOf(r.Context()).Token, len(req.SHA256)/looksARequest)
+	a.Limits.Charge(callerOf(r.Context()).Token, len(req.SHA256)/looksARequest)
 	sizes, err := a.blobSizes(r.Context(), tenant, req.SHA256, func(uploaded time.Time) bool { return !a.Inputs.Missing(uploaded) })
 	if err != nil {
 		return err
@@ -155,7 +155,7 @@ func (a *API) blobSizes(ctx context.Context, tenant string, digests []string, go
 	for i, digest := range distinct {
 		group.Go(func() error {
 			sum, _ := blobSum(digest)
-			info, err := a.store.Stat(ctx, schemas.InputKey(tenant, sum))
+			info, err := a.Store.Stat(ctx, schemas.InputKey(tenant, sum))
 			found[i] = info.Size
 			if errors.Is(err, objstore.ErrNotFound) || err == nil && !good(info.ModTime) {
 				found[i], err = -1, nil

@@ -8,7 +8,7 @@ import (
 
 // cacheInfo says what the tenant's cache of results holds.
 func (a *API) cacheInfo(w http.ResponseWriter, r *http.Request, tenant string) error {
-	info, err := a.jobs.CacheInfo(r.Context(), tenant)
+	info, err := a.Jobs.CacheInfo(r.Context(), tenant)
 	if err != nil {
 		return err
 	}
@@ -18,10 +18,10 @@ func (a *API) cacheInfo(w http.ResponseWriter, r *http.Request, tenant string) e
 // clearCache has no result given again that was produced, or asked for, before
 // now, and says what the cache holds then; to whoever may not read, since when alone.
 func (a *API) clearCache(w http.ResponseWriter, r *http.Request, tenant string) error {
-	if err := a.jobs.ClearCache(r.Context(), tenant); err != nil {
+	if err := a.Jobs.ClearCache(r.Context(), tenant); err != nil {
 		return err
 	}
-	info, err := a.jobs.CacheInfo(r.Context(), tenant)
+	info, err := a.Jobs.CacheInfo(r.Context(), tenant)
 	if err != nil {
 		return err
 	}

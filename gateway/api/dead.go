@@ -12,7 +12,7 @@ func (a *API) retryJob(w http.ResponseWriter, r *http.Request, tenant string) er
 	if err != nil {
 		return err
 	}
-	record, err := a.jobs.Retry(r.Context(), tenant, id)
+	record, err := a.Jobs.Retry(r.Context(), tenant, id)
 	if err != nil {
 		return err
 	}
@@ -25,7 +25,7 @@ func (a *API) dropJob(w http.ResponseWriter, r *http.Request, tenant string) err
 	if err != nil {
 		return err
 	}
-	record, err := a.jobs.Drop(r.Context(), tenant, id)
+	record, err := a.Jobs.Drop(r.Context(), tenant, id)
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func (a *API) exchange(rt route, w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		a.metrics.end(rt.pattern, r.Method, answer.status, time.Since(start))
 		// The path alone: a query may hold what is not for logs.
-		a.log.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("method", r.Method), slog.String("path", clip(r.URL.Path)),
+		a.Log.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("method", r.Method), slog.String("path", clip(r.URL.Path)),
 			slog.Int("status", answer.status), slog.Int64("bytes", answer.bytes), slog.Duration("took", time.Since(start)))
 	}()
 	err := a.guarded(rt, answer, r)
@@ -54,21 +54,21 @@ func (a *API) exchange(rt route, w http.ResponseWriter, r *http.Request) {
 func (a *API) fail(rt route, w *answer, r *http.Request, err error) {
 	w.finish()
 	if w.broken {
-		a.log.Debug("client dropped", "route", rt.pattern, "err", err) // it left, or takes nothing
+		a.Log.Debug("client dropped", "route", rt.pattern, "err", err) // it left, or takes nothing
 		panic(http.ErrAbortHandler)
 	}
 	p := problemOf(err)
-	if p.Status == http.StatusInternalServerError && a.jobs.Ready() != nil {
+	if p.Status == http.StatusInternalServerError && a.Jobs.Ready() != nil {
 		// Whatever it was, it is for the time being.
-		a.log.Warn("request failed while the gateway is not ready", "route", rt.pattern, "err", err)
+		a.Log.Warn("request failed while the gateway is not ready", "route", rt.pattern, "err", err)
 		p = kindUnavailable.problem("the gateway has no connection to its queue, or has just started", "try again in a moment")
 	}
 	if p.Status == http.StatusInternalServerError {
-		a.log.Error("request failed", "method", r.Method, "route", rt.pattern, "path", clip(r.URL.Path), "err", err)
+		a.Log.Error("request failed", "method", r.Method, "route", rt.pattern, "path", clip(r.URL.Path), "err", err)
 	}
 	if w.status != 0 {
 		// The answer has begun: only a broken connection tells the client that it is not whole.
-		a.log.Debug("answer broken off", "route", rt.pattern, "err", err)
+		a.Log.Debug("answer broken off", "route", rt.pattern, "err", err)
 		panic(http.ErrAbortHandler)
 	}
 	if p.Status == http.StatusUnauthorized {

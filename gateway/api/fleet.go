@@ -13,7 +13,7 @@ import (
 // their own tenant alone, and so is who may require it by name.
 func (a *API) executors(w http.ResponseWriter, _ *http.Request, tenant string) error {
 	list := schemas.ExecutorList{Executors: []schemas.Executor{}}
-	for _, e := range a.jobs.Executors() {
+	for _, e := range a.Jobs.Executors() {
 		own := make([]schemas.Held, 0, len(e.Held))
 		for _, h := range e.Held {
 			if h.Tenant == tenant {
@@ -73,7 +73,7 @@ func (a *API) ready(w http.ResponseWriter, r *http.Request, _ string) error {
 	check := func(name string, err error) {
 		h.Parts[name] = "ok"
 		if err != nil {
-			a.log.Debug("not ready", "part", name, "err", err)
+			a.Log.Debug("not ready", "part", name, "err", err)
 			h.Parts[name], h.Status, status = "not ready", "not ready", http.StatusServiceUnavailable
 			var why Reason
 			if errors.As(err, &why) {
@@ -81,8 +81,8 @@ func (a *API) ready(w http.ResponseWriter, r *http.Request, _ string) error {
 			}
 		}
 	}
-	check("coordinator", a.jobs.Ready())
-	if store, ok := a.store.(interface{ Check(context.Context) error }); ok {
+	check("coordinator", a.Jobs.Ready())
+	if store, ok := a.Store.(interface{ Check(context.Context) error }); ok {
 		check("store", store.Check(ctx))
 	}
 	for _, name := range sortedKeys(a.Checks) {

@@ -97,7 +97,7 @@ func (f *follower) change(r schemas.Record) error {
 }
 
 func (a *API) changeOf(r schemas.Record) schemas.StreamChange {
-	c := schemas.StreamChange{State: r.State, Cancelling: r.Cancel && !r.State.Terminal(), Waiting: a.jobs.Waiting(r)}
+	c := schemas.StreamChange{State: r.State, Cancelling: r.Cancel && !r.State.Terminal(), Waiting: a.Jobs.Waiting(r)}
 	_, c.Attempt = r.Produced()
 	if n := len(r.Attempts); n > 0 {
 		if r.State != schemas.StateQueued {

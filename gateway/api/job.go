@@ -39,7 +39,7 @@ func (a *API) getJob(w http.ResponseWriter, r *http.Request, tenant string) erro
 // newest reads a job's record, once it has ended or the wait is over.
 func (a *API) newest(w http.ResponseWriter, r *http.Request, tenant, id string, wait time.Duration) (schemas.Record, error) {
 	if wait == 0 {
-		return a.jobs.Get(r.Context(), tenant, id)
+		return a.Jobs.Get(r.Context(), tenant, id)
 	}
 	done, err := a.waits.begin(w.Header(), tenant)
 	if err != nil {
@@ -57,7 +57,7 @@ func (a *API) cancelJob(w http.ResponseWriter, r *http.Request, tenant string) e
 	if err != nil {
 		return err
 	}
-	record, err := a.jobs.Cancel(r.Context(), tenant, id)
+	record, err := a.Jobs.Cancel(r.Context(), tenant, id)
 	if err != nil && !errors.Is(err, coordinator.ErrEnded) {
 		return err
 	}
@@ -70,7 +70,7 @@ func (a *API) record(r *http.Request, tenant string) (schemas.Record, error) {
 	if err != nil {
 		return schemas.Record{}, err
 	}
-	return a.jobs.Get(r.Context(), tenant, id)
+	return a.Jobs.Get(r.Context(), tenant, id)
 }
 
 // answerFor is what a caller is told of the job that it acts on. That may be
@@ -87,7 +87,7 @@ func (a *API) outline(r schemas.Record) schemas.Job {
 	job := schemas.Job{
 		ID: r.ID, Tenant: r.Tenant, State: r.State, Image: r.Image, Labels: r.Labels, Lane: r.Lane, Pool: r.Pool,
 		Created: r.CreatedUS, Ended: r.EndedUS, Purged: r.PurgedUS, Cancelling: r.Cancel && !r.State.Terminal(),
-		Attempts: slices.Clone(r.Attempts), Outcome: r.Outcome, Failure: r.Failure, Waiting: a.jobs.Waiting(r),
+		Attempts: slices.Clone(r.Attempts), Outcome: r.Outcome, Failure: r.Failure, Waiting: a.Jobs.Waiting(r),
 		Cached: r.Source,
 	}
 	for i := range job.Attempts {
@@ -103,7 +103,7 @@ func (a *API) join(ctx context.Context, r schemas.Record, spec *schemas.JobSpec)
 	if lost == nil || err != nil {
 		return job, err
 	}
-	newest, err := a.jobs.Get(ctx, r.Tenant, r.ID)
+	newest, err := a.Jobs.Get(ctx, r.Tenant, r.ID)
 	if err != nil {
 		return job, err
 	}
@@ -113,7 +113,7 @@ func (a *API) join(ctx context.Context, r schemas.Record, spec *schemas.JobSpec)
 		}
 	}
 	if lost != nil {
-		a.log.Error("job has lost objects", "job", r.ID, "err", lost)
+		a.Log.Error("job has lost objects", "job", r.ID, "err", lost)
 	}
 	return job, nil
 }

@@ -37,7 +37,7 @@ func (a *API) jobEvents(w http.ResponseWriter, r *http.Request, tenant string) e
 	defer done()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	updates, err := a.jobs.Events(ctx, tenant, query)
+	updates, err := a.Jobs.Events(ctx, tenant, query)
 	if err != nil {
 		return err
 	}

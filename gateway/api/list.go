@@ -27,7 +27,7 @@ func (a *API) listJobs(w http.ResponseWriter, r *http.Request, tenant string) er
 	if err != nil {
 		return err
 	}
-	records, next, err := a.jobs.List(r.Context(), tenant, filter, after, limit)
+	records, next, err := a.Jobs.List(r.Context(), tenant, filter, after, limit)
 	if err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func (a *API) copyLive(ctx context.Context, w http.ResponseWriter, record schema
 		return nil
 	}
 	for offset := int64(0); offset < schemas.StdioLog; {
-		piece, err := a.jobs.Logs(ctx, record, stream, offset)
+		piece, err := a.Jobs.Logs(ctx, record, stream, offset)
 		if err != nil {
 			return fmt.Errorf("ask for the log of %s: %w", record.ID, err)
 		}
@@ -115,7 +115,7 @@ func (a *API) follow(w http.ResponseWriter, r *http.Request, record schemas.Reco
 	// Ends the coordinator's part, too, when the client is dropped.
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	updates, err := a.jobs.Follow(ctx, record.Tenant, record.ID, coordinator.Offsets(from))
+	updates, err := a.Jobs.Follow(ctx, record.Tenant, record.ID, coordinator.Offsets(from))
 	if err != nil {
 		return fmt.Errorf("follow job %s: %w", record.ID, err)
 	}

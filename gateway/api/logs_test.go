@@ -227,7 +227,7 @@ func (endlessJobs) Logs(_ context.Context, _ schemas.Record, _ string, offset in
 
 func TestLiveLogEnds(t *testing.T) {
 	t.Parallel()
-	a := &API{jobs: endlessJobs{}}
+	a := &API{Config: Config{Jobs: endlessJobs{}}}
 	w := httptest.NewRecorder()
 	record := schemas.Record{State: schemas.StateRunning, Attempts: []schemas.Attempt{{N: 1}}}
 	if err := a.copyLive(t.Context(), w, record, schemas.LiveStdout); err != nil || w.Body.Len() < schemas.StdioLog || w.Body.Len() >= schemas.StdioLog+schemas.MaxLogChunk {

@@ -16,7 +16,7 @@ func (a *API) surely(ctx context.Context, r schemas.Record, err error) error {
 	if !errors.Is(err, jobresult.ErrLost) {
 		return err
 	}
-	newest, readErr := a.jobs.Get(ctx, r.Tenant, r.ID)
+	newest, readErr := a.Jobs.Get(ctx, r.Tenant, r.ID)
 	switch {
 	case readErr != nil:
 		return readErr

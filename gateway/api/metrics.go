@@ -58,6 +58,6 @@ func methodLabel(method string) string {
 }
 
 func (a *API) metricsPage(w http.ResponseWriter, r *http.Request, _ string) error {
-	promhttp.HandlerFor(a.gatherer, promhttp.HandlerOpts{MaxRequestsInFlight: 4}).ServeHTTP(w, r)
+	promhttp.HandlerFor(a.Metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4}).ServeHTTP(w, r)
 	return nil
 }

@@ -67,7 +67,7 @@ func TestGuessesOfTokens(t *testing.T) {
 	h.refused(t, kindUnauthorized, "GET", "/v1/jobs", "", from("203.0.113.2", "wrong-0123456789abcdef")...)
 	h.refused(t, kindRateLimit, "GET", "/v1/jobs", "", from("203.0.113.2", alice)...) // a right guess, perhaps
 	h.refused(t, kindScope, "GET", "/metrics", "", from("203.0.113.1", alice)...)
-	families, err := h.api.gatherer.Gather()
+	families, err := h.api.Metrics.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

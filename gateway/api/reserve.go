@@ -33,7 +33,7 @@ func (b *reservedBody) Read(p []byte) (int, error) {
 
 func (b *reservedBody) reserve(bytes int64) error {
 	if !b.again {
-		b.refused = b.api.jobs.Reserve(b.tenant, bytes)
+		b.refused = b.api.Jobs.Reserve(b.tenant, bytes)
 	}
 	if b.refused == nil {
 		b.reserved += bytes
@@ -44,7 +44,7 @@ func (b *reservedBody) reserve(bytes int64) error {
 // release gives the room back: nothing was stored.
 func (b *reservedBody) release() {
 	if !b.again {
-		b.api.jobs.Release(b.tenant, b.reserved)
+		b.api.Jobs.Release(b.tenant, b.reserved)
 	}
 }
 

@@ -55,7 +55,7 @@ func (a *API) routes() []route {
 		{method: get, pattern: "/v1/jobs/{id}/outputs", serve: a.outputs, scope: read},
 		{method: get, pattern: "/v1/jobs/{id}/outputs/{path...}", serve: a.outputFile, scope: read},
 		{method: get, pattern: "/v1/events", serve: a.jobEvents, scope: read},
-		{method: put, pattern: "/v1/blobs/{sha256}", serve: a.putBlob, scope: submit, body: a.maxBlob},
+		{method: put, pattern: "/v1/blobs/{sha256}", serve: a.putBlob, scope: submit, body: a.MaxBlobBytes},
 		{method: post, pattern: "/v1/blobs/missing", serve: a.missingBlobs, scope: submit, json: true, body: maxMissingBody},
 		{method: get, pattern: "/v1/cache", serve: a.cacheInfo, scope: read},
 		{method: del, pattern: "/v1/cache", serve: a.clearCache, scope: submit},

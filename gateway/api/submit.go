@@ -113,14 +113,14 @@ func (a *API) waitFor(w http.ResponseWriter, r *http.Request, record schemas.Rec
 	stretch(w, wait+a.StallTimeout)
 	ctx, cancel := a.untilDrained(r.Context(), wait)
 	defer cancel()
-	ended, err := a.jobs.Wait(ctx, record.Tenant, record.ID, func(r schemas.Record) bool { return r.State.Terminal() })
+	ended, err := a.Jobs.Wait(ctx, record.Tenant, record.ID, func(r schemas.Record) bool { return r.State.Terminal() })
 	if err == nil {
 		return ended, nil
 	}
 	if ctx.Err() == nil || r.Context().Err() != nil {
 		return record, fmt.Errorf("wait for job %s: %w", record.ID, err)
 	}
-	return a.jobs.Get(r.Context(), record.Tenant, record.ID)
+	return a.Jobs.Get(r.Context(), record.Tenant, record.ID)
 }
 
 // untilDrained ends after the wait, or when this gateway stops.

@@ -39,7 +39,7 @@ func (a *API) sweep(w http.ResponseWriter, r *http.Request, _ string) error {
 		s.ended <- sweepEnd{report, err}
 	}()
 	end := s.follow(a.draining, a.Heartbeat)
-	a.log.Info("swept by request", "token", callerOf(ctx).Token, "dry_run", options.DryRun, "grace", options.Grace,
+	a.Log.Info("swept by request", "token", callerOf(ctx).Token, "dry_run", options.DryRun, "grace", options.Grace,
 		"listed", end.report.Listed.Objects, "garbage", end.report.Total().Objects, "err", end.err)
 	return s.tell(end)
 }

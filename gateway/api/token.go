@@ -18,21 +18,21 @@ import (
 // now. It is the one place where tokens, scopes and limits are looked at: a
 // route that declares no scope is for nobody.
 func (a *API) enter(rt route, w http.ResponseWriter, r *http.Request) (access.Caller, error) {
-	if user, single := a.tokens.User(); single {
+	if user, single := a.Tokens.User(); single {
 		return user, a.refuse("foreign", checkLocal(r, rt.public))
 	}
 	from := a.Proxies.Client(r)
 	if rt.public {
-		return access.Caller{}, a.limit(w, a.limits.Address(from))
+		return access.Caller{}, a.limit(w, a.Limits.Address(from))
 	}
 	caller, err := a.bearer(r)
 	if err != nil {
 		return caller, a.turnAway(w, from, err)
 	}
-	if v, ok := a.limits.Proven(from, caller.Token); !ok {
+	if v, ok := a.Limits.Proven(from, caller.Token); !ok {
 		return caller, a.limit(w, v)
 	}
-	if err := a.limit(w, a.limits.Token(caller.Token)); err != nil {
+	if err := a.limit(w, a.Limits.Token(caller.Token)); err != nil {
 		return caller, err
 	}
 	return caller, a.refuse("scope", authorize(rt, caller))
@@ -44,16 +44,16 @@ func (a *API) bearer(r *http.Request) (access.Caller, error) {
 	if !strings.EqualFold(scheme, "Bearer") || secret == "" {
 		return access.Caller{}, kindUnauthorized.problem("the request has no access token", "send the header Authorization: Bearer <token>")
 	}
-	return a.tokens.Find(strings.TrimSpace(secret))
+	return a.Tokens.Find(strings.TrimSpace(secret))
 }
 
 // turnAway refuses who has no token that is accepted, and counts him by his
 // address: a guess counts for more, and without anything left no guess is answered.
 func (a *API) turnAway(w http.ResponseWriter, from netip.Addr, why error) error {
-	verdict, reason := a.limits.Address, "no-token"
+	verdict, reason := a.Limits.Address, "no-token"
 	switch {
 	case errors.Is(why, access.ErrUnknown):
-		verdict, reason = a.limits.Guess, "unknown-token"
+		verdict, reason = a.Limits.Guess, "unknown-token"
 	case errors.Is(why, access.ErrExpired):
 		reason = "expired-token"
 	case errors.Is(why, access.ErrRevoked):
