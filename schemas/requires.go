@@ -40,7 +40,7 @@ type Requires struct {
 	Isolation string `json:"isolation,omitempty"`
 	// Accel is kvm, hvf or tcg; default any.
 	Accel string `json:"accel,omitempty"`
-	// Kernel is the beginning of a guest kernel's release, at a dot: "6.1" fits 6.1.0-32; default any.
+	// Kernel is the beginning of a guest kernel's release, before any but a digit: "6.1" fits 6.1.0-32, not 6.12; default any.
 	Kernel string `json:"kernel,omitempty"`
 	// Features are CPU features as the kernel names them: avx2, sve, v.
 	Features []string `json:"features,omitempty"`

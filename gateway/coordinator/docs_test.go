@@ -51,12 +51,15 @@ func TestStatesPageHasTheFigures(t *testing.T) {
 	}
 	flat := strings.Join(strings.Fields(string(page)), " ")
 	for text, holds := range map[string]bool{
-		fmt.Sprintf("up to %d in all", c.MaxAttempts):                  true,
-		fmt.Sprintf("does not count, %d times", c.MaxHandbacks):        true,
-		fmt.Sprintf("for a lease (%d s) is lost", c.Lease/time.Second): true,
-		"It waits 1 s, 2 s, 4 s and so on up to a minute":              firstBackoff == time.Second && feeder.MaxDelay == time.Minute,
-		"an attempt that two of its executor's heartbeats":             maxMissed == 2,
-		"A job to which that happens twice":                            c.MaxLosses == 2,
+		fmt.Sprintf("up to %d in all", c.MaxAttempts):                   true,
+		fmt.Sprintf("does not count, %d times", c.MaxHandbacks):         true,
+		fmt.Sprintf("for a lease (%d s) is lost", c.Lease/time.Second):  true,
+		"The wait is 1 s, 2 s, 4 s … up to a minute":                    firstBackoff == time.Second && feeder.MaxDelay == time.Minute,
+		fmt.Sprintf("more than %d attempts", maxHistory-c.MaxHandbacks): true,
+		fmt.Sprintf("%d less `--max-attempts`", maxHistory):             true,
+		"an attempt that two of its executor's heartbeats":              maxMissed == 2,
+		"`limits.wall_ms` and 1 h more":                                 c.Overtime == time.Hour,
+		"A job to which that happens twice":                             c.MaxLosses == 2,
 	} {
 		if !holds || !strings.Contains(flat, text) {
 			t.Errorf("docs/states.md does not say %q, or the code is otherwise", text)
