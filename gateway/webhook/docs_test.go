@@ -30,7 +30,9 @@ func TestPageHasTheFigures(t *testing.T) {
 		"after 5 seconds, 5 minutes, 30 minutes, and 2, 5, 10, 14, 20 and 24 hours", // the schedule has a test of its own
 		fmt.Sprintf("up to %.0f hours", maxRetryAfter.Hours()),
 		fmt.Sprintf("(%d times in a row) it is left alone for %.0f seconds, then up to %.0f minutes", breakAfter, firstBreak.Seconds(), longestBreak.Minutes()),
+		fmt.Sprintf("attempts go on for up to %d days", lifetime/day),
 		fmt.Sprintf("has failed for %d days", disableAfter/day),
+		"| `" + schemas.EventWebhookTest + "` |",
 		fmt.Sprintf("first %d bytes", schemas.MaxAnswerHead),
 		fmt.Sprintf("kept for %d days", jobqueue.DeliveryAge/day),
 		fmt.Sprintf("looks back %d days", lookBack/day),

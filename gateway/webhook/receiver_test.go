@@ -38,6 +38,9 @@ func receive(secret string, handle func(id, event, job string)) http.HandlerFunc
 			http.Error(w, "not an event", http.StatusBadRequest)
 			return
 		}
+		if event.Type == "webhook.test" {
+			return // its id is the webhook's, and no job's
+		}
 		handle(r.Header.Get("webhook-id"), event.Type, event.Data.ID)
 	}
 }
@@ -78,7 +81,7 @@ func TestReceiverOfThePage(t *testing.T) {
 		t.Error("docs/webhooks.md has another receiver")
 	}
 	w := newWorld(t)
-	var event, job, id string
+	handled := make(chan [3]string, 2)
 	var r *receiver
 	b := w.box(func(c *Config) { c.Clock = nil }) // its signatures are of now
 	w.clock.now = time.Now()
@@ -87,11 +90,17 @@ func TestReceiverOfThePage(t *testing.T) {
 	r.answers(func(rw http.ResponseWriter, req *http.Request) {
 		last := r.requests()
 		req.Body = io.NopCloser(strings.NewReader(string(last[len(last)-1].body)))
-		receive(hook.Secret, func(i, e, j string) { id, event, job = i, e, j })(rw, req)
+		receive(hook.Secret, func(id, event, job string) { handled <- [3]string{id, event, job} })(rw, req)
 	})
 	d, err := b.Test(t.Context(), tenant, hook.ID)
-	if err != nil || d.State != schemas.DeliveryDelivered || event != schemas.EventWebhookTest || job != hook.ID || id != d.ID {
-		t.Errorf("%+v %s %s %s, %v", d.Last, id, event, job, err)
+	if err != nil || d.State != schemas.DeliveryDelivered || d.Payload.Data.ID != hook.ID || len(handled) > 0 {
+		t.Errorf("a test: %+v, handled %d, %v", d, len(handled), err)
+	}
+	rec := w.ended(schemas.StateFailed, func(rec *schemas.Record) { rec.EndedUS = time.Now().UnixMicro() })
+	b.Ended(rec, true)
+	d = w.settled(b, rec, hook.ID, 1)
+	if got := <-handled; got != [3]string{d.ID, schemas.EventJobFailed, rec.ID} {
+		t.Errorf("handled %q of %+v", got, d)
 	}
 	// Another secret, another body, another time.
 	one := r.requests()[0]

@@ -47,6 +47,27 @@ func TestPageHasEveryMetric(t *testing.T) {
 	}
 }
 
+// TestPageHasTheVersions: docs/operating.md names the servers that tests run.
+func TestPageHasTheVersions(t *testing.T) {
+	t.Parallel()
+	read := func(path string) string {
+		text, err := os.ReadFile(filepath.Join("../..", path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	page := read("docs/operating.md")
+	for name, pattern := range map[string]string{
+		"go.mod": `nats-(server)/v2 (v[\d.]+)`, "deploy/setup.sh": `(versitygw)_version=(v[\d.]+)`,
+	} {
+		found := regexp.MustCompile(pattern).FindStringSubmatch(read(name))
+		if found == nil || !strings.Contains(page, found[1]+" "+found[2]) {
+			t.Errorf("docs/operating.md does not name what %s has: %q", name, found)
+		}
+	}
+}
+
 var (
 	metricName  = regexp.MustCompile(`\bpe_[a-z_]*[a-z]`)
 	description = regexp.MustCompile(`^Desc\{fqName: "(\w+)", help: .*, constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}\}$`)
