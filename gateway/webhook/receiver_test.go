@@ -99,6 +99,9 @@ func TestReceiverOfThePage(t *testing.T) {
 	rec := w.ended(schemas.StateFailed, func(rec *schemas.Record) { rec.EndedUS = time.Now().UnixMicro() })
 	b.Ended(rec, true)
 	d = w.settled(b, rec, hook.ID, 1)
+	if d.State != schemas.DeliveryDelivered {
+		t.Fatalf("not taken: %+v", d)
+	}
 	if got := <-handled; got != [3]string{d.ID, schemas.EventJobFailed, rec.ID} {
 		t.Errorf("handled %q of %+v", got, d)
 	}
