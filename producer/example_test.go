@@ -2,8 +2,11 @@ package producer_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"log"
+	"net/http"
 	"os"
 
 	"github.com/program-explorer/pe/producer"
@@ -65,6 +68,30 @@ func ExampleClient_Follow() {
 			fmt.Printf("%s", event.Data)
 		case schemas.StreamStage:
 			log.Print(event.Stage.Name)
+		}
+	}
+}
+
+// compile answers with what the compiler says of a program that a page of ours posts.
+func compile(client *producer.Client) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		source, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 64<<10))
+		if err != nil {
+			http.Error(w, "a program of at most 64 KiB is wanted", http.StatusRequestEntityTooLarge)
+			return
+		}
+		text := string(source)
+		job, err := client.Run(r.Context(), schemas.JobSpec{
+			Image: "gcc", Files: map[string]schemas.File{"main.c": {Text: &text}}, Args: []string{"gcc", "-Wall", "-c", "main.c"},
+		})
+		if err != nil || job.Result == nil {
+			log.Printf("compile: %v, job %s %s", err, job.ID, job.State)
+			http.Error(w, "not now", http.StatusBadGateway)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		if err := json.NewEncoder(w).Encode(map[string]any{"state": job.State, "said": job.Result.Stderr.Text}); err != nil {
+			log.Print(err)
 		}
 	}
 }
