@@ -32,7 +32,7 @@ func (s server) pe(t *testing.T, args ...string) ended {
 // peIn runs it in a folder and with bytes on its standard input; nil is /dev/null.
 func (s server) peIn(t *testing.T, dir string, stdin []byte, args ...string) ended {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "pe"), args...)
+	cmd := exec.CommandContext(t.Context(), commands.Path("pe"), args...)
 	cmd.Dir = dir
 	cmd.Env = environment("PE_SERVER=" + s.url)
 	if stdin != nil {

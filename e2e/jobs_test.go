@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -74,7 +73,7 @@ func TestLogsFromASecondClient(t *testing.T) {
 	s := shared(t)
 	id := s.submit(t, "echo first; echo aside >&2; sleep 4; echo last")
 	s.started(t, id, "first")
-	late := exec.CommandContext(t.Context(), filepath.Join(bin, "pe"), "logs", "--follow", id)
+	late := exec.CommandContext(t.Context(), commands.Path("pe"), "logs", "--follow", id)
 	late.Env = environment("PE_SERVER=" + s.url)
 	for _, e := range []ended{runCommand(t, late), s.pe(t, "logs", id)} {
 		if e.want(t, 0).stdout != "first\nlast\n" || !strings.Contains(e.stderr, "aside\n") {
@@ -103,7 +102,7 @@ func TestCancel(t *testing.T) {
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
-	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "pe"), "run", "--image", "busybox", "--label", "suite=interrupt", "--", "sh", "-c", "echo begun; sleep 600")
+	cmd := exec.CommandContext(t.Context(), commands.Path("pe"), "run", "--image", "busybox", "--label", "suite=interrupt", "--", "sh", "-c", "echo begun; sleep 600")
 	cmd.Env = environment("PE_SERVER=" + s.url)
 	out := &syncBuffer{}
 	cmd.Stdout, cmd.Stderr = out, out

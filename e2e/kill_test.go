@@ -154,7 +154,7 @@ func (s system) nothingLeft(t *testing.T, before []string) {
 	}
 	eventually(t, "no group is left", func() bool { return leftGroups(before) == nil })
 	// A whole one, though, may have been made before a kill.
-	verify := exec.CommandContext(t.Context(), filepath.Join(bin, "ped"), "vm", "verify", "--data-dir", filepath.Join(s.dir, "data"))
+	verify := exec.CommandContext(t.Context(), commands.Path("ped"), "vm", "verify", "--data-dir", filepath.Join(s.dir, "data"))
 	verify.Env = environment()
 	runCommand(t, verify).want(t, 0)
 }

@@ -5,18 +5,20 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/program-explorer/pe/internal/hosttest"
 )
 
 var (
 	// bin is the folder of the commands under test, built once for all scenarios.
 	bin string
+	// commands are what is in it.
+	commands *hosttest.Programs
 	// long admits scenarios that take minutes: -long, or PE_LONG=1.
 	long = flag.Bool("long", os.Getenv("PE_LONG") == "1", "run scenarios that take minutes, too")
 )
@@ -62,45 +64,13 @@ func buildAndRun(m *testing.M) (code int, err error) {
 	if err := os.Mkdir(temporary(), 0o777); err != nil {
 		return 1, err
 	}
-	if err := build("../cmd/pe", "../cmd/ped", natsServer); err != nil {
-		return 1, err
-	}
-	if err := openSources(".."); err != nil {
+	commands, err = hosttest.Build{Into: bin, Packages: []string{"../cmd/pe", "../cmd/ped", natsServer}}.Make()
+	if err != nil {
 		return 1, err
 	}
 	before := groups()
 	code = m.Run()
 	return code, errors.Join(stopShared(), leftovers(dir), leftGroups(before))
-}
-
-// build makes commands into bin.
-func build(packages ...string) error {
-	cmd := exec.Command("go", append([]string{"build", "-o", bin + "/"}, packages...)...)
-	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("build %v: %w", packages, err)
-	}
-	return nil
-}
-
-// openSources opens what the commands under test are built from. They are no
-// imports of ours, so `go test` would not know that its cached verdict is about others.
-func openSources(root string) error {
-	return filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && path != root && (d.Name()[0] == '.' || d.Name() == "bin"):
-			return filepath.SkipDir
-		case d.Type().IsRegular() && filepath.Ext(path) == ".go" && !strings.HasSuffix(path, "_test.go"):
-			f, err := os.Open(path)
-			if err != nil {
-				return err
-			}
-			return f.Close()
-		}
-		return nil
-	})
 }
 
 // leftovers is an error that names every process that a scenario left running,

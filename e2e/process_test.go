@@ -28,7 +28,7 @@ type daemon struct {
 
 // launch starts a command of bin. It dies with the test process.
 func launch(name string, args ...string) (*daemon, error) {
-	d := &daemon{name: name, cmd: exec.Command(filepath.Join(bin, name), args...), log: &syncBuffer{}, done: make(chan error, 1)}
+	d := &daemon{name: name, cmd: exec.Command(commands.Path(name), args...), log: &syncBuffer{}, done: make(chan error, 1)}
 	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
 	d.cmd.Dir = bin
 	d.cmd.Env = environment()

@@ -14,7 +14,7 @@ import (
 // refuses runs ped until it ends by itself, which it must, with an error that says all of this.
 func refuses(t *testing.T, args []string, says ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "ped"), args...)
+	cmd := exec.CommandContext(t.Context(), commands.Path("ped"), args...)
 	cmd.Env = environment()
 	e := runCommand(t, cmd)
 	if e.code != 1 && e.code != 2 {

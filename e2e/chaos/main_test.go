@@ -5,13 +5,13 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/program-explorer/pe/internal/hosttest"
 )
 
 var (
@@ -23,8 +23,12 @@ var (
 	anew = flag.Bool("chaos.anew", false, "remove what an earlier run left in -chaos.out, also one that was cut off")
 )
 
-// bin is the folder of the commands under test, built once.
-var bin string
+var (
+	// bin is the folder of the commands under test, built once.
+	bin string
+	// commands are what is in it.
+	commands *hosttest.Programs
+)
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -54,32 +58,11 @@ func buildAndRun(m *testing.M) (code int, err error) {
 	if err := errors.Join(os.Chmod(bin, 0o755), os.Mkdir(temporary(), 0o777)); err != nil {
 		return 1, err
 	}
-	cmd := exec.Command("go", "build", "-o", bin+"/", "../../cmd/ped", "github.com/nats-io/nats-server/v2")
-	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-	if err := cmd.Run(); err != nil {
-		return 1, fmt.Errorf("build: %w", err)
+	commands, err = hosttest.Build{Into: bin, Packages: []string{"../../cmd/ped", "github.com/nats-io/nats-server/v2"}}.Make()
+	if err != nil {
+		return 1, err
 	}
-	return m.Run(), openSources("../..")
-}
-
-// openSources opens what the commands under test are built from. They are no
-// imports of ours, so `go test` would not know that its cached verdict is about others.
-func openSources(root string) error {
-	return filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && path != root && (d.Name()[0] == '.' || d.Name() == "bin"):
-			return filepath.SkipDir
-		case d.Type().IsRegular() && filepath.Ext(path) == ".go" && !strings.HasSuffix(path, "_test.go"):
-			f, err := os.Open(path)
-			if err != nil {
-				return err
-			}
-			return f.Close()
-		}
-		return nil
-	})
+	return m.Run(), nil
 }
 
 // temporary is the folder of the processes' temporary files, in which nothing may be left.

@@ -151,7 +151,7 @@ func (s *system) startServers(ctx context.Context, executors []string, j judges)
 		return err
 	}
 	s.disks = append(s.disks, s3Disk)
-	s.nats = s.process("nats", filepath.Join(bin, "nats-server"), nil, "-c", config)
+	s.nats = s.process("nats", commands.Path("nats-server"), nil, "-c", config)
 	gateway, err := s3test.Find("versitygw")
 	if err != nil {
 		return err
@@ -179,7 +179,7 @@ func (s *system) addGateway(name string, j judges) error {
 	if err != nil {
 		return err
 	}
-	p := s.process(name, filepath.Join(bin, "ped"), nil, "gateway", "--listen", address, "--nats-url", queue,
+	p := s.process(name, commands.Path("ped"), nil, "gateway", "--listen", address, "--nats-url", queue,
 		"--s3-endpoint", "http://"+s.store.Addr(), "--s3-bucket", bucket, "--s3-access-key", accessKey, "--s3-secret-key", secretKey,
 		"--token-file", tokenFile(), "--catalog", catalogFile(), "--log-format", "json")
 	if callbacks {
@@ -201,7 +201,7 @@ func (s *system) addExecutor(id string, w way, j judges) error {
 	}
 	s.disks = append(s.disks, disk)
 	args := append([]string{"executor", "--executor-id", id, "--nats-url", queue, "--data-dir", data, "--catalog", catalogFile(), "--log-format", "json"}, w.flags...)
-	p := s.process(id, filepath.Join(bin, "ped"), nil, args...)
+	p := s.process(id, commands.Path("ped"), nil, args...)
 	p.disk = disk
 	s.executors = append(s.executors, p)
 	return p.start()

@@ -46,7 +46,7 @@ func initramfs(t *testing.T, o orders) []byte {
 		cpio.StaticFile("nats.conf", nats, 0o644),
 	}
 	for name, program := range map[string]string{"init": "guest", "ped": "ped", "nats-server": "nats-server"} {
-		records = append(records, cpio.StaticFile(name, read(t, filepath.Join(bin, program)), 0o755))
+		records = append(records, cpio.StaticFile(name, read(t, programs.Path(program)), 0o755))
 	}
 	records = append(records, moduleFiles(t)...)
 	records = append(records, image(t)...)

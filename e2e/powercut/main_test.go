@@ -5,9 +5,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/program-explorer/pe/internal/hosttest"
 )
 
 // rounds is how often the power is cut; PE_LONG=1 makes them 20.
@@ -18,8 +19,8 @@ var clients = flag.Int("clients", 8, "how many submit at the same time")
 
 const few, many = 2, 20
 
-// bin holds the programs that the machine runs.
-var bin string
+// programs are those that the machine runs.
+var programs *hosttest.Programs
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -35,25 +36,19 @@ func TestMain(m *testing.M) {
 }
 
 func buildAndRun(m *testing.M) (code int, err error) {
-	if bin, err = os.MkdirTemp("", "pe-powercut-"); err != nil {
+	bin, err := os.MkdirTemp("", "pe-powercut-")
+	if err != nil {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(bin)) }()
-	if err := build("../../cmd/ped", "./guest", "github.com/nats-io/nats-server/v2"); err != nil {
+	// The machine has one architecture, whatever this host's is.
+	programs, err = hosttest.Build{
+		Into: bin, Packages: []string{"../../cmd/ped", "./guest", "github.com/nats-io/nats-server/v2"}, Env: []string{"GOARCH=amd64"},
+	}.Static().Make()
+	if err != nil {
 		return 1, err
 	}
 	return m.Run(), nil
-}
-
-// build makes programs for the machine, whatever this host is.
-func build(packages ...string) error {
-	cmd := exec.Command("go", append([]string{"build", "-trimpath", "-ldflags=-s -w", "-o", bin + "/"}, packages...)...)
-	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0")
-	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("build %v: %w", packages, err)
-	}
-	return nil
 }
 
 // cache is where deploy/setup.sh puts kernels.

@@ -25,7 +25,7 @@ func TestJobCannotReachHost(t *testing.T) {
 	if err := os.WriteFile(secret, []byte("of the host"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	before, err := fileDigest(guestrd)
+	before, err := fileDigest(guestrd())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestJobCannotReachHost(t *testing.T) {
 			t.Errorf("stdout %q", stdout)
 		}
 	})
-	if after, err := fileDigest(guestrd); err != nil || after != before {
+	if after, err := fileDigest(guestrd()); err != nil || after != before {
 		t.Errorf("guestrd was changed: %v", err)
 	}
 	if b, err := os.ReadFile("/proc/sys/kernel/core_pattern"); err != nil || strings.Contains(string(b), "evil") {

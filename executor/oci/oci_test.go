@@ -12,20 +12,28 @@ import (
 	"github.com/program-explorer/pe/executor/guestsuite"
 	"github.com/program-explorer/pe/executor/session"
 	"github.com/program-explorer/pe/imagesync"
+	"github.com/program-explorer/pe/internal/hosttest"
 	"github.com/program-explorer/pe/schemas"
 )
 
 // workDir outlives the tests that share what is in it. Users of containers pass through it.
 var workDir string
 
-// guestrd is built for these tests.
-var guestrd string
+// programs are built for these tests.
+var programs *hosttest.Programs
+
+// guestrd is the path of the guest's init; the processes of TestSweep's have that of their parent.
+func guestrd() string {
+	if programs == nil {
+		return filepath.Join(workDir, "guestrd")
+	}
+	return programs.Path("guestrd")
+}
 
 func TestMain(m *testing.M) { os.Exit(withWorkDir(m)) }
 
 func withWorkDir(m *testing.M) int {
 	if workDir = os.Getenv(sweepWork); workDir != "" { // a process of TestSweep's, which is killed
-		guestrd = filepath.Join(workDir, "guestrd")
 		return m.Run()
 	}
 	var err error
@@ -36,11 +44,8 @@ func withWorkDir(m *testing.M) int {
 	if err := os.Chmod(workDir, 0o755); err != nil {
 		panic(err)
 	}
-	guestrd = filepath.Join(workDir, "guestrd")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", guestrd, "github.com/program-explorer/pe/cmd/guestrd")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		panic("build guestrd: " + string(out))
+	if programs, err = (hosttest.Build{Into: workDir, Packages: []string{"github.com/program-explorer/pe/cmd/guestrd"}}).Static().Make(); err != nil {
+		panic(err)
 	}
 	return m.Run()
 }
@@ -105,7 +110,7 @@ func newRunner(tb testing.TB, kind string, change func(*Config)) *Runner {
 	if os.Geteuid() != 0 {
 		missing(tb, "contained machines need root")
 	}
-	c := Config{Kind: kind, Runtime: runtimeOf(tb, kind), Guest: guestrd, RunDir: folder(tb), LayerDir: folder(tb)}
+	c := Config{Kind: kind, Runtime: runtimeOf(tb, kind), Guest: guestrd(), RunDir: folder(tb), LayerDir: folder(tb)}
 	if kind == schemas.IsolationContainer {
 		c.Allow = []string{"oci:" + cached(tb, "images", "busybox"), "oci:" + cached(tb, "images", "gcc")}
 	}

@@ -16,7 +16,7 @@ import (
 func probeConfig(t *testing.T, kind string) ProbeConfig {
 	dir := folder(t)
 	return ProbeConfig{CacheDir: filepath.Join(dir, "cache"), Runner: Config{
-		Kind: kind, Runtime: runtimeOf(t, kind), Guest: guestrd, RunDir: filepath.Join(dir, "run"), LayerDir: filepath.Join(dir, "layers"),
+		Kind: kind, Runtime: runtimeOf(t, kind), Guest: guestrd(), RunDir: filepath.Join(dir, "run"), LayerDir: filepath.Join(dir, "layers"),
 	}}
 }
 
@@ -61,7 +61,7 @@ func TestProbeSaysWhy(t *testing.T) {
 func TestTrialFails(t *testing.T) {
 	forKinds(t, func(t *testing.T, kind string) {
 		r := newRunner(t, kind, func(c *Config) { c.Allow = []string{trialReference} })
-		image, err := trialImage(t.Context(), folder(t), guestrd)
+		image, err := trialImage(t.Context(), folder(t), guestrd())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -143,7 +143,7 @@ func TestContainersOnlyForAllowedImages(t *testing.T) {
 	if got := runJob(t, r, shapeOf(t, image(t, "busybox")), shell("echo ok")); got.stdout != "ok\n" {
 		t.Errorf("%+v", got)
 	}
-	c := Config{Kind: schemas.IsolationContainer, Runtime: "runc", Guest: guestrd, RunDir: folder(t), LayerDir: folder(t)}
+	c := Config{Kind: schemas.IsolationContainer, Runtime: "runc", Guest: guestrd(), RunDir: folder(t), LayerDir: folder(t)}
 	if _, err := New(c); err == nil {
 		t.Error("a runner of containers without a list")
 	}

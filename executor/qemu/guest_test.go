@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/program-explorer/pe/executor/qemu/vmlinux"
+	"github.com/program-explorer/pe/internal/hosttest"
 	"github.com/u-root/u-root/pkg/cpio"
 )
 
@@ -149,13 +149,12 @@ func buildGuest(dir string) (guest, error) {
 	if err := os.WriteFile(g.kernel, elf, 0o644); err != nil {
 		return g, err
 	}
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, "init"), "./testdata/guest")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
-	if out, err := build.CombinedOutput(); err != nil {
-		return g, fmt.Errorf("build test guest: %w: %s", err, out)
+	programs, err := hosttest.Build{Into: dir, Packages: []string{"./testdata/guest"}, Env: []string{"GOARCH=amd64"}}.Static().Make()
+	if err != nil {
+		return g, err
 	}
 	var archive bytes.Buffer
-	if err := writeInitramfs(&archive, filepath.Join(dir, "init")); err != nil {
+	if err := writeInitramfs(&archive, programs.Path("guest")); err != nil {
 		return g, err
 	}
 	return g, os.WriteFile(g.initramfs, archive.Bytes(), 0o644)

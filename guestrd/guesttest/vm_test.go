@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -20,6 +19,7 @@ import (
 	"github.com/program-explorer/pe/executor/session"
 	"github.com/program-explorer/pe/guestrd/build"
 	"github.com/program-explorer/pe/imagesync"
+	"github.com/program-explorer/pe/internal/hosttest"
 	"github.com/program-explorer/pe/schemas/guestproto"
 )
 
@@ -84,13 +84,13 @@ func makeFixture(dir string) (fixture, error) {
 	if err := os.Chmod(dir, 0o755); err != nil { // QEMU may run as another user
 		return fixture{}, err
 	}
-	guestrd := filepath.Join(dir, "guestrd")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", guestrd, "github.com/program-explorer/pe/cmd/guestrd")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fixture{}, fmt.Errorf("build guestrd: %w: %s", err, out)
+	programs, err := hosttest.Build{
+		Into: dir, Packages: []string{"github.com/program-explorer/pe/cmd/guestrd"}, Env: []string{"GOARCH=" + arch},
+	}.Static().Make()
+	if err != nil {
+		return fixture{}, err
 	}
-	config := build.Config{Arch: arch, Kernel: filepath.Join(cacheDir(), "kernels", arch), Guestrd: guestrd, Out: filepath.Join(dir, "bundle")}
+	config := build.Config{Arch: arch, Kernel: filepath.Join(cacheDir(), "kernels", arch), Guestrd: programs.Path("guestrd"), Out: filepath.Join(dir, "bundle")}
 	made, err := build.Build(ctx, config)
 	if err != nil {
 		return fixture{}, err

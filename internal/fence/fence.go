@@ -42,7 +42,7 @@ const (
 // testSupport are packages that only tests import.
 var testSupport = []string{
 	"pe/internal/jobqueue/queuetest", "pe/internal/objstore/objstoretest", "pe/internal/objstore/s3test",
-	"pe/imagesync/imagetest", "pe/guestrd/guesttest", "pe/executor/guestsuite",
+	"pe/imagesync/imagetest", "pe/guestrd/guesttest", "pe/executor/guestsuite", "pe/internal/hosttest",
 }
 
 // Fences is the table of design.md's section on folders, and what follows from it.
@@ -70,6 +70,7 @@ var Fences = []Fence{
 	{Who: "pe/internal/jobqueue/...", Except: testSupport, Never: []string{natsServer, minio, "pe/internal/objstore/...", "pe/gateway/...", "pe/executor/..."}, Why: "a client of the queue works with a server anywhere"},
 	{Who: "pe/internal/settings/...", Never: []string{"pe/..."}, Why: "configuration is read by one package that knows what none of it means"},
 	{Who: "pe/internal/terminal/...", Never: []string{"pe/...", "!std"}, Why: "the client has it, too"},
+	{Who: "pe/internal/hosttest/...", Never: []string{"pe/..."}, Tests: true, Why: "what tests need of a host has nothing to do with jobs"},
 	{Who: "pe/internal/vmbench/...", Never: []string{"pe/internal/objstore/...", "pe/internal/jobqueue/...", "pe/gateway/...", "pe/producer/...", "pe/imagesync/...", cobra}, Why: "machines are measured without jobs and images around them"},
 	{Who: "pe/bench/...", Never: []string{"pe/gateway/...", "pe/executor/...", "pe/guestrd/...", "pe/internal/..."}, Why: "what is measured is what users run: the built programs"},
 	{Who: "pe/e2e/...", Never: []string{"pe/gateway/...", "pe/guestrd/...", "pe/executor/..."}, Direct: true, Tests: true, Why: "end to end means from the outside"},
