@@ -1,6 +1,8 @@
 package coordinator
 
 import (
+	"encoding/json"
+	"reflect"
 	"testing"
 	"time"
 
@@ -36,13 +38,31 @@ func FuzzPool(f *testing.F) {
 	f.Add("amd64-strong", []byte(`{"arch":"amd64","isolation":"strong"}`))
 	f.Add("amd64-strong", []byte(`{"arch":"amd64","isolation":"strong","labels":{"a":"b"}}`))
 	f.Fuzz(func(t *testing.T, name string, data []byte) {
-		if needs, err := decodePool(name, data); err == nil && needs.Pool() != name {
-			t.Errorf("pool %q has the requirements of %q", name, needs.Pool())
+		needs, err := decodePool(name, data)
+		if err != nil {
+			return
+		}
+		needs = needs.Canonical() // as the bucket has them
+		value, err := json.Marshal(needs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := decodePool(name, value); err != nil || !reflect.DeepEqual(again, needs) {
+			t.Errorf("pool %q: %+v is read as %+v, %v", name, needs, again, err)
 		}
 	})
 }
 
 func FuzzCursor(f *testing.F) {
 	f.Add("1.j0000000000000000000000001")
-	f.Fuzz(func(_ *testing.T, s string) { _, _ = parseCursor(s) })
+	f.Add("-5.j0000000000000000000000001")
+	f.Fuzz(func(t *testing.T, s string) {
+		mark, err := parseCursor(s)
+		if err != nil {
+			return
+		}
+		if again, err := parseCursor(cursor(mark)); err != nil || again != mark {
+			t.Errorf("%q is %+v, and comes back as %+v, %v", s, mark, again, err)
+		}
+	})
 }
