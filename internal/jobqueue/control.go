@@ -72,10 +72,15 @@ type Handler func(ctx context.Context, executor string, body []byte) (reply any,
 // handler runs any more. A shared verb is answered by one of the gateways, any
 // other is heard by all.
 func (q *Queue) Serve(ctx context.Context, verb string, shared bool, h Handler) error {
-	accept := func(subject string) (string, error) {
-		got, executor, err := schemas.ParseControl(subject)
+	accept := func(msg *nats.Msg) (string, error) {
+		got, executor, err := schemas.ParseControl(msg.Subject)
 		if err == nil && got != verb {
-			err = fmt.Errorf("subject %.120q is no %s", subject, verb)
+			err = fmt.Errorf("subject %.120q is no %s", msg.Subject, verb)
+		}
+		// The answer is published with a gateway's rights, and the server does not
+		// ask whether the executor might publish there.
+		if err == nil && msg.Reply != "" && !strings.HasPrefix(msg.Reply, inboxPrefix(executor)+".") {
+			err = fmt.Errorf("the answer is wanted at %.120q, which is no inbox of %s", msg.Reply, executor)
 		}
 		return executor, err
 	}
@@ -89,23 +94,23 @@ func (q *Queue) Serve(ctx context.Context, verb string, shared bool, h Handler) 
 // ServeCommands answers the gateways' commands to this executor until ctx ends.
 func (q *Queue) ServeCommands(ctx context.Context, h func(ctx context.Context, verb string, body []byte) (reply any, err error)) error {
 	executor := q.cfg.Executor
-	accept := func(subject string) (string, error) {
-		verb, ok := strings.CutPrefix(subject, schemas.CommandSubject(executor, ""))
+	accept := func(msg *nats.Msg) (string, error) {
+		verb, ok := strings.CutPrefix(msg.Subject, schemas.CommandSubject(executor, ""))
 		if !ok || !schemas.ValidToken(verb) {
-			return "", fmt.Errorf("subject %.120q is no command to %s", subject, executor)
+			return "", fmt.Errorf("subject %.120q is no command to %s", msg.Subject, executor)
 		}
 		return verb, nil
 	}
 	return q.serve(ctx, schemas.CommandSubject(executor, "*"), "", accept, h)
 }
 
-// serve subscribes, and passes every message whose own subject accept knows to
+// serve subscribes, and passes every message that accept knows by its own subject to
 // h with what accept made of it. The message's own subject may differ from the
 // subscribed one: JetStream delivers stored messages to any reply subject.
-func (q *Queue) serve(ctx context.Context, subject, group string, accept func(string) (string, error), h Handler) error {
+func (q *Queue) serve(ctx context.Context, subject, group string, accept func(*nats.Msg) (string, error), h Handler) error {
 	work := newAskers()
 	take := func(msg *nats.Msg) {
-		who, err := accept(msg.Subject)
+		who, err := accept(msg)
 		if err == nil && msg.Header.Get("Status") != "" {
 			err = errors.New("it is the server's answer to a pull, sent here by somebody")
 		}

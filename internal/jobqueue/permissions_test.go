@@ -146,6 +146,51 @@ func TestForgedDelivery(t *testing.T) {
 	}
 }
 
+// TestAnswerGoesNowhereElse: a gateway answers an executor in that executor's inbox
+// alone. Its own rights are many, and the server lets an executor name any subject
+// as the one for the answer.
+func TestAnswerGoesNowhereElse(t *testing.T) {
+	t.Parallel()
+	s := queuetest.Start(t, "e1", "e2")
+	q := s.Gateway(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	asked := make(chan string, 10)
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		_ = q.Serve(ctx, schemas.VerbBeat, false, func(_ context.Context, _ string, body []byte) (any, error) {
+			asked <- string(body)
+			return struct{}{}, nil
+		})
+	})
+	honest := s.Executor(t, "e1", nil)
+	for honest.Ask(t.Context(), schemas.VerbBeat, "honest", &struct{}{}) != nil {
+		time.Sleep(time.Millisecond) // until it listens
+	}
+	attacker, _ := raw(t, s, "e1")
+	for _, reply := range []string{"$KV.tokens.x", "$JS.API.STREAM.DELETE.KV_jobs", "cmd.e2.stop", "_EXECUTOR.e2.x", "_EXECUTOR.e10.x", "_EXECUTOR.e1"} {
+		if err := attacker.PublishRequest("ctl.beat.e1", reply, []byte(`"forged"`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := attacker.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := honest.Ask(t.Context(), schemas.VerbBeat, "honest", &struct{}{}); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	serving.Wait()
+	close(asked)
+	for body := range asked {
+		if body != `"honest"` {
+			t.Errorf("a request was taken whose answer goes elsewhere: %s", body)
+		}
+	}
+	if _, err := q.Tokens.Get(t.Context(), "x"); !errors.Is(err, jobqueue.ErrNotFound) {
+		t.Errorf("the bucket of tokens has the answer: %v", err)
+	}
+}
+
 func TestNobodyAnswers(t *testing.T) {
 	t.Parallel()
 	s := queuetest.Start(t, "e1")
