@@ -34,6 +34,7 @@ const everything = "pe/..."
 
 const (
 	nats       = "github.com/nats-io/nats.go/..."
+	nkeys      = "github.com/nats-io/nkeys/..."
 	natsServer = "github.com/nats-io/nats-server/v2/..."
 	minio      = "github.com/minio/minio-go/v7/..."
 	cobra      = "github.com/spf13/cobra/..."
@@ -75,7 +76,7 @@ var Fences = []Fence{
 	{Who: "pe/bench/...", Never: []string{"pe/gateway/...", "pe/executor/...", "pe/guestrd/...", "pe/internal/..."}, Why: "what is measured is what users run: the built programs"},
 	{Who: "pe/e2e/...", Never: []string{"pe/gateway/...", "pe/guestrd/...", "pe/executor/..."}, Direct: true, Tests: true, Why: "end to end means from the outside"},
 
-	{Who: everything, Except: []string{"pe/internal/jobqueue/...", "pe/internal/onebox/..."}, Never: []string{nats}, Direct: true, Why: "jobqueue is the only user of nats.go"},
+	{Who: everything, Except: []string{"pe/internal/jobqueue/...", "pe/internal/onebox/..."}, Never: []string{nats, nkeys}, Direct: true, Why: "jobqueue is the only user of nats.go"},
 	{Who: everything, Except: []string{"pe/internal/onebox/...", "pe/internal/jobqueue/queuetest"}, Never: []string{natsServer}, Direct: true, Why: "only the embedded system brings a NATS server along"},
 	{Who: everything, Except: []string{"pe/internal/objstore/s3/..."}, Never: []string{minio}, Direct: true, Why: "objstore/s3 is the only user of minio-go"},
 	{Who: everything, Except: []string{"pe/cmd/ped", "pe/e2e/...", "pe/internal/onebox/..."}, Never: []string{"pe/internal/onebox/..."}, Direct: true, Why: "only ped up and the end-to-end tests start everything in one process"},

@@ -9,6 +9,32 @@ type Permissions struct {
 	Responses bool
 }
 
+// GatewayPermissions are all that a gateway's user needs: every subject of this
+// project, its streams and buckets, and their backup. An executor in the gateway's own
+// process (`ped up`) is that user, too.
+func GatewayPermissions() Permissions {
+	return Permissions{
+		Publish: []string{
+			"$JS.>",
+			"$KV.>",
+			"jobs.q.>",
+			"evt.>",
+			"live.>",
+			"ctl.>",
+			"cmd.>",
+			inboxPrefix(">"),
+			AskServer,
+		},
+		Subscribe: []string{
+			"_INBOX.>",
+			inboxPrefix(">"),
+			"live.>",
+			"ctl.>",
+			"cmd.>",
+		},
+	}
+}
+
 // ExecutorPermissions are all that an executor's user needs. It may pull and
 // acknowledge offers of its trust domain's stream, report under its own name,
 // ask gateways under its own name, and hear its own commands. It sees no

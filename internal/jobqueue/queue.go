@@ -39,8 +39,10 @@ type Config struct {
 	URL string
 	// Server is an embedded one, reached without a socket.
 	Server InProcess
-	// CredentialsFile is a NATS .creds file. Or User and Password. Or none.
+	// CredentialsFile is a NATS .creds file. Or NKeyFile, a file with the seed of an
+	// nkey. Or User and Password. Or none.
 	CredentialsFile string
+	NKeyFile        string
 	User, Password  string
 	// TLS settings for tls:// URLs; default the system's roots.
 	TLS *tls.Config
@@ -106,7 +108,8 @@ type Queue struct {
 const requestTimeout = 10 * time.Second
 
 // Connect returns once the server has been reached; until then it tries again,
-// with growing pauses, and says so in one line. It fails only when ctx ends.
+// with growing pauses, and says so in one line. It fails when ctx ends, and at
+// once when NKeyFile holds no key.
 func Connect(ctx context.Context, cfg Config) (*Queue, error) {
 	cfg = cfg.withDefaults()
 	q := &Queue{cfg: cfg, log: cfg.Log}
@@ -140,9 +143,13 @@ const (
 )
 
 func (q *Queue) dial(ctx context.Context) error {
+	options, err := q.options()
+	if err != nil {
+		return err
+	}
 	var told time.Time
 	for pause := firstPause; ; pause = min(2*pause, longPause) {
-		nc, err := nats.Connect(q.cfg.URL, q.options()...)
+		nc, err := nats.Connect(q.cfg.URL, options...)
 		if err == nil {
 			q.nc = nc
 			q.epoch.Add(1)
@@ -163,7 +170,7 @@ func (q *Queue) dial(ctx context.Context) error {
 	}
 }
 
-func (q *Queue) options() []nats.Option {
+func (q *Queue) options() ([]nats.Option, error) {
 	o := []nats.Option{
 		nats.Name(q.cfg.Name),
 		nats.MaxReconnects(-1),
@@ -190,10 +197,16 @@ func (q *Queue) options() []nats.Option {
 	switch {
 	case q.cfg.CredentialsFile != "":
 		o = append(o, nats.UserCredentials(q.cfg.CredentialsFile))
+	case q.cfg.NKeyFile != "":
+		key, err := nats.NkeyOptionFromSeed(q.cfg.NKeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the seed of an nkey in %s: %w", q.cfg.NKeyFile, err)
+		}
+		o = append(o, key)
 	case q.cfg.User != "":
 		o = append(o, nats.UserInfo(q.cfg.User, q.cfg.Password))
 	}
-	return o
+	return o, nil
 }
 
 func (q *Queue) disconnected(_ *nats.Conn, err error) {

@@ -6,10 +6,15 @@ import (
 	"time"
 )
 
-const syncTimeout = time.Second
+const (
+	syncTimeout = time.Second
+	// AskServer is the subject where a server says how its JetStream is configured.
+	AskServer = "$SYS.REQ.SERVER.PING.JSZ"
+)
 
 // checkSync asks the server whether it syncs every write before it
-// acknowledges it. Only a connection in the system account gets an answer.
+// acknowledges it. An answer gets who is in the system account, or in one that
+// this question is exported to: package natsconf does that.
 func (q *Queue) checkSync(ctx context.Context) {
 	if q.cfg.Synced {
 		return
@@ -28,7 +33,7 @@ func (q *Queue) checkSync(ctx context.Context) {
 func (q *Queue) syncAlways(ctx context.Context) (always, known bool) {
 	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
 	defer cancel()
-	msg, err := q.nc.RequestWithContext(ctx, "$SYS.REQ.SERVER.PING.JSZ", nil)
+	msg, err := q.nc.RequestWithContext(ctx, AskServer, nil)
 	if err != nil {
 		return false, false
 	}
