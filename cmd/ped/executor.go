@@ -54,7 +54,7 @@ connects outwards: to NATS, to the object store by signed URLs, to registries.
 
 A first SIGINT or SIGTERM takes no more jobs and lets those that run end within
 --grace, then hands them back; a second one ends the process at once.`,
-		Example: `  ped executor --nats-url tls://queue.example.org --nats-creds cellar.creds \
+		Example: `  ped executor --nats-url tls://queue.example.org --nats-nkey-file cellar.nk \
     --executor-id cellar --label site=cellar --slots 4`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runExecutor(cmd.Context(), e) },
@@ -85,13 +85,17 @@ func (a *app) runExecutor(ctx context.Context, e executorCommand) error {
 	if c.Images, err = e.images.sources(); err != nil {
 		return err
 	}
+	queue, err := e.queue.config("executor "+e.id, log)
+	if err != nil {
+		return err
+	}
+	queue.Executor = e.id
 	unlock, err := roles.Lock(c.Dir)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c.Queue, err = connectExecutor(ctx, e.queue.config("executor "+e.id, log), e.id)
-	if err != nil {
+	if c.Queue, err = jobqueue.Connect(ctx, queue); err != nil {
 		return stopped(ctx, err)
 	}
 	defer c.Queue.Close()
@@ -100,9 +104,4 @@ func (a *app) runExecutor(ctx context.Context, e executorCommand) error {
 		return stopped(ctx, err)
 	}
 	return executor.Run(ctx)
-}
-
-func connectExecutor(ctx context.Context, c jobqueue.Config, id string) (*jobqueue.Queue, error) {
-	c.Executor = id
-	return jobqueue.Connect(ctx, c)
 }

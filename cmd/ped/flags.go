@@ -96,12 +96,13 @@ func (i *imageFlags) sources() (imagesync.Sources, error) {
 }
 
 // queueFlags say where the queue is.
-type queueFlags struct{ url, creds string }
+type queueFlags struct{ url, creds, nkey string }
 
 func (q *queueFlags) bind(whenEmpty string) *pflag.FlagSet {
 	f := newGroup()
 	f.StringVar(&q.url, "nats-url", "", "NATS servers, separated by commas"+whenEmpty)
 	f.StringVar(&q.creds, "nats-creds", "", "NATS credentials file")
+	f.StringVar(&q.nkey, "nats-nkey-file", "", "file with the seed of a NATS nkey, instead of credentials (see ped nats key)")
 	return f
 }
 

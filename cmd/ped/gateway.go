@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -37,7 +38,7 @@ func (a *app) gateway() *cobra.Command {
 		Long: `Serve the HTTP API and coordinate jobs, with a NATS server and an S3 service that
 run elsewhere. Gateways hold no state of their own: run as many as you like.
 Executors (ped executor) do the work.`,
-		Example: `  PED_S3_SECRET_KEY=… ped gateway --nats-url nats://queue:4222 --nats-creds gateway.creds \
+		Example: `  PED_S3_SECRET_KEY=… ped gateway --nats-url nats://queue:4222 --nats-nkey-file gateway.nk \
     --s3-endpoint https://s3.example.org --s3-access-key pe --listen :7300 --token-file tokens`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runGateway(cmd.Context(), g) },
@@ -76,7 +77,10 @@ func (a *app) runGateway(ctx context.Context, g gatewayCommand) error {
 	if err != nil {
 		return err
 	}
-	queue, err := g.copies.of(g.queue.config("gateway", log))
+	queue, err := g.queue.config("gateway", log)
+	if err == nil {
+		queue, err = g.copies.of(queue)
+	}
 	if err != nil {
 		return err
 	}
@@ -108,8 +112,11 @@ func (s *storeFlags) config() (s3.Config, error) {
 }
 
 // config is that of a connection; its name is what the server lists it by.
-func (q *queueFlags) config(name string, log *slog.Logger) jobqueue.Config {
-	return jobqueue.Config{URL: q.url, CredentialsFile: q.creds, Name: "ped " + name, Log: log}
+func (q *queueFlags) config(name string, log *slog.Logger) (jobqueue.Config, error) {
+	if q.creds != "" && q.nkey != "" {
+		return jobqueue.Config{}, usageError{errors.New("nats-creds and nats-nkey-file are both given")}
+	}
+	return jobqueue.Config{URL: q.url, CredentialsFile: q.creds, NKeyFile: q.nkey, Name: "ped " + name, Log: log}, nil
 }
 
 // ready prints the address, and writes it to a file, whole or not at all.

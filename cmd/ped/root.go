@@ -60,7 +60,7 @@ Exit codes: 0 done, 1 it did not work, 2 a mistake in flags or configuration.`,
 		return usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
 	})
 	up, gateway, executor := a.up(), a.gateway(), a.executor()
-	root.AddCommand(up, gateway, executor, a.image(), a.vm(), a.kernel(), a.token(), a.admin(), a.doctor(), a.configCommand(up, gateway, executor), a.versionCommand())
+	root.AddCommand(up, gateway, executor, a.image(), a.vm(), a.kernel(), a.token(), a.nats(), a.admin(), a.doctor(), a.configCommand(up, gateway, executor), a.versionCommand())
 	a.noteStart(root)
 	return root
 }

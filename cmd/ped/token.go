@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/program-explorer/pe/gateway/access"
-	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/internal/roles"
 	"github.com/program-explorer/pe/internal/settings"
 	"github.com/program-explorer/pe/producer"
@@ -66,9 +65,13 @@ func (t *tokenTool) keeper(ctx context.Context) (k tokenKeeper, done func(), err
 		client, err := producer.New(producer.Config{Server: t.server, Token: t.getenv("PE_TOKEN"), UserAgent: "ped/" + version})
 		return client, func() {}, err
 	}
+	queue, err := t.queue.config("token", nil)
+	if err != nil {
+		return nil, nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, natsPatience)
 	defer cancel()
-	bucket, err := roles.OpenTokens(ctx, jobqueue.Config{URL: t.queue.url, CredentialsFile: t.queue.creds, Name: "ped token"})
+	bucket, err := roles.OpenTokens(ctx, queue)
 	if err != nil {
 		return nil, nil, err
 	}

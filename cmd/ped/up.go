@@ -115,7 +115,10 @@ func (a *app) boxConfig(u upCommand) (onebox.Config, error) {
 		c.S3 = &s3Config
 	}
 	if u.queue.url != "" {
-		queue, err := u.copies.of(u.queue.config("up", c.Log))
+		queue, err := u.queue.config("up", c.Log)
+		if err == nil {
+			queue, err = u.copies.of(queue)
+		}
 		if err != nil {
 			return c, err
 		}
