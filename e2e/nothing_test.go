@@ -24,6 +24,7 @@ func (s server) submitNothing(t *testing.T) string {
 // startNothing runs an executor whose jobs pretend to run for so long.
 func startNothing(t *testing.T, queue nats, id, dir, run string) *daemon {
 	t.Helper()
-	return served(t, "ped", "executor", "--executor-id", id, "--nats-url", queue.as(id), "--data-dir", filepath.Join(dir, "data"),
-		"--catalog", catalog(t, dir), "--allow-loopback-registry", "--isolation", "noop", "--noop-run", run, "--slots", "2")
+	args := []string{"executor", "--executor-id", id, "--data-dir", filepath.Join(dir, "data"),
+		"--catalog", catalog(t, dir), "--allow-loopback-registry", "--isolation", "noop", "--noop-run", run, "--slots", "2"}
+	return served(t, "ped", append(args, queue.as(id)...)...)
 }

@@ -85,9 +85,9 @@ func startGateway(t *testing.T, queue nats, store []string, listen string) syste
 	t.Helper()
 	s := system{dir: t.TempDir()}
 	ready := filepath.Join(s.dir, "ready")
-	args := []string{"gateway", "--listen", listen, "--ready-file", ready, "--nats-url", queue.as("gateway"),
+	args := []string{"gateway", "--listen", listen, "--ready-file", ready,
 		"--catalog", catalog(t, s.dir), "--allow-loopback-registry"}
-	s.daemon = served(t, "ped", append(args, store...)...)
+	s.daemon = served(t, "ped", slices.Concat(args, queue.as("gateway"), store)...)
 	url, err := s.readyIn(ready)
 	if err != nil {
 		t.Fatal(err)
@@ -99,8 +99,9 @@ func startGateway(t *testing.T, queue nats, store []string, listen string) syste
 // startExecutor runs one with its state in a folder.
 func startExecutor(t *testing.T, queue nats, id, dir string) *daemon {
 	t.Helper()
-	return served(t, "ped", "executor", "--executor-id", id, "--nats-url", queue.as(id), "--data-dir", filepath.Join(dir, "data"),
-		"--guest-dir", guests(t), "--catalog", catalog(t, dir), "--allow-loopback-registry", "--slots", "1", "--label", "place="+id)
+	args := []string{"executor", "--executor-id", id, "--data-dir", filepath.Join(dir, "data"),
+		"--guest-dir", guests(t), "--catalog", catalog(t, dir), "--allow-loopback-registry", "--slots", "1", "--label", "place=" + id}
+	return served(t, "ped", append(args, queue.as(id)...)...)
 }
 
 // waitExecutors waits until the client lists these executors.
