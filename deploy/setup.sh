@@ -55,6 +55,7 @@ packages() {
 		test  chromium,chromium-browser   chromium,chromium-browser,google-chrome  proves that a job's HTML output cannot run script
 		test  e2fsprogs                   mkfs.ext4                           makes the disk of a machine whose power is cut
 		test  shellcheck                  shellcheck                          checks the shell scripts
+		test  python3                     python3                             runs the example of a client of the API
 		up    runc                        runc                                runs jobs in containers
 		bench podman                      podman                              is measured beside
 		bench erofs-utils                 mkfs.erofs                          is measured beside

@@ -94,3 +94,30 @@ func codeBlocks(t *testing.T, file, section string) []string {
 	}
 	return blocks
 }
+
+// TestDocumentedClient runs the example of a client on a file that no gateway has yet.
+func TestDocumentedClient(t *testing.T) {
+	t.Parallel()
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		missing(t, "%v: run deploy/setup.sh --for test", err)
+	}
+	example, err := filepath.Abs("../docs/examples/client.py")
+	if err == nil {
+		_, err = os.Stat(example) // so that `go test` knows what its verdict is about
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write(t, dir, "names", []byte("carol\nalice\nbob\n"))
+	cmd := exec.CommandContext(t.Context(), python, example, "names")
+	cmd.Dir = dir
+	cmd.Env = environment("PE_SERVER=" + shared(t).url)
+	if e := runCommand(t, cmd).want(t, 0); strings.TrimSpace(e.stdout) != "3" {
+		t.Errorf("it passed on %q", e.stdout)
+	}
+	if sorted, err := os.ReadFile(filepath.Join(dir, "sorted.txt")); err != nil || string(sorted) != "alice\nbob\ncarol\n" {
+		t.Errorf("sorted.txt has %q, %v", sorted, err)
+	}
+}
