@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/program-explorer/pe/internal/jobqueue/queuetest"
 	"github.com/program-explorer/pe/internal/objstore/dir"
@@ -43,6 +44,30 @@ func TestPageHasEveryMetric(t *testing.T) {
 			if _, found := registered[name]; !found {
 				t.Errorf("%s names %s, which nobody registers", path, name)
 			}
+		}
+	}
+}
+
+// TestPageHasAlertRules: those of docs/metrics.md are YAML, and each has a name and an expression.
+func TestPageHasAlertRules(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(page), "```yaml\ngroups:\n")
+	block, _, _ = strings.Cut(block, "```")
+	var rules struct {
+		Groups []struct {
+			Rules []struct{ Alert, Expr, For string }
+		}
+	}
+	if err := yaml.Unmarshal([]byte("groups:\n"+block), &rules); err != nil || len(rules.Groups) != 1 || len(rules.Groups[0].Rules) != 5 {
+		t.Fatalf("%+v, %v", rules, err)
+	}
+	for _, r := range rules.Groups[0].Rules {
+		if r.Alert == "" || !metricName.MatchString(r.Expr) {
+			t.Errorf("a rule without name or metric: %+v", r)
 		}
 	}
 }
