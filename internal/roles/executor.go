@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/program-explorer/pe/executor"
+	"github.com/program-explorer/pe/executor/host"
 	"github.com/program-explorer/pe/executor/noop"
 	"github.com/program-explorer/pe/executor/vm"
 	"github.com/program-explorer/pe/imagesync"
@@ -76,6 +77,10 @@ func NewExecutor(ctx context.Context, c ExecutorConfig) (*Executor, error) {
 	}
 	if err := c.Ways.check(); err != nil {
 		return nil, err
+	}
+	// Before the first process of ours that could be in the way.
+	if err := host.TakeDelegated(); err != nil {
+		c.Log.Warn("machines may not be bounded from outside", "reason", err)
 	}
 	images, err := imagesync.Open(imagesync.CacheConfig{
 		Sources: c.Images, Dir: ImageDir(c.Dir), MaxBytes: c.ImageBytes, Log: c.Log,
