@@ -27,10 +27,13 @@ type daemon struct {
 }
 
 // launch starts a command of bin. It dies with the test process.
-func launch(name string, args ...string) (*daemon, error) {
+func launch(name string, args ...string) (*daemon, error) { return launchIn(bin, name, args...) }
+
+// launchIn starts it in a folder.
+func launchIn(dir, name string, args ...string) (*daemon, error) {
 	d := &daemon{name: name, cmd: exec.Command(commands.Path(name), args...), log: &syncBuffer{}, done: make(chan error, 1)}
 	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
-	d.cmd.Dir = bin
+	d.cmd.Dir = dir
 	d.cmd.Env = environment()
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := d.cmd.Start(); err != nil {
@@ -57,7 +60,13 @@ func temporary() string { return filepath.Join(bin, "tmp") }
 // served starts a daemon for a test, which ends it and shows its log if it failed.
 func served(t *testing.T, name string, args ...string) *daemon {
 	t.Helper()
-	d, err := launch(name, args...)
+	return servedIn(t, bin, name, args...)
+}
+
+// servedIn starts it in a folder.
+func servedIn(t *testing.T, dir, name string, args ...string) *daemon {
+	t.Helper()
+	d, err := launchIn(dir, name, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
