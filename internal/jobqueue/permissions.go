@@ -44,6 +44,9 @@ func GatewayPermissions() Permissions {
 // server, so executors of one domain can take offers from each other, and make
 // the server deliver an offer to somebody's subject: that is why every handler
 // of this package rejects a message whose own subject is not what it expects.
+// What cannot reject is a bucket: it keeps the answer to a pull or a report in the
+// place of a value whose key the executor knows. So these permissions keep secrets,
+// and do not stop sabotage.
 func ExecutorPermissions(executor string) Permissions {
 	return Permissions{
 		Publish: []string{
