@@ -128,7 +128,7 @@ func (c *Campaigns) learn(e entry, rev uint64, here bool) {
 	case e.ended():
 		c.cfg.OnEnded(e.Tenant, e.Campaign, here)
 	case e.closed():
-		c.due.add(e.key())
+		c.due.add(e.Tenant, e.key())
 	}
 }
 

@@ -3,6 +3,7 @@ package campaign_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -257,5 +258,46 @@ func TestIndexIsBehind(t *testing.T) {
 	g.JobEnded(schemas.Record{Tenant: tenant, Labels: map[string]string{schemas.LabelCampaign: "a"}}, 2)
 	if c := w.ended(g, "a"); c.Jobs[schemas.StateSucceeded] != 1 {
 		t.Errorf("%+v", c)
+	}
+}
+
+// stuck counts the jobs of one tenant for ever.
+type stuck struct{ begun chan struct{} }
+
+func (*stuck) Unfinished(string, string) int { return 0 }
+
+func (*stuck) CatchUp(context.Context) error { return nil }
+
+func (s *stuck) CampaignJobs(ctx context.Context, of, _ string) (map[schemas.State]int, uint64, error) {
+	if of == tenant {
+		return nil, 1, nil
+	}
+	s.begun <- struct{}{}
+	<-ctx.Done()
+	return nil, 0, ctx.Err()
+}
+
+// TestTenantsDoNotWaitForOneAnother: however many campaigns of one are due, and however
+// long each takes, another one's ends.
+func TestTenantsDoNotWaitForOneAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	jobs := &stuck{begun: make(chan struct{}, 100)}
+	g := w.gateway(false, func(c *campaign.Config) { c.Jobs = jobs })
+	for i := range 20 {
+		name := fmt.Sprint("c", i)
+		if _, _, err := g.Create(t.Context(), "slow", name, schemas.CampaignSpec{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := g.Close(t.Context(), "slow", name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-jobs.begun
+	w.create(g, "a", schemas.CampaignSpec{})
+	w.close(g, "a")
+	w.ended(g, "a")
+	if n := len(jobs.begun); n > 0 {
+		t.Errorf("%d more of the slow tenant's are counted at once", n)
 	}
 }

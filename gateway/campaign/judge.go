@@ -3,16 +3,21 @@ package campaign
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/schemas"
 )
 
 const (
-	// judgeTimeout bounds one look, afterTrouble is the pause after one that failed.
+	// judgeTimeout bounds one look, afterTrouble is a tenant's pause after one that failed.
 	judgeTimeout = time.Minute
 	afterTrouble = time.Second
+	// judgedAtOnce bounds how many are looked at, one of each tenant.
+	judgedAtOnce = 8
 )
 
 // JobEnded takes note of a terminal record and its revision. It never waits, and may be
@@ -27,21 +32,21 @@ func (c *Campaigns) JobEnded(rec schemas.Record, rev uint64) {
 	// A record is written once more when its outputs expire: that is no news.
 	late := rev > e.UpTo && rec.PurgedUS == 0
 	if ok && e.closed() && (!e.ended() || late) && c.jobs.Unfinished(rec.Tenant, name) == 0 {
-		c.due.add(key)
+		c.due.add(rec.Tenant, key)
 	}
 }
 
-// judgeAll ends campaigns that are due until ctx ends.
+// judgeAll ends campaigns that are due until ctx ends: those of a tenant one after the
+// other, and those of several beside one another.
 func (c *Campaigns) judgeAll(ctx context.Context) {
 	look := time.NewTicker(c.cfg.Look)
 	defer look.Stop()
+	var judges sync.WaitGroup
+	defer judges.Wait()
+	turns := semaphore.NewWeighted(judgedAtOnce)
 	for {
-		for _, key := range c.due.take() {
-			if err := c.judge(ctx, key); err != nil && ctx.Err() == nil {
-				c.log.Warn("campaign not ended yet", "campaign", key, "err", err)
-				c.due.add(key)
-				pause(ctx, afterTrouble)
-			}
+		for _, tenant := range c.due.unserved() {
+			judges.Go(func() { c.judgeTenant(ctx, turns, tenant) })
 		}
 		select {
 		case <-ctx.Done():
@@ -49,8 +54,24 @@ func (c *Campaigns) judgeAll(ctx context.Context) {
 		case <-c.due.woken:
 		case <-look.C:
 			for _, k := range c.index.all(unended) {
-				c.due.add(k.key())
+				c.due.add(k.Tenant, k.key())
 			}
+		}
+	}
+}
+
+// judgeTenant looks at what is due of a tenant until nothing is.
+func (c *Campaigns) judgeTenant(ctx context.Context, turns *semaphore.Weighted, tenant string) {
+	for key, ok := c.due.next(tenant); ok; key, ok = c.due.next(tenant) {
+		if turns.Acquire(ctx, 1) != nil {
+			return
+		}
+		err := c.judge(ctx, key)
+		turns.Release(1)
+		if err != nil && ctx.Err() == nil {
+			c.log.Warn("campaign not ended yet", "campaign", key, "err", err)
+			c.due.add(tenant, key)
+			pause(ctx, afterTrouble)
 		}
 	}
 }
@@ -85,7 +106,7 @@ func (c *Campaigns) judge(ctx context.Context, key string) error {
 	case err == nil:
 		c.ends.Inc()
 	case errors.Is(err, jobqueue.ErrConflict):
-		c.due.add(key) // another gateway did, or it was removed: the watch tells
+		c.due.add(e.Tenant, key) // another gateway did, or it was removed: the watch tells
 		return nil
 	}
 	return err
