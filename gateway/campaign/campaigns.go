@@ -38,6 +38,9 @@ type Config struct {
 	// Look is how often all closed campaigns are looked at: nobody tells of a job that is
 	// gone without having ended. Default 30 s.
 	Look time.Duration
+	// Audit is how often all campaigns are compared with the bucket's keys; default 1 h, and
+	// after each new connection.
+	Audit time.Duration
 	// Keep is how long a campaign is kept after its end. Default: for ever.
 	Keep time.Duration
 	// Now is the clock; default time.Now.
@@ -74,6 +77,9 @@ func New(cfg Config) (*Campaigns, error) {
 	if cfg.Look == 0 {
 		cfg.Look = 30 * time.Second
 	}
+	if cfg.Audit == 0 {
+		cfg.Audit = time.Hour
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -102,6 +108,7 @@ func (c *Campaigns) Run(ctx context.Context) error {
 	group.Go(func() error { return c.bucket.Watch(ctx, c.heard, func() { close(c.known) }) })
 	group.Go(func() error { c.judgeAll(ctx); return nil })
 	group.Go(func() error { c.expireEvery(ctx); return nil })
+	group.Go(func() error { c.auditEvery(ctx); return nil })
 	return group.Wait()
 }
 

@@ -184,3 +184,31 @@ func TestWait(t *testing.T) {
 		t.Errorf("removed meanwhile: %v", err)
 	}
 }
+
+// TestRemovalThatNobodyTellsOf: a campaign that was removed while a gateway was cut off, for so
+// long that no marker is left, refuses no jobs there.
+func TestRemovalThatNobodyTellsOf(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	g := w.gateway(false, func(c *campaign.Config) { c.Audit = 20 * time.Millisecond })
+	bucket := w.server.Gateway(t, nil).Campaigns
+	for _, name := range []string{"gone", "stays"} {
+		w.create(g, name, schemas.CampaignSpec{})
+		w.close(g, name)
+		w.ended(g, name)
+	}
+	key := schemas.CampaignKey(tenant, "gone")
+	e, err := bucket.Get(t.Context(), key)
+	if err == nil {
+		err = bucket.Free(t.Context(), key, e.Revision)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	admit := func(name string) error { return g.Admit(tenant, map[string]string{schemas.LabelCampaign: name}) }
+	w.eventually("its jobs are taken", func() bool { return admit("gone") == nil })
+	if list, err := g.List(tenant); err != nil || len(list) != 1 || !errors.Is(admit("stays"), campaign.ErrClosed) {
+		t.Errorf("left: %+v, %v", list, err)
+	}
+	w.create(g, "gone", schemas.CampaignSpec{})
+}
