@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/program-explorer/pe/gateway/coordinator"
+	"github.com/program-explorer/pe/gateway/history"
 	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
 )
@@ -60,6 +62,9 @@ func (f *fakeJobs) Submit(ctx context.Context, s coordinator.Submission) (schema
 	if f.full != nil {
 		return schemas.Record{}, false, f.full
 	}
+	if first, found, err := f.Earlier(ctx, s); found || err != nil {
+		return first, false, err
+	}
 	id, err := schemas.NewJobID(time.Now(), rand.Reader)
 	if err != nil {
 		return schemas.Record{}, false, err
@@ -87,9 +92,13 @@ func (f *fakeJobs) Earlier(_ context.Context, s coordinator.Submission) (schemas
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, r := range f.records {
-		if s.Spec.IdempotencyKey != "" && r.Tenant == s.Tenant && r.IdempotencyKey == s.Spec.IdempotencyKey && r.IdempotencyDigest == s.Request {
-			return r, true, nil
+		if s.Spec.IdempotencyKey == "" || r.Tenant != s.Tenant || r.IdempotencyKey != s.Spec.IdempotencyKey {
+			continue
 		}
+		if r.IdempotencyDigest != s.Request {
+			return r, false, coordinator.ErrKeyReused
+		}
+		return r, true, nil
 	}
 	return schemas.Record{}, false, nil
 }
@@ -156,8 +165,12 @@ func (f *fakeJobs) Wait(ctx context.Context, tenant, job string, until func(sche
 	}
 	for {
 		f.mu.Lock()
-		r, changed := f.records[schemas.RecordKey(tenant, job)], f.changed
+		r, known := f.records[schemas.RecordKey(tenant, job)]
+		changed := f.changed
 		f.mu.Unlock()
+		if !known {
+			return r, coordinator.ErrNotFound
+		}
 		if until(r) {
 			return r, nil
 		}
@@ -182,12 +195,15 @@ func (f *fakeJobs) awaitWaiters(t *testing.T, n int) {
 }
 
 func (f *fakeJobs) List(_ context.Context, tenant string, filter coordinator.Filter, after string, limit int) ([]schemas.Record, string, error) {
+	if after != "" && !schemas.ValidJobID(after) {
+		return nil, "", coordinator.ErrCursor
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var page []schemas.Record
-	for _, key := range slices.Backward(slices.Sorted(maps.Keys(f.records))) {
-		r := f.records[key]
-		if r.Tenant != tenant || after != "" && r.ID >= after || len(filter.States) > 0 && !slices.Contains(filter.States, r.State) {
+	last := f.records[schemas.RecordKey(tenant, after)]
+	for _, r := range slices.SortedFunc(maps.Values(f.records), newestFirst) {
+		if r.Tenant != tenant || after != "" && newestFirst(r, last) <= 0 || !selects(filter, r) {
 			continue
 		}
 		if len(page) == limit {
@@ -198,16 +214,28 @@ func (f *fakeJobs) List(_ context.Context, tenant string, filter coordinator.Fil
 	return page, "", nil
 }
 
+func newestFirst(a, b schemas.Record) int {
+	return cmp.Or(cmp.Compare(b.CreatedUS, a.CreatedUS), cmp.Compare(b.ID, a.ID))
+}
+
+func selects(f coordinator.Filter, r schemas.Record) bool {
+	return (len(f.States) == 0 || slices.Contains(f.States, r.State)) && history.HasLabels(&r, f.Labels)
+}
+
 func (f *fakeJobs) Cancel(ctx context.Context, tenant, job string) (schemas.Record, error) {
 	r, err := f.Get(ctx, tenant, job)
-	if err == nil && r.State == schemas.StateQueued {
-		r.State = schemas.StateCancelled
-		f.set(r)
-	} else if err == nil {
+	switch {
+	case err != nil:
+		return r, err
+	case r.State.Terminal():
+		return r, coordinator.ErrEnded
+	case r.State == schemas.StateQueued:
+		r.State, r.EndedUS = schemas.StateCancelled, time.Now().UnixMicro()
+	default:
 		r.Cancel = true
-		f.set(r)
 	}
-	return r, err
+	f.set(r)
+	return r, nil
 }
 
 func (f *fakeJobs) Cached(ctx context.Context, s coordinator.Submission) (schemas.Record, bool, error) {
@@ -307,42 +335,6 @@ func (f *fakeJobs) Events(_ context.Context, tenant string, q coordinator.EventQ
 	f.events = make(chan coordinator.JobUpdate, 100)
 	f.events <- coordinator.JobUpdate{Revision: max(q.After, 7)}
 	return f.events, nil
-}
-
-// finish gives a job a result and, if there are any, outputs.
-func (h *harness) finish(t *testing.T, id string, result schemas.Result, outputs ...output) {
-	t.Helper()
-	r, err := h.jobs.Get(t.Context(), schemas.SingleTenant, id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	now := time.Now().UnixMicro()
-	r.Attempts = []schemas.Attempt{{N: 1, Executor: "box", Nonce: "secret-nonce", ClaimedUS: now, EndedUS: now}}
-	result.Version, result.Job, result.Attempt = schemas.ResultVersion, id, 1
-	result.RanOn = schemas.RanOn{Executor: "box", Arch: "amd64", Isolation: "vm", ImageDigest: testDigest}
-	result.Spans = []schemas.Span{{Name: "queued", StartUS: r.CreatedUS, EndUS: now}}
-	if len(outputs) > 0 {
-		h.storeOutputs(t, r, &result, outputs)
-	} else {
-		result.Outputs = []schemas.Output{}
-	}
-	data, err := json.Marshal(result)
-	if err != nil {
-		t.Fatal(err)
-	}
-	object := h.put(t, r, schemas.ObjectResult, data)
-	r.Result, r.Archive, r.Outcome = &object, result.Archive, &result.Outcome
-	r.State, r.EndedUS = result.Outcome.State(), now
-	h.jobs.set(r)
-}
-
-func (h *harness) put(t *testing.T, r schemas.Record, name string, data []byte) schemas.Object {
-	t.Helper()
-	key := schemas.AttemptKey(r.Tenant, r.ID, 1, name)
-	if _, err := h.store.Put(t.Context(), key, bytes.NewReader(data), objstore.PutOptions{Size: int64(len(data))}); err != nil {
-		t.Fatal(err)
-	}
-	return objectOf(name, data)
 }
 
 var errNotReady = errors.New("no connection to the queue at 10.0.0.7")
