@@ -222,10 +222,8 @@ func (b *Bucket) Watch(ctx context.Context, each func(Entry), loaded func()) err
 			pause = firstPause
 		}
 		b.q.log.Debug("watch begins anew", "bucket", b.name, "revision", w.last, "err", err)
-		select {
-		case <-ctx.Done():
+		if !sleep(ctx, pause) {
 			return nil
-		case <-time.After(pause):
 		}
 	}
 }

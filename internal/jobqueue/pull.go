@@ -105,6 +105,7 @@ const (
 	pullAnswer = 2 * time.Second
 )
 
+// sleep reports false when ctx ends before the time is over.
 func sleep(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-ctx.Done():

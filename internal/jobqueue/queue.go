@@ -162,10 +162,8 @@ func (q *Queue) dial(ctx context.Context) error {
 			q.log.Warn("NATS cannot be reached; trying again until it can", "url", q.where(), "err", err)
 			told = time.Now()
 		}
-		select {
-		case <-ctx.Done():
+		if !sleep(ctx, pause) {
 			return fmt.Errorf("connect to NATS at %s: %w", q.where(), errors.Join(context.Cause(ctx), err))
-		case <-time.After(pause):
 		}
 	}
 }

@@ -36,10 +36,8 @@ func (q *Queue) EnsureStreams(ctx context.Context) error {
 			return err
 		}
 		q.log.Warn("streams not made yet; trying again until they are", "err", err)
-		select {
-		case <-ctx.Done():
+		if !sleep(ctx, pause) {
 			return errors.Join(context.Cause(ctx), err)
-		case <-time.After(pause):
 		}
 	}
 }
