@@ -118,6 +118,39 @@ func TestOnlyTheOnePackageNamesQEMU(t *testing.T) {
 	}
 }
 
+// TestEveryFenceCanBeCrossed forges an import of everything that a fence forbids.
+func TestEveryFenceCanBeCrossed(t *testing.T) {
+	for _, f := range Fences {
+		for _, never := range f.Never {
+			p := pkg{ImportPath: sample(f.Who, "/within"), Imports: []string{"fmt"}}
+			forbidden := sample(never, "")
+			if p.Deps = []string{forbidden}; f.Direct {
+				p.Deps, p.Imports = nil, append(p.Imports, forbidden)
+			}
+			if crossed := f.crossings(p); !slices.Equal(crossed, []string{forbidden}) {
+				t.Errorf("%s may import %s, though it is kept from %s", p.ImportPath, forbidden, never)
+			}
+		}
+	}
+}
+
+// sample is a path that the pattern names; below is added if it names all that lies there.
+func sample(pattern, below string) string {
+	if pattern == "!std" {
+		return "example.org/module"
+	}
+	base, all := strings.CutSuffix(pattern, "/...")
+	if base == "pe" {
+		base = module
+	} else if rest, ours := strings.CutPrefix(base, "pe/"); ours {
+		base = module + "/" + rest
+	}
+	if all {
+		base += below
+	}
+	return base
+}
+
 func TestTheTableItself(t *testing.T) {
 	cases := []struct {
 		pattern, path string
