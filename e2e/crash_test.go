@@ -3,6 +3,7 @@ package e2e
 import (
 	"testing"
 
+	"github.com/program-explorer/pe/internal/hosttest"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -38,7 +39,7 @@ func TestSystemKilledInMidRun(t *testing.T) {
 	machines := s.machines()
 	s.kill()
 	for _, pid := range machines {
-		eventually(t, "a machine ends with its daemon", func() bool { return !running(pid) })
+		eventually(t, "a machine ends with its daemon", func() bool { return !hosttest.Running(pid) })
 	}
 	again := upIn(t, dir, "--slots", "1")
 	job := again.wait(t, underWay, schemas.StateSucceeded)

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/program-explorer/pe/internal/hosttest"
 )
 
 // TestDocumentedSessions runs what the documentation shows, block by block, as a reader would.
@@ -100,7 +102,7 @@ func TestDocumentedClient(t *testing.T) {
 	t.Parallel()
 	python, err := exec.LookPath("python3")
 	if err != nil {
-		missing(t, "%v: run deploy/setup.sh --for test", err)
+		hosttest.Missing(t, "%v: run deploy/setup.sh --for test", err)
 	}
 	example, err := filepath.Abs("../docs/examples/client.py")
 	if err == nil {

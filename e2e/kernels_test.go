@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/program-explorer/pe/internal/hosttest"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -33,7 +34,7 @@ func TestKernels(t *testing.T) {
 	have := kernels(t, "amd64")
 	for _, debian := range []string{"6.1.", "6.12."} { // 12 and 13
 		if !slices.ContainsFunc(have, func(release string) bool { return strings.HasPrefix(release, debian) }) {
-			missing(t, "no kernel %s among %q: run deploy/setup.sh --for test", debian, have)
+			hosttest.Missing(t, "no kernel %s among %q: run deploy/setup.sh --for test", debian, have)
 		}
 	}
 	byDefault := ""

@@ -2,15 +2,14 @@ package e2e
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/program-explorer/pe/internal/hosttest"
 	"github.com/program-explorer/pe/producer"
 	"github.com/program-explorer/pe/schemas"
 )
@@ -28,7 +27,7 @@ func TestKilledAtRandomMoments(t *testing.T) {
 	if *long {
 		rounds = 50
 	}
-	random, dir := seeded(t), t.TempDir()
+	random, dir := hosttest.Seeded(t), t.TempDir()
 	before := groups()
 	for round := range rounds {
 		moment := time.Duration(random.Int64N(int64(killWindow)))
@@ -36,7 +35,7 @@ func TestKilledAtRandomMoments(t *testing.T) {
 		job, machines := killAfter(t, dir, moment, warmCatalog(t, dir, round/2))
 		t.Logf("round %d: killed after %v: job %q, %d machines, leaving %q", round, moment.Round(time.Millisecond), job, len(machines), halfDone(dir))
 		for _, pid := range machines {
-			eventually(t, "a machine ends with its daemon", func() bool { return !running(pid) })
+			eventually(t, "a machine ends with its daemon", func() bool { return !hosttest.Running(pid) })
 		}
 		s := upIn(t, dir, "--catalog", warmCatalog(t, dir, round/2), "--pool-memory", "0")
 		if job != "" {
@@ -67,20 +66,6 @@ func halfDone(dir string) (names []string) {
 
 // transient are the files of a data directory that are not there when nothing goes on.
 var transient = []string{"run/*/*/*", "snapshots/baking/*", "snapshots/broken/*", "executor/attempts/*", "images/tmp/*", "objects/tmp/*"}
-
-// seeded is a source of randomness that PE_SEED makes the same again.
-func seeded(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := rand.Uint64()
-	if text := os.Getenv("PE_SEED"); text != "" {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatalf("PE_SEED: %v", err)
-		}
-	}
-	t.Logf("moments of PE_SEED=%d", seed)
-	return rand.New(rand.NewPCG(seed, seed))
-}
 
 // warmCatalog has machines wait for busybox, with a warm-up that only this version has.
 func warmCatalog(t *testing.T, dir string, version int) string {

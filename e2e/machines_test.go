@@ -7,62 +7,19 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/program-explorer/pe/internal/hosttest"
 )
-
-// process is one as the kernel lists it.
-type process struct {
-	pid, parent int
-	name        string
-	state       string
-}
-
-// descendants lists the processes below one that have not ended.
-func descendants(root int) []process {
-	var all []process
-	paths, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, path := range paths {
-		if text, err := os.ReadFile(path); err == nil { // else it has ended meanwhile
-			all = append(all, parseStat(string(text)))
-		}
-	}
-	var found []process
-	for parents := []int{root}; len(parents) > 0; {
-		var next []int
-		for _, p := range all {
-			if slices.Contains(parents, p.parent) && p.state != "Z" && p.state != "X" {
-				found, next = append(found, p), append(next, p.pid)
-			}
-		}
-		parents = next
-	}
-	return found
-}
-
-func parseStat(stat string) process {
-	var p process
-	open, end := strings.IndexByte(stat, '('), strings.LastIndexByte(stat, ')')
-	if open < 0 || end < open {
-		return p
-	}
-	p.pid, _ = strconv.Atoi(strings.TrimSpace(stat[:open]))
-	p.name = stat[open+1 : end]
-	if f := strings.Fields(stat[end+1:]); len(f) > 1 {
-		p.state = f[0]
-		p.parent, _ = strconv.Atoi(f[1])
-	}
-	return p
-}
 
 // machines lists the virtual machines of a daemon.
 func (d *daemon) machines() []int {
 	var found []int
-	for _, p := range descendants(d.pid()) {
-		if p.name == "pe-vm" || strings.HasPrefix(p.name, "qemu-system") {
-			found = append(found, p.pid)
+	for _, p := range hosttest.Descendants(d.pid()) {
+		if p.Name == "pe-vm" || strings.HasPrefix(p.Name, "qemu-system") {
+			found = append(found, p.PID)
 		}
 	}
 	return found
@@ -82,29 +39,11 @@ func (d *daemon) killMachines(t *testing.T) {
 	}
 }
 
-// running reports whether a process has not ended.
-func running(pid int) bool {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err == nil && parseStat(string(text)).state != "Z"
-}
-
 // noMachines waits until a daemon has no machine: the record of a job ends
 // before the last of its machine is gone.
 func (d *daemon) noMachines(t *testing.T) {
 	t.Helper()
 	eventually(t, "no machine is left", func() bool { return len(d.machines()) == 0 })
-}
-
-// mountsBelow lists what is mounted in a folder.
-func mountsBelow(dir string) ([]string, error) {
-	text, err := os.ReadFile("/proc/self/mounts")
-	var found []string
-	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) > 1 && strings.HasPrefix(f[1], dir+"/") {
-			found = append(found, f[1])
-		}
-	}
-	return found, err
 }
 
 // groups lists the control groups of machines on this host, other people's among them.

@@ -74,21 +74,21 @@ func buildAndRun(m *testing.M) (code int, err error) {
 }
 
 // leftovers is an error that names every process that a scenario left running,
-// every temporary file, and every mount below the folder that all of them worked in.
+// every temporary file, and every mount in or of the folder that all of them worked in.
 func leftovers(dir string) error {
 	var errs []error
-	for _, p := range descendants(os.Getpid()) {
-		errs = append(errs, fmt.Errorf("left running: %s (%d)", p.name, p.pid))
-		syscall.Kill(p.pid, syscall.SIGKILL)
+	for _, p := range hosttest.Descendants(os.Getpid()) {
+		errs = append(errs, fmt.Errorf("left running: %s (%d)", p.Name, p.PID))
+		syscall.Kill(p.PID, syscall.SIGKILL)
 	}
 	files, err := os.ReadDir(temporary())
 	for _, f := range files {
 		errs = append(errs, fmt.Errorf("left in TMPDIR: %s", f.Name()))
 	}
 	errs = append(errs, err)
-	mounts, err := mountsBelow(dir)
+	mounts, err := hosttest.MountsOf(dir)
 	for _, m := range mounts {
-		errs = append(errs, fmt.Errorf("left mounted: %s", m))
+		errs = append(errs, fmt.Errorf("left mounted: %s (%s)", m.At, m.Source))
 	}
 	return errors.Join(append(errs, err)...)
 }
@@ -105,18 +105,9 @@ func cache(t *testing.T, elem ...string) string {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path); err != nil {
-		missing(t, "%v: run deploy/setup.sh --for test", err)
+		hosttest.Missing(t, "%v: run deploy/setup.sh --for test", err)
 	}
 	return path
-}
-
-// missing ends a test that this machine can't run: loudly where all must run.
-func missing(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("PE_REQUIRE_ALL") == "1" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
 }
 
 // slow marks a scenario that takes minutes.

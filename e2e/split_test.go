@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/program-explorer/pe/internal/hosttest"
 	"github.com/program-explorer/pe/internal/objstore/s3test"
 	"github.com/program-explorer/pe/schemas"
 )
@@ -39,7 +40,7 @@ func TestApart(t *testing.T) {
 	machines := cellar.machines()
 	cellar.kill()
 	for _, pid := range machines {
-		eventually(t, "a machine ends with its executor", func() bool { return !running(pid) })
+		eventually(t, "a machine ends with its executor", func() bool { return !hosttest.Running(pid) })
 	}
 	startExecutor(t, queue, "attic", t.TempDir())
 	job := s.wait(t, id, schemas.StateSucceeded)

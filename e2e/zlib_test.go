@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/program-explorer/pe/internal/hosttest"
 )
 
 // TestZlib builds a real library from Debian's source package, and runs the
@@ -13,7 +15,7 @@ func TestZlib(t *testing.T) {
 	s := shared(t)
 	found, err := filepath.Glob(filepath.Join(cache(t, "sources", "zlib"), "*.orig.tar.*"))
 	if err != nil || len(found) == 0 {
-		missing(t, "no source of zlib: run deploy/setup.sh --for test (%v)", err)
+		hosttest.Missing(t, "no source of zlib: run deploy/setup.sh --for test (%v)", err)
 	}
 	e := s.pe(t, "run", "--image", "gcc", "-f", "zlib.tar="+found[0], "--wall", "20m", "--memory", "1G", "--pids", "512", "--output", "out", "--", "sh", "-ec", `
 tar xf zlib.tar --strip-components=1 --no-same-owner

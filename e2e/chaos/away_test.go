@@ -8,6 +8,7 @@ import (
 
 	"github.com/program-explorer/pe/e2e/chaos/natstap"
 	"github.com/program-explorer/pe/e2e/chaos/s3tap"
+	"github.com/program-explorer/pe/internal/hosttest"
 	"github.com/program-explorer/pe/internal/objstore/s3test"
 	"github.com/program-explorer/pe/producer"
 	"github.com/program-explorer/pe/schemas"
@@ -18,7 +19,7 @@ import (
 // is not parallel to TestChaos, to which its processes would be left over.
 func TestStoreAway(t *testing.T) {
 	if _, err := s3test.Find("versitygw"); err != nil {
-		missing(t, err.Error())
+		hosttest.Missing(t, "%v", err)
 	}
 	t.Run("away", func(t *testing.T) {
 		t.Parallel()
@@ -28,7 +29,7 @@ func TestStoreAway(t *testing.T) {
 	t.Run("full", func(t *testing.T) {
 		t.Parallel()
 		if os.Geteuid() != 0 {
-			missing(t, "a disk to fill wants root")
+			hosttest.Missing(t, "a disk to fill wants root")
 		}
 		s := startStored(t)
 		s.costsNothing(t, s.s3.disk.fill, s.s3.disk.free)

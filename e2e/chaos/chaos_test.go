@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/program-explorer/pe/e2e/chaos/check"
+	"github.com/program-explorer/pe/internal/hosttest"
 	"github.com/program-explorer/pe/internal/objstore/s3test"
 	"github.com/program-explorer/pe/schemas"
 )
@@ -49,7 +50,7 @@ func shortPlan() (plan, error) {
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	if _, err := s3test.Find("versitygw"); err != nil {
-		missing(t, err.Error())
+		hosttest.Missing(t, "%v", err)
 	}
 	p, err := shortPlan()
 	switch {
@@ -82,14 +83,6 @@ func TestChaos(t *testing.T) {
 	if t.Failed() {
 		r.show(t)
 	}
-}
-
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("PE_REQUIRE_ALL") == "1" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
 }
 
 // folder is where the run's files go: they stay if -chaos.out says where.
@@ -273,9 +266,9 @@ func (r *run) leftovers() {
 	note := func(kind, detail string) {
 		r.history.add(check.Line{Leftover: &check.Leftover{Kind: kind, Detail: detail}})
 	}
-	for _, p := range descendants(os.Getpid()) {
-		note("process", fmt.Sprintf("%s (%d): %s", p.name, p.pid, command(p.pid)))
-		_ = syscall.Kill(p.pid, syscall.SIGKILL) // it may end right now
+	for _, p := range hosttest.Descendants(os.Getpid()) {
+		note("process", fmt.Sprintf("%s (%d): %s", p.Name, p.PID, command(p.PID)))
+		_ = syscall.Kill(p.PID, syscall.SIGKILL) // it may end right now
 	}
 	files, err := os.ReadDir(temporary())
 	if err != nil {
@@ -284,8 +277,12 @@ func (r *run) leftovers() {
 	for _, f := range files {
 		note("file", f.Name())
 	}
-	for _, m := range mountsBelow(r.dir) {
-		note("mount", m)
+	mounts, err := hosttest.MountsOf(r.dir)
+	if err != nil {
+		note("mount", err.Error())
+	}
+	for _, m := range mounts {
+		note("mount", m.At)
 	}
 }
 

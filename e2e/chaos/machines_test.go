@@ -5,6 +5,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/program-explorer/pe/internal/hosttest"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -29,25 +30,27 @@ func (w way) struck() string {
 // processes of the machines of all such executors of this run. Their parents are not
 // always their executors: a daemon's child becomes that of the test.
 func (w way) processes() (pids []int) {
-	for _, p := range descendants(os.Getpid()) {
+	for _, p := range hosttest.Descendants(os.Getpid()) {
 		if w.owns(p) {
-			pids = append(pids, p.pid)
+			pids = append(pids, p.PID)
 		}
 	}
 	return pids
 }
 
-func (w way) owns(p proc) bool {
+func (w way) owns(p hosttest.Process) bool {
 	switch w.isolation {
 	case schemas.IsolationVM:
 		return isQEMU(p)
 	case schemas.IsolationGVisor:
-		return strings.HasPrefix(command(p.pid), "runsc-sandbox ")
+		return strings.HasPrefix(command(p.PID), "runsc-sandbox ")
 	}
-	return strings.HasSuffix(p.name, "guestrd")
+	return strings.HasSuffix(p.Name, "guestrd")
 }
 
-func isQEMU(p proc) bool { return p.name == "pe-vm" || strings.HasPrefix(p.name, "qemu-system") }
+func isQEMU(p hosttest.Process) bool {
+	return p.Name == "pe-vm" || strings.HasPrefix(p.Name, "qemu-system")
+}
 
 // strikeMachines reports whether there was any to strike.
 func strikeMachines(pids []int, with syscall.Signal) bool {
@@ -55,18 +58,4 @@ func strikeMachines(pids []int, with syscall.Signal) bool {
 		_ = syscall.Kill(pid, with) // it may end right now
 	}
 	return len(pids) > 0
-}
-
-// mountsBelow lists what is mounted in a folder, or is a file of it that is mounted elsewhere.
-func mountsBelow(dir string) (found []string) {
-	text, err := os.ReadFile("/proc/self/mounts")
-	if err != nil {
-		return []string{err.Error()}
-	}
-	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) > 1 && (strings.HasPrefix(f[1], dir+"/") || strings.HasPrefix(f[0], dir+"/")) {
-			found = append(found, f[1])
-		}
-	}
-	return found
 }

@@ -105,44 +105,6 @@ func (p *process) tail(n int) string {
 	return string(text[max(0, len(text)-n):])
 }
 
-// proc is one as the kernel lists it.
-type proc struct {
-	pid, parent int
-	name, state string
-}
-
-// descendants lists the processes below one that have not ended.
-func descendants(root int) (found []proc) {
-	paths, _ := filepath.Glob("/proc/[0-9]*/stat")
-	below := map[int][]proc{}
-	for _, path := range paths {
-		if text, err := os.ReadFile(path); err == nil { // else it has ended meanwhile
-			p := parseStat(string(text))
-			below[p.parent] = append(below[p.parent], p)
-		}
-	}
-	for next := []int{root}; len(next) > 0; next = next[1:] {
-		for _, p := range below[next[0]] {
-			if p.state != "Z" && p.state != "X" {
-				found, next = append(found, p), append(next, p.pid)
-			}
-		}
-	}
-	return found
-}
-
-// parseStat reads /proc/PID/stat: PID (NAME) STATE PARENT …
-func parseStat(stat string) (p proc) {
-	from, to := strings.IndexByte(stat, '('), strings.LastIndexByte(stat, ')')
-	if from < 0 || to < from {
-		return p
-	}
-	p.name = stat[from+1 : to]
-	_, _ = fmt.Sscan(stat[:from], &p.pid)
-	_, _ = fmt.Sscan(stat[to+1:], &p.state, &p.parent)
-	return p
-}
-
 // procFile is a path below /proc/PID.
 func procFile(pid int, elem ...string) string {
 	return filepath.Join(append([]string{"/proc", strconv.Itoa(pid)}, elem...)...)

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/program-explorer/pe/internal/hosttest"
 )
 
 // runLog is in every run's folder, and nowhere else; whoever runs there holds its lock.
@@ -61,47 +62,26 @@ func reclaim(dir string) error {
 // unmountDisks takes a run's disks away, with what its processes had mounted on them.
 func unmountDisks(dir string) error {
 	for {
-		left, err := mounts(dir)
+		left, err := hosttest.MountsBelow(dir)
 		if err != nil || len(left) == 0 {
 			return err
 		}
 		own := left[len(left)-1]
 		for _, m := range left {
-			if m.isDisk(dir) {
+			if isDisk(m, dir) {
 				own = m
 			}
 		}
-		if !own.isDisk(dir) {
-			return fmt.Errorf("%s has a mount that is none of a run's, and stays: %s (%s)", dir, own.at, own.kind)
+		if !isDisk(own, dir) {
+			return fmt.Errorf("%s has a mount that is none of a run's, and stays: %s (%s)", dir, own.At, own.Kind)
 		}
-		if err := (&disk{own.at}).close(); err != nil {
-			return fmt.Errorf("unmount %s: %w", own.at, err)
+		if err := (&disk{own.At}).close(); err != nil {
+			return fmt.Errorf("unmount %s: %w", own.At, err)
 		}
 	}
 }
 
-// mounted is a mount, as the kernel lists it.
-type mounted struct{ source, at, kind string }
-
-// isDisk says whether it is what newDisk mounts in a run's folder.
-func (m mounted) isDisk(dir string) bool {
-	return m.source == diskSource && m.kind == "tmpfs" && filepath.Dir(m.at) == dir
+// isDisk says whether a mount is what newDisk makes in a run's folder.
+func isDisk(m hosttest.Mount, dir string) bool {
+	return m.Source == diskSource && m.Kind == "tmpfs" && filepath.Dir(m.At) == dir
 }
-
-// mounts lists those below a folder, in the order in which they were made.
-func mounts(dir string) (found []mounted, err error) {
-	text, err := os.ReadFile("/proc/self/mounts")
-	if err != nil {
-		return nil, err
-	}
-	for line := range strings.Lines(string(text)) {
-		f := strings.Fields(line)
-		if len(f) > 2 && strings.HasPrefix(unescape.Replace(f[1]), dir+"/") {
-			found = append(found, mounted{source: f[0], at: unescape.Replace(f[1]), kind: f[2]})
-		}
-	}
-	return found, nil
-}
-
-// unescape reads what the kernel writes for characters that would end a field.
-var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/program-explorer/pe/internal/hosttest"
 )
 
 const (
@@ -63,7 +65,7 @@ func reclaimCommands(dir string) error {
 	if err := lock(held); err != nil {
 		return err
 	}
-	if left, err := mounts(folder); err != nil || len(left) > 0 {
+	if left, err := hosttest.MountsBelow(folder); err != nil || len(left) > 0 {
 		return errors.Join(err, fmt.Errorf("%s has mounts, and stays: %v", folder, left))
 	}
 	return os.RemoveAll(folder)

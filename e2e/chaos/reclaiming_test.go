@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/program-explorer/pe/internal/hosttest"
 )
 
 // ofRun is the folder of a run that was cut off.
@@ -24,8 +26,8 @@ func ofRun(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		for left, _ := mounts(dir); len(left) > 0; left, _ = mounts(dir) {
-			if err := unix.Unmount(left[len(left)-1].at, unix.MNT_DETACH); err != nil {
+		for left, _ := hosttest.MountsBelow(dir); len(left) > 0; left, _ = hosttest.MountsBelow(dir) {
+			if err := unix.Unmount(left[len(left)-1].At, unix.MNT_DETACH); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -58,7 +60,7 @@ func TestReclaim(t *testing.T) {
 	if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the folder is there: %v", err)
 	}
-	if left, err := mounts(dir); err != nil || len(left) > 0 {
+	if left, err := hosttest.MountsBelow(dir); err != nil || len(left) > 0 {
 		t.Errorf("mounts %v, %v", left, err)
 	}
 	if err := reclaim(dir); err != nil {
@@ -107,11 +109,11 @@ func TestReclaimSpares(t *testing.T) {
 			if undo := prepare(t, dir); undo != nil {
 				defer undo()
 			}
-			before, _ := mounts(dir)
+			before, _ := hosttest.MountsBelow(dir)
 			if err := reclaim(dir); err == nil {
 				t.Error("it was reclaimed")
 			}
-			if after, _ := mounts(dir); len(after) != len(before) {
+			if after, _ := hosttest.MountsBelow(dir); len(after) != len(before) {
 				t.Errorf("mounts %v, were %v", after, before)
 			}
 			if _, err := os.Stat(filepath.Join(dir, "kept")); err != nil {
@@ -124,6 +126,6 @@ func TestReclaimSpares(t *testing.T) {
 func mustBeRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		missing(t, "mounting wants root")
+		hosttest.Missing(t, "mounting wants root")
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/program-explorer/pe/e2e/chaos/natstap"
 	"github.com/program-explorer/pe/e2e/chaos/s3tap"
+	"github.com/program-explorer/pe/internal/hosttest"
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/internal/objstore/s3"
 	"github.com/program-explorer/pe/internal/objstore/s3test"
@@ -130,10 +131,10 @@ func startSystem(ctx context.Context, dir string, u setup, j judges) (s *system,
 
 func (s *system) startServers(ctx context.Context, executors []string, j judges) error {
 	var err error
-	if s.natsAddr, err = freeAddress(); err != nil {
+	if s.natsAddr, err = hosttest.FreeAddress(); err != nil {
 		return err
 	}
-	if s.s3Addr, err = freeAddress(); err != nil {
+	if s.s3Addr, err = hosttest.FreeAddress(); err != nil {
 		return err
 	}
 	config := filepath.Join(s.dir, "nats.conf")
@@ -171,7 +172,7 @@ func (s *system) startServers(ctx context.Context, executors []string, j judges)
 }
 
 func (s *system) addGateway(name string, j judges) error {
-	address, err := freeAddress()
+	address, err := hosttest.FreeAddress()
 	if err != nil {
 		return err
 	}
@@ -272,16 +273,6 @@ func list(words []string) string {
 		quoted[i] = strconv.Quote(w)
 	}
 	return "[" + strings.Join(quoted, ", ") + "]"
-}
-
-// freeAddress is one that a process may be started at again and again.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
 
 // answers waits for a good answer to a request, or any for an address without a path.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/program-explorer/pe/internal/hosttest"
 	"github.com/program-explorer/pe/producer"
 	"github.com/program-explorer/pe/schemas"
 )
@@ -34,7 +34,7 @@ func newComputer(t *testing.T, o orders) *computer {
 	for name, path := range map[string]*string{"qemu-system-x86_64": &c.qemu, "mkfs.ext4": new(string)} {
 		found, err := exec.LookPath(name)
 		if err != nil {
-			missing(t, "%v", err)
+			hosttest.Missing(t, "%v", err)
 		}
 		*path = found
 	}
@@ -98,7 +98,10 @@ func (c *computer) on() *machine {
 // ones were seen to wait for each other for ever.
 func (c *computer) start() *machine {
 	c.Helper()
-	address := freeAddress(c)
+	address, err := hosttest.FreeAddress()
+	if err != nil {
+		c.Fatal(err)
+	}
 	console, err := os.OpenFile(c.file("console"), os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		c.Fatal(err)
@@ -181,14 +184,4 @@ func (c *computer) said() string {
 		return err.Error()
 	}
 	return string(text[max(0, len(text)-8<<10):])
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

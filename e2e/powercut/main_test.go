@@ -60,16 +60,7 @@ func cache(t *testing.T, pattern string) string {
 	}
 	found, err := filepath.Glob(filepath.Join(dir, pattern))
 	if err != nil || len(found) == 0 {
-		missing(t, "no %s: run deploy/setup.sh --for test", filepath.Join(dir, pattern))
+		hosttest.Missing(t, "no %s: run deploy/setup.sh --for test", filepath.Join(dir, pattern))
 	}
 	return found[0]
-}
-
-// missing ends a test that this machine can't run: loudly where all must run.
-func missing(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("PE_REQUIRE_ALL") == "1" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
 }

@@ -1,10 +1,9 @@
 package powercut
 
 import (
-	"math/rand/v2"
-	"os"
-	"strconv"
 	"testing"
+
+	"github.com/program-explorer/pe/internal/hosttest"
 )
 
 // fewest and most answers before the power is cut.
@@ -23,7 +22,7 @@ const objects = "/data/ped/objects"
 
 // TestPowerCut: nothing is lost that was acknowledged.
 func TestPowerCut(t *testing.T) {
-	random := seeded(t)
+	random := hosttest.Seeded(t)
 	computer, all := newComputer(t, orders{Commands: [][]string{up()}}), newLedger()
 	m := computer.on()
 	for cut := range *rounds {
@@ -71,18 +70,4 @@ func cutOnce(t *testing.T, o orders) *losses {
 	lost := l.check(t.Context(), t, computer.on().client)
 	t.Logf("%v acknowledged; lost %v", l, lost)
 	return lost
-}
-
-// seeded is a source of randomness that PE_SEED makes the same again.
-func seeded(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := rand.Uint64()
-	if text := os.Getenv("PE_SEED"); text != "" {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatalf("PE_SEED: %v", err)
-		}
-	}
-	t.Logf("moments of PE_SEED=%d", seed)
-	return rand.New(rand.NewPCG(seed, seed))
 }
