@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/program-explorer/pe/internal/jobqueue"
@@ -11,7 +12,7 @@ import (
 // The watch tells of a deletion by its marker. One that a sweep has dropped before
 // this gateway saw it, as it was cut off, leaves a job in its index that is gone.
 // Reading such a job mends that; an audit reads those of which the bucket has no key.
-// It also frees the keys of jobs that are in history.
+// It also frees the keys of jobs that are over, and are in no index therefore.
 
 // auditLook is how often a gateway looks whether an audit is due: it is after a new connection.
 const auditLook = time.Minute
@@ -38,16 +39,18 @@ func (c *Coordinator) auditEvery(ctx context.Context) error {
 // audit takes the jobs out of the index that are gone, and returns how many.
 func (c *Coordinator) audit(ctx context.Context) (gone int, err error) {
 	upTo := c.state.seen.Load()
-	var left []schemas.HistoryJob
+	var left []string // in the bucket, and in no index
 	err = c.queue.Jobs.Keys(ctx, func(e jobqueue.Entry) {
-		if !e.Deleted && !c.state.list(e.Key) && len(left) < maxScan {
-			left = c.leftBehind(left, e)
+		if !e.Deleted && !c.state.list(e.Key) && e.Revision <= upTo && len(left) < maxScan {
+			left = append(left, e.Key)
 		}
 	})
 	if err != nil {
 		return 0, err
 	}
-	c.freeAll(ctx, left)
+	if err := c.freeOver(ctx, left); err != nil {
+		return 0, err
+	}
 	for _, tenant := range c.state.tenantNames() {
 		for from, more := (*entry)(nil), true; more; {
 			var missed []string
@@ -64,16 +67,24 @@ func (c *Coordinator) audit(ctx context.Context) (gone int, err error) {
 	return gone, nil
 }
 
-// leftBehind adds a record that is in history, but has not left the bucket: whoever moved it died.
-func (c *Coordinator) leftBehind(all []schemas.HistoryJob, e jobqueue.Entry) []schemas.HistoryJob {
-	tenant, job, err := schemas.ParseRecordKey(e.Key)
-	if err != nil {
-		return all
+// freeOver frees those of the keys whose records are of jobs that are over: whoever
+// moved one died before it was free, or it is back.
+func (c *Coordinator) freeOver(ctx context.Context, keys []string) error {
+	var over []schemas.HistoryJob
+	for _, key := range keys {
+		e, err := c.queue.Jobs.Get(ctx, key)
+		if errors.Is(err, jobqueue.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if rec, err := decodeRecord(key, e.Value); err == nil && c.state.over(&rec, e.Revision) {
+			over = append(over, schemas.HistoryJob{Revision: e.Revision, Record: rec})
+		}
 	}
-	if at, found := c.history.Find(tenant, job); !found || at.Revision < e.Revision {
-		return all
-	}
-	return append(all, schemas.HistoryJob{Revision: e.Revision, Record: schemas.Record{Tenant: tenant, ID: job}})
+	c.freeAll(ctx, over)
+	return nil
 }
 
 // list takes note that a key is there; false if the job is not in the index.

@@ -237,5 +237,11 @@ func (c *Coordinator) watchJobs(ctx context.Context) error {
 		c.changes.tell(&rec, e.Revision)
 		c.state.told(e.Key, e.Revision)
 	}
+	// First what tells of which jobs a record counts for nothing.
+	for !c.history.Loaded() {
+		if !pause(ctx, catchUpPoll) {
+			return nil
+		}
+	}
 	return c.queue.Jobs.Watch(ctx, each, c.state.sortAll)
 }

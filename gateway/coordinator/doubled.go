@@ -40,6 +40,9 @@ func (c *Coordinator) withdraw(ctx context.Context, tenant, job string) (bool, e
 	if err != nil {
 		return false, err
 	}
+	if c.history.Over(tenant, job, first.Record.CreatedUS) {
+		return false, nil // its page may be back, which had gone before the key was used again
+	}
 	return true, c.takeOut(ctx, &first.Record)
 }
 

@@ -136,7 +136,11 @@ func (s *state) shelve(key string, rev uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.jobs[key]
-	if e == nil || e.rev > rev || !e.state().Terminal() {
+	if e == nil || e.rev > rev {
+		return
+	}
+	if !e.state().Terminal() { // it was back, in an older revision: see package history
+		s.drop(e, rev)
 		return
 	}
 	t := s.tenant(tenantOf(key))
@@ -167,11 +171,6 @@ func (s *state) knows(key string) (rev uint64, told bool) {
 	return 0, false
 }
 
-// inPast reports whether a job is in history as it was at a revision.
-func (s *state) inPast(rec *schemas.Record, rev uint64) bool {
-	return s.history != nil && s.history.Has(rec.Tenant, markOf(rec), rev)
-}
-
 // errPast: what is in history is not changed there.
 var errPast = errors.New("the job ended some time ago")
 
@@ -182,9 +181,11 @@ func (c *Coordinator) get(ctx context.Context, tenant, job string) (rec schemas.
 	e, err := c.queue.Jobs.Get(ctx, key)
 	if err == nil {
 		rec, err = c.decode(key, e)
-		return rec, e.Revision, false, err
-	}
-	if !errors.Is(err, jobqueue.ErrNotFound) {
+		if err != nil || !c.state.over(&rec, e.Revision) {
+			return rec, e.Revision, false, err
+		}
+		c.leftOver(&rec, e.Revision)
+	} else if !errors.Is(err, jobqueue.ErrNotFound) {
 		return rec, 0, false, err
 	}
 	found, err := c.past(ctx, tenant, job)

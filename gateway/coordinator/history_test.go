@@ -21,9 +21,9 @@ type aging struct{ ahead atomic.Int64 }
 
 func (a *aging) pass(d time.Duration) { a.ahead.Add(int64(d)) }
 
-func (a *aging) config(c *coordinator.Config) {
-	c.Now = func() time.Time { return time.Now().Add(time.Duration(a.ahead.Load())) }
-}
+func (a *aging) now() time.Time { return time.Now().Add(time.Duration(a.ahead.Load())) }
+
+func (a *aging) config(c *coordinator.Config) { c.Now = a.now }
 
 // endSome submits jobs and cancels them: the cheapest way in which many can end.
 func (w *world) endSome(g *gateway, n int, change func(i int, s *schemas.JobSpec)) (recs []schemas.Record) {
@@ -304,7 +304,7 @@ func TestHistoryExpires(t *testing.T) {
 	w, clock := newWorld(t), &aging{}
 	g := w.gateway(clock.config)
 	recs := w.endSome(g, schemas.MaxHistoryJobs, keyed)
-	clock.pass(2 * time.Minute)
+	clock.pass(2 * time.Hour) // a page does not go before a horizon has passed its jobs
 	w.moved(0)
 	other := w.gateway(clock.config)
 	last := time.UnixMicro(recs[len(recs)-1].EndedUS)
@@ -347,7 +347,7 @@ func TestHistoryIsBounded(t *testing.T) {
 	w, clock := newWorld(t), &aging{}
 	g := w.gateway(clock.config)
 	first := w.endSome(g, schemas.MaxHistoryJobs, labelled)
-	clock.pass(2 * time.Minute)
+	clock.pass(2 * time.Hour) // no page goes before a horizon has passed its jobs
 	w.moved(0)
 	second := w.endSome(g, schemas.MaxHistoryJobs, labelled)
 	clock.pass(2 * time.Minute)

@@ -46,6 +46,8 @@ func (c *Coordinator) Surplus(most int) map[string]time.Time {
 type expiry struct {
 	*Coordinator
 	page history.Page
+	// forget says that records may go: see [Coordinator.forgettable].
+	forget bool
 	// purged counts jobs whose outputs have expired; removed are those that go.
 	purged  int
 	removed []schemas.Record
@@ -61,7 +63,10 @@ func (c *Coordinator) ExpirePage(ctx context.Context, due history.Due, cut Cutof
 	if errors.Is(err, history.ErrNotFound) {
 		return 0, 0, nil
 	}
-	if err != nil || !x.judge(cut.of(due.Tenant)) {
+	if err != nil {
+		return 0, 0, err
+	}
+	if x.forget, err = c.pageForgettable(ctx, x.page); err != nil || !x.judge(cut.of(due.Tenant)) {
 		return 0, 0, err
 	}
 	if err := x.mark(ctx); err != nil {
@@ -77,6 +82,15 @@ func (c *Coordinator) ExpirePage(ctx context.Context, due history.Due, cut Cutof
 	return x.purged, len(x.removed), nil
 }
 
+// pageForgettable reports whether nothing but the page tells of its jobs, and it need not.
+func (c *Coordinator) pageForgettable(ctx context.Context, p history.Page) (bool, error) {
+	ids, last := make([]string, len(p.Jobs)), int64(0)
+	for i, job := range p.Jobs {
+		ids[i], last = job.Record.ID, max(last, job.Record.CreatedUS)
+	}
+	return c.forgettable(ctx, p.Tenant, last, ids...)
+}
+
 // judge decides about each job, and reports whether anything has expired.
 func (x *expiry) judge(cut Cutoffs) bool {
 	kept := x.page.Jobs[:0]
@@ -85,9 +99,10 @@ func (x *expiry) judge(cut Cutoffs) bool {
 		outputs, record := dueOf(&rec, cut)
 		switch {
 		case !outputs && !record || x.Shared(rec.Tenant, rec.ID):
-		case record:
+		case record && x.forget:
 			x.removed = append(x.removed, rec)
 			continue
+		case record:
 		default:
 			job.Record.PurgedUS = x.cfg.Now().UnixMicro()
 			x.purged++

@@ -41,11 +41,13 @@ type tenantJobs struct {
 	timeline
 	// ended are jobs that have, in the order in which this gateway heard of it, and of
 	// some that were removed since: they are on their way into history.
-	ended   []*entry
-	queued  int
-	hits    int // jobs that have another one's result
-	outflow outflow
-	pools   map[string]int // of jobs that have not ended
+	ended []*entry
+	// advanced is when somebody last looked whether the horizon can move: [state.elapsed].
+	advanced time.Duration
+	queued   int
+	hits     int // jobs that have another one's result
+	outflow  outflow
+	pools    map[string]int // of jobs that have not ended
 	// campaigns are those of jobs that have not ended.
 	campaigns campaigns
 	// lately is when a job of a pool last ended, in microseconds since the Unix
@@ -77,7 +79,7 @@ func (s *state) learn(rec schemas.Record, rev uint64) (leader string) {
 	if e != nil && e.created != rec.CreatedUS {
 		s.drop(e, rev) // it was deleted, and made again in the meantime
 		e = nil
-	} else if e == nil && (rev <= s.seen.Load() || s.inPast(&rec, rev)) {
+	} else if e == nil && (rev <= s.seen.Load() || s.over(&rec, rev)) {
 		// Of all that was written up to there the watch has told: it was deleted after
 		// this was read. Or the watch is late.
 		return ""

@@ -120,7 +120,15 @@ func (c *Coordinator) Markers(ctx context.Context) ([]jobqueue.Entry, error) {
 	return c.queue.Jobs.Markers(ctx)
 }
 
-// Free drops a marker: all objects of that job are gone.
-func (c *Coordinator) Free(ctx context.Context, marker jobqueue.Entry) error {
-	return c.queue.Jobs.Free(ctx, marker.Key, marker.Revision)
+// Free drops the marker of a job whose objects are all gone, and reports whether it
+// did: not while nothing else tells that there is no such job.
+func (c *Coordinator) Free(ctx context.Context, marker jobqueue.Entry) (bool, error) {
+	tenant, job, err := schemas.ParseRecordKey(marker.Key)
+	if err != nil {
+		return false, err
+	}
+	if ok, err := c.forgettable(ctx, tenant, marker.Written.UnixMicro(), job); !ok || err != nil {
+		return false, err
+	}
+	return true, c.queue.Jobs.Free(ctx, marker.Key, marker.Revision)
 }

@@ -49,8 +49,16 @@ func (c *Coordinator) earlier(ctx context.Context, d *draft) (first schemas.Reco
 	case err != nil:
 		return first, false, err
 	case !e.Deleted:
-		first, err = c.decode(key, e)
-		return first, err == nil, err
+		if first, err = c.decode(key, e); err != nil || !c.state.over(&first, e.Revision) {
+			return first, err == nil, err
+		}
+		if err := c.queue.Jobs.Free(ctx, key, e.Revision); err != nil {
+			return first, false, err
+		}
+		if first, found, err = c.earlierPast(ctx, d); err == nil && !found {
+			err = d.succeed(0, 0)
+		}
+		return first, found, err
 	}
 	last, err := strconv.Atoi(string(e.Value))
 	if err != nil {

@@ -55,6 +55,10 @@ type Page struct {
 func (h *History) Watch(ctx context.Context, each func(Page)) error {
 	return h.bucket.Watch(ctx, func(e jobqueue.Entry) {
 		defer h.seen.Store(e.Revision)
+		if tenant, ok := schemas.ParseHorizonKey(e.Key); ok {
+			h.watchHorizon(tenant, e)
+			return
+		}
 		page := Page{revision: e.Revision}
 		var err error
 		if page.Tenant, page.number, err = schemas.ParseHistoryKey(e.Key); err != nil {

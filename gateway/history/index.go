@@ -14,6 +14,8 @@ type index struct {
 	tenants map[string]*shelf
 	// origins counts, by key, the jobs in pages that have another one's stored result.
 	origins map[string]int
+	// horizons are the tenants' that have one.
+	horizons map[string]horizon
 	// told is the newest revision of a page that the watch has come to: what is older
 	// and comes from somebody else is out of date.
 	told uint64

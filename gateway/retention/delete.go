@@ -127,10 +127,13 @@ func (r *run) free(ctx context.Context, marked []jobqueue.Entry) error {
 		if r.spared[m.Key] || r.started.Sub(m.Written) < r.options.Grace {
 			continue // something of it is there, or whoever removes it may be at it
 		}
-		if err := r.jobs.Free(ctx, m); err != nil {
+		freed, err := r.jobs.Free(ctx, m)
+		if err != nil {
 			return fmt.Errorf("free the id of a removed job: %w", err)
 		}
-		r.report.Keys++
+		if freed {
+			r.report.Keys++
+		}
 	}
 	return nil
 }

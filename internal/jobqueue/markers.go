@@ -101,8 +101,13 @@ func (b *Bucket) Markers(ctx context.Context) (markers []Entry, err error) {
 
 // Free removes what was written under key up to a revision, a value or a marker, and
 // leaves nothing: watchers are not told, and anybody may create the key. What is
-// gone is no error; what was written later stays. The server does not wait for its
-// disk: after a power cut the key may be back.
+// gone is no error; what was written later stays.
+//
+// It does not last: a server that was killed reads its files anew, and finds what it
+// had removed to make room for a newer value. Without that one an older value is the
+// key's again, however long ago it was overwritten (nats-server 2.15.2, its issue
+// 8505). The same goes for a key whose marker has gone. So whoever frees keys must know
+// by something that is there, and not by what is not, which values still count.
 func (b *Bucket) Free(ctx context.Context, key string, revision uint64) error {
 	stream, err := b.stream(ctx)
 	if err == nil {

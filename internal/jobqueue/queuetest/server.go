@@ -4,7 +4,13 @@ package queuetest
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,6 +101,40 @@ func (s *Server) Outage(t testing.TB, during func()) {
 	s.stop()
 	during()
 	s.start(t)
+}
+
+// Crash starts the server again on its files as they are at one moment: as if it
+// had been killed, it has not written down what it does when it is stopped.
+func (s *Server) Crash(t testing.TB) {
+	t.Helper()
+	files := ""
+	for before := ""; before == "" || before != s.listing(t); { // it tidies up by itself
+		files, before = t.TempDir(), s.listing(t)
+		if err := os.CopyFS(files, os.DirFS(s.options.StoreDir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	s.Outage(t, func() { s.options.StoreDir = files })
+}
+
+// listing says what files there are, how long, and since when as they are.
+func (s *Server) listing(t testing.TB) string {
+	t.Helper()
+	var all strings.Builder
+	err := filepath.WalkDir(s.options.StoreDir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			fmt.Fprintln(&all, path, info.Size(), info.ModTime().UnixNano())
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return all.String()
 }
 
 // Gateway returns a gateway's connection, with streams and buckets made.
