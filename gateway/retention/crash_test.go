@@ -27,9 +27,9 @@ func (w *world) whole() {
 // nothing of the job, and its key is free.
 func TestCrashWhileRemoving(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
 	objects := 1 + len(schemas.AttemptObjects)
 	for deletes := range objects + 1 {
+		w := newWorld(t) // where no horizon has passed the job before it is made
 		mortal := w.mortal(deletes)
 		g := w.gateway(mortal)
 		rec := w.job(31*day, func(r *schemas.Record) { r.PurgedUS = w.us(day) })
