@@ -184,6 +184,7 @@ func (r *records) final(ctx context.Context, q *jobqueue.Queue) error {
 		if err := json.Unmarshal(e.Value, rec); err != nil {
 			return fmt.Errorf("record %s: %w", key, err)
 		}
+		rec.Rev = e.Revision
 		r.history.add(check.Line{Final: rec})
 	}
 	return r.pages(ctx, q)
@@ -194,7 +195,7 @@ func (r *records) final(ctx context.Context, q *jobqueue.Queue) error {
 func (r *records) pages(ctx context.Context, q *jobqueue.Queue) error {
 	var keys []string
 	err := q.History.Keys(ctx, func(e jobqueue.Entry) {
-		if !e.Deleted {
+		if !e.Deleted && !strings.HasSuffix(e.Key, ".horizon") { // what is over, not who ended
 			keys = append(keys, e.Key)
 		}
 	})

@@ -49,6 +49,10 @@ func sound() *check.History {
 	paged := check.Record{ID: "j6", Tenant: "alice", State: "failed", SpecInline: json.RawMessage(`{}`), Attempts: []check.Attempt{{N: 1, Executor: "one", Nonce: "a", EndedUS: 6}}, EndedUS: 6,
 		Outcome: &check.Outcome{ExitCode: 3}, ResultInline: json.RawMessage(`{}`)}
 
+	// The server has found it on its disk, as it was before it came into the page.
+	back := paged
+	back.State, back.EndedUS, back.Outcome, back.Rev = "running", 0, nil, 13
+
 	return &check.History{
 		Pages: []check.Page{page("alice", jobAt{8, old}, jobAt{14, paged})},
 		Accepted: []check.Accepted{
@@ -62,7 +66,7 @@ func sound() *check.History {
 			{Key: "alice.j5", Rev: 11, Record: &check.Record{ID: "j5", Tenant: "alice", State: "dead"}}, {Key: "alice.j5", Rev: 12, Deleted: true},
 			{Key: "alice.j6", Rev: 14, Record: &paged},
 		},
-		Final: []check.Record{done, cancelled, revived, shared},
+		Final: []check.Record{done, cancelled, revived, shared, back},
 		Objects: []check.Object{
 			{Key: "alice/jobs/j1/spec.json", Size: 2, SHA256: digest}, {Key: "alice/jobs/j1/2/result.json", Size: 3, SHA256: digest},
 			{Key: "alice/jobs/j2/spec.json", Size: 2, SHA256: digest}, {Key: "alice/in/00", Size: 1, SHA256: digest},
@@ -140,13 +144,14 @@ func TestPlantedViolations(t *testing.T) {
 		{"a dry run after the sweep finds garbage", check.RuleOrphan, func(h *check.History) {
 			h.Unreferenced = []check.Unreferenced{{Tenant: "alice", Kind: "spec", Objects: 1, Example: "alice/jobs/j1/spec-2.json"}}
 		}},
-		{"a job is in no page any more", check.RuleLost, func(h *check.History) { h.Pages = nil }},
+		{"a job is in no page any more", check.RuleLost, func(h *check.History) { h.Pages, h.Final = nil, h.Final[:4] }},
 		{"a page is cut off", check.RulePage, func(h *check.History) { h.Pages[0].Value = h.Pages[0].Value[:40] }},
 		{"a page is no page", check.RulePage, func(h *check.History) { h.Pages[0].Value = []byte("{}") }},
 		{"a page's last bytes are others", check.RulePage, func(h *check.History) { h.Pages[0].Value[len(h.Pages[0].Value)-5] ^= 1 }},
 		{"a page has fewer jobs than it says", check.RulePage, func(h *check.History) { repage(h, `{"v":1,"tenant":"alice","jobs":3}`) }},
 		{"a page of another tenant lies under the key", check.RulePage, func(h *check.History) { repage(h, `{"v":1,"tenant":"bob","jobs":2}`) }},
 		{"a page is of another version", check.RulePage, func(h *check.History) { repage(h, `{"v":2,"tenant":"alice","jobs":2}`) }},
+		{"a job in a page runs again", check.RuleOpen, func(h *check.History) { h.Final[4].Rev = 15 }},
 		{"a page has no key of one", check.RulePage, func(h *check.History) { h.Pages[0].Key = "alice.j6" }},
 		{"a job in a page runs", check.RulePage, func(h *check.History) {
 			h.Pages = append(h.Pages, inPage(check.Record{ID: "j7", Tenant: "alice", State: "running"}))

@@ -102,6 +102,8 @@ type Record struct {
 	ResultInline json.RawMessage `json:"result_inline,omitempty"`
 	// Source is the attempt of another job whose result this one shares.
 	Source *Source `json:"source,omitempty"`
+	// Rev is the revision of a record that was read at the end.
+	Rev uint64 `json:"rev,omitempty"`
 }
 
 // Outcome is how a program ended.

@@ -77,7 +77,8 @@ func (h *History) Paged() (jobs int) {
 }
 
 // pages: what stands in a page is as good as a record, and stands in one only. A
-// record that is there as well goes before it.
+// record that is there as well goes before it if it was written later: a server that
+// was killed may have found an older one on its disk.
 func (c *checker) pages() {
 	in := map[JobName]string{}
 	for _, p := range c.Pages {
@@ -108,7 +109,7 @@ func (c *checker) paged(key, tenant string, job pagedJob, in map[JobName]string)
 		return
 	}
 	in[name] = key
-	if _, own := c.final[name]; own {
+	if own, there := c.final[name]; there && (own.Rev == 0 || own.Rev > job.Rev) {
 		return
 	}
 	if !ends[job.Record.State] || job.Record.State == "dead" {
