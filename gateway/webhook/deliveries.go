@@ -157,7 +157,7 @@ func (o *Outbox) Test(ctx context.Context, tenant, id string) (schemas.Delivery,
 	if err != nil {
 		return schemas.Delivery{}, err
 	}
-	release, err := o.slots.acquire(ctx, tenant)
+	release, err := o.slots.Take(ctx, tenant)
 	if err != nil {
 		return schemas.Delivery{}, err
 	}

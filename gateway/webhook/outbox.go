@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/program-explorer/pe/internal/jobqueue"
+	"github.com/program-explorer/pe/internal/turns"
 )
 
 // Outbox of one gateway. All methods are safe for concurrent use; what was
@@ -28,7 +29,7 @@ type Outbox struct {
 	book       *book
 	backlog    *backlog
 	recent     *recent
-	slots      *slots
+	slots      *turns.Turns
 	metrics    *metrics
 	// known is closed when all webhooks are, both when all deliveries are, too.
 	known, both chan struct{}
@@ -52,7 +53,7 @@ func New(cfg Config) (*Outbox, error) {
 	o := &Outbox{
 		cfg: cfg, clock: cfg.Clock, log: cfg.Log, id: rand.Text(), agent: strings.TrimSuffix("ProgramExplorer/"+cfg.Version, "/"),
 		guard: g, transports: map[string]http.RoundTripper{"https": g.roundTripper("https", cfg), "http": g.roundTripper("http", cfg)},
-		backlog: newBacklog(cfg.MaxBacklog), recent: &recent{}, slots: newSlots(cfg.PerTenant, cfg.Overall),
+		backlog: newBacklog(cfg.MaxBacklog), recent: &recent{}, slots: turns.New(int64(cfg.PerTenant), int64(cfg.Overall)),
 		known: make(chan struct{}), both: make(chan struct{}), begin: make(chan struct{}, 1),
 	}
 	o.book = newBook(o.id, o.backlog.wake, o.beginLane)

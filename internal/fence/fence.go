@@ -77,6 +77,7 @@ var Fences = []Fence{
 	{Who: "pe/internal/settings/...", Never: []string{"pe/..."}, Why: "configuration is read by one package that knows what none of it means"},
 	{Who: "pe/internal/terminal/...", Never: []string{"pe/...", "!std"}, Why: "the client has it, too"},
 	{Who: "pe/internal/hosttest/...", Never: []string{"pe/..."}, Tests: true, Why: "what tests need of a host has nothing to do with jobs"},
+	{Who: "pe/internal/turns/...", Never: []string{"pe/..."}, Why: "whose turn it is has nothing to do with what is done in it"},
 	{Who: "pe/internal/vmbench/...", Never: []string{"pe/internal/objstore/...", "pe/internal/jobqueue/...", "pe/gateway/...", "pe/producer/...", "pe/imagesync/...", cobra}, Why: "machines are measured without jobs and images around them"},
 	{Who: "pe/bench/...", Never: []string{"pe/gateway/...", "pe/executor/...", "pe/guestrd/...", "pe/internal/..."}, Why: "what is measured is what users run: the built programs"},
 	{Who: "pe/e2e/...", Never: []string{"pe/gateway/...", "pe/guestrd/...", "pe/executor/..."}, Direct: true, Tests: true, Why: "end to end means from the outside"},
