@@ -95,19 +95,23 @@ func (o *Outbox) Run(ctx context.Context) error {
 }
 
 func (o *Outbox) watchWebhooks(ctx context.Context) error {
-	each := func(e jobqueue.Entry) {
-		if e.Deleted {
-			o.registry.forget(e.Key, e.Revision)
-			return
-		}
-		one, err := decodeEndpoint(e.Key, e.Value)
-		if err != nil {
-			o.log.Error("webhook skipped", "err", err)
-			return
-		}
-		o.registry.learn(one, e.Revision)
+	return o.cfg.Queue.Webhooks.Watch(ctx, o.heardWebhook, func() { close(o.known) })
+}
+
+// heardWebhook takes note of a write of any gateway.
+func (o *Outbox) heardWebhook(w jobqueue.Entry) {
+	defer o.registry.saw(w.Revision)
+	if w.Deleted {
+		o.registry.saw(w.Revision) // before: nobody who read it earlier brings it back
+		o.registry.forget(w.Key, w.Revision)
+		return
 	}
-	return o.cfg.Queue.Webhooks.Watch(ctx, each, func() { close(o.known) })
+	e, err := decodeEndpoint(w.Key, w.Value)
+	if err != nil {
+		o.log.Error("webhook skipped", "err", err)
+		return
+	}
+	o.registry.learn(e, w.Revision)
 }
 
 // watchDeliveries begins when all webhooks are known: so whoever knows of a

@@ -17,6 +17,7 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -259,6 +260,31 @@ func TestTLSIsVerified(t *testing.T) {
 		if err != nil || d.State != c.state || !strings.Contains(d.Last.Error, c.says) {
 			t.Errorf("%s: %+v %+v, %v", name, d, d.Last, err)
 		}
+	}
+}
+
+// TestRemovedWebhookStaysAway: whoever wrote it hears of its own write after the watch
+// has told of that, and of the removal by another gateway.
+func TestRemovedWebhookStaysAway(t *testing.T) {
+	t.Parallel()
+	o, err := New(Config{Queue: &jobqueue.Queue{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := endpoint{Version: entryVersion, Tenant: tenant, Secrets: secrets{newSecret()}, Webhook: schemas.Webhook{ID: "w01h8x3vz9k6tqc2n4m5p7r0sa", Enabled: true}}
+	data, err := encode(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.heardWebhook(jobqueue.Entry{Key: e.key(), Value: data, Revision: 10})
+	o.heardWebhook(jobqueue.Entry{Key: e.key(), Deleted: true, Revision: 11})
+	o.registry.learn(e, 10)
+	if _, there := o.registry.lookup(tenant, e.Webhook.ID); there {
+		t.Error("a webhook that was removed is back")
+	}
+	o.registry.learn(e, 12)
+	if _, there := o.registry.lookup(tenant, e.Webhook.ID); !there {
+		t.Error("a webhook that was made is not there")
 	}
 }
 

@@ -35,6 +35,8 @@ type registry struct {
 
 	mu      sync.Mutex
 	tenants map[string]map[string]known
+	// seen is the newest revision that the watch has told of.
+	seen uint64
 	// changed is told of a webhook whose deliveries may do better now.
 	changed func(tenant, id string)
 }
@@ -48,6 +50,8 @@ func newRegistry(b *jobqueue.Bucket, changed func(tenant, id string)) *registry 
 	return &registry{bucket: b, tenants: map[string]map[string]known{}, changed: changed}
 }
 
+// learn takes note of a webhook, unless it is not newer than what is known, or was
+// deleted since it was read.
 func (r *registry) learn(e endpoint, rev uint64) {
 	r.mu.Lock()
 	all := r.tenants[e.Tenant]
@@ -56,7 +60,7 @@ func (r *registry) learn(e endpoint, rev uint64) {
 		r.tenants[e.Tenant] = all
 	}
 	before, there := all[e.Webhook.ID]
-	if there && before.rev >= rev {
+	if there && before.rev >= rev || !there && rev <= r.seen {
 		r.mu.Unlock()
 		return
 	}
@@ -77,6 +81,13 @@ func (r *registry) forget(key string, rev uint64) {
 	if all := r.tenants[tenant]; all != nil && all[id].rev < rev {
 		delete(all, id)
 	}
+}
+
+// saw takes note of how far the watch has told.
+func (r *registry) saw(rev uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen = max(r.seen, rev)
 }
 
 // lookup gives what is known of a webhook; an empty id is the tenant's callbacks.
