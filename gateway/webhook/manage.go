@@ -17,8 +17,11 @@ func (o *Outbox) Create(ctx context.Context, tenant string, s schemas.WebhookSpe
 	if err := o.CheckURL(s.URL); err != nil {
 		return schemas.Webhook{}, err
 	}
-	o.creating.Lock()
-	defer o.creating.Unlock()
+	done, err := o.creating.Take(ctx, tenant)
+	if err != nil {
+		return schemas.Webhook{}, err
+	}
+	defer done()
 	if len(o.registry.of(tenant)) >= schemas.MaxWebhooks {
 		return schemas.Webhook{}, ErrTooMany
 	}

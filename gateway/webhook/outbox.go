@@ -33,8 +33,8 @@ type Outbox struct {
 	metrics    *metrics
 	// known is closed when all webhooks are, both when all deliveries are, too.
 	known, both chan struct{}
-	// creating is held by whoever makes a webhook.
-	creating sync.Mutex
+	// creating has the turns of those who make a webhook, one of each tenant.
+	creating *turns.Turns
 	// begun has lanes that nobody drives yet.
 	mu    sync.Mutex
 	begun []*lane
@@ -54,7 +54,8 @@ func New(cfg Config) (*Outbox, error) {
 		cfg: cfg, clock: cfg.Clock, log: cfg.Log, id: rand.Text(), agent: strings.TrimSuffix("ProgramExplorer/"+cfg.Version, "/"),
 		guard: g, transports: map[string]http.RoundTripper{"https": g.roundTripper("https", cfg), "http": g.roundTripper("http", cfg)},
 		backlog: newBacklog(cfg.MaxBacklog), recent: &recent{}, slots: turns.New(int64(cfg.PerTenant), int64(cfg.Overall)),
-		known: make(chan struct{}), both: make(chan struct{}), begin: make(chan struct{}, 1),
+		creating: turns.New(1, turns.Unbounded),
+		known:    make(chan struct{}), both: make(chan struct{}), begin: make(chan struct{}, 1),
 	}
 	o.book = newBook(o.id, o.backlog.wake, o.beginLane)
 	o.registry = newRegistry(cfg.Queue.Webhooks, func(tenant, id string) { o.book.calm(endpointKey(tenant, id)) })

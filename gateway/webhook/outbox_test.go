@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -385,6 +386,28 @@ func TestManage(t *testing.T) {
 	if err := b.Delete(t.Context(), tenant, hook.ID); err == nil {
 		t.Error("removed twice")
 	}
+}
+
+// TestCreateWaitsForItsTenantAlone, and for no longer than it is asked to.
+func TestCreateWaitsForItsTenantAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.box(nil)
+	done, err := b.creating.Take(t.Context(), tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := schemas.WebhookSpec{URL: "https://example.org/"}
+	if _, err := b.Create(t.Context(), "other", spec); err != nil {
+		t.Error(err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := b.Create(gone, tenant, spec); !errors.Is(err, context.Canceled) {
+		t.Errorf("made by who has gone: %v", err)
+	}
+	done()
+	w.hook(b, spec)
 }
 
 // TestManageAtOnce: however many are made at once, through two gateways, there are
