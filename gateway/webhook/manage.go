@@ -47,13 +47,16 @@ func (o *Outbox) Create(ctx context.Context, tenant string, s schemas.WebhookSpe
 }
 
 // createWithin writes a webhook, and takes it back if another gateway has made the
-// last one meanwhile; of two that did so at once both may be.
+// last one meanwhile; of two that did so at once both may be. Whoever knows of its own
+// write from the watch knows of all that came before, and need not read the bucket, where
+// those that are gone leave markers.
 func (o *Outbox) createWithin(ctx context.Context, e endpoint) error {
-	if err := o.registry.create(ctx, e); err != nil {
+	rev, err := o.registry.create(ctx, e)
+	if err != nil {
 		return err
 	}
-	n, err := o.registry.count(ctx, e.Tenant)
-	if err == nil && n <= schemas.MaxWebhooks {
+	err = o.registry.await(ctx, rev)
+	if err == nil && len(o.registry.of(e.Tenant)) <= schemas.MaxWebhooks {
 		return nil
 	}
 	return errors.Join(cmp.Or(err, ErrTooMany), o.registry.remove(context.WithoutCancel(ctx), e.Tenant, e.Webhook.ID))
@@ -156,7 +159,7 @@ func (o *Outbox) callbacks(ctx context.Context, tenant string) (endpoint, error)
 		return e, err
 	}
 	e = endpoint{Version: entryVersion, Tenant: tenant, Secrets: secrets{newSecret()}}
-	if err := o.registry.create(ctx, e); !errors.Is(err, jobqueue.ErrConflict) {
+	if _, err := o.registry.create(ctx, e); !errors.Is(err, jobqueue.ErrConflict) {
 		return e, err
 	}
 	e, _, err = o.registry.read(ctx, tenant, "")

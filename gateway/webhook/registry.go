@@ -35,8 +35,10 @@ type registry struct {
 
 	mu      sync.Mutex
 	tenants map[string]map[string]known
-	// seen is the newest revision that the watch has told of.
-	seen uint64
+	// seen is the newest revision that the watch has told of; further is closed, and made
+	// anew, when that rises.
+	seen    uint64
+	further chan struct{}
 	// changed is told of a webhook whose deliveries may do better now.
 	changed func(tenant, id string)
 }
@@ -47,7 +49,7 @@ type known struct {
 }
 
 func newRegistry(b *jobqueue.Bucket, changed func(tenant, id string)) *registry {
-	return &registry{bucket: b, tenants: map[string]map[string]known{}, changed: changed}
+	return &registry{bucket: b, tenants: map[string]map[string]known{}, further: make(chan struct{}), changed: changed}
 }
 
 // learn takes note of a webhook, unless it is not newer than what is known, or was
@@ -87,7 +89,28 @@ func (r *registry) forget(key string, rev uint64) {
 func (r *registry) saw(rev uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.seen = max(r.seen, rev)
+	if rev > r.seen {
+		r.seen = rev
+		close(r.further)
+		r.further = make(chan struct{})
+	}
+}
+
+// await waits until the watch has told of a revision that it will tell of, or ctx ends.
+func (r *registry) await(ctx context.Context, rev uint64) error {
+	for {
+		r.mu.Lock()
+		seen, further := r.seen, r.further
+		r.mu.Unlock()
+		if seen >= rev {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("webhooks are not all known yet: %w", ctx.Err())
+		case <-further:
+		}
+	}
 }
 
 // lookup gives what is known of a webhook; an empty id is the tenant's callbacks.
@@ -128,28 +151,16 @@ func (r *registry) targets(end *ending) []string {
 	return ids
 }
 
-func (r *registry) create(ctx context.Context, e endpoint) error {
+func (r *registry) create(ctx context.Context, e endpoint) (rev uint64, err error) {
 	data, err := encode(e)
 	if err != nil {
-		return fmt.Errorf("encode webhook %s: %w", e.Webhook.ID, err)
+		return 0, fmt.Errorf("encode webhook %s: %w", e.Webhook.ID, err)
 	}
-	rev, err := r.bucket.Create(ctx, e.key(), data)
+	rev, err = r.bucket.Create(ctx, e.key(), data)
 	if err == nil {
 		r.learn(e, rev)
 	}
-	return err
-}
-
-// count asks the bucket's leader how many webhooks a tenant has.
-func (r *registry) count(ctx context.Context, tenant string) (n int, err error) {
-	callbacks := endpointKey(tenant, "")
-	err = r.bucket.Read(ctx, tenant, 0, func(e jobqueue.Entry) bool {
-		if e.Key != callbacks {
-			n++
-		}
-		return true
-	})
-	return n, err
+	return rev, err
 }
 
 func (r *registry) read(ctx context.Context, tenant, id string) (endpoint, uint64, error) {
@@ -191,13 +202,19 @@ func (r *registry) change(ctx context.Context, tenant, id string, step func(*end
 }
 
 func (r *registry) remove(ctx context.Context, tenant, id string) error {
-	_, rev, err := r.read(ctx, tenant, id)
-	if err != nil {
-		return err
+	key := endpointKey(tenant, id)
+	for range maxTries {
+		_, rev, err := r.read(ctx, tenant, id)
+		if err != nil {
+			return err
+		}
+		marker, err := r.bucket.Retire(ctx, key, rev)
+		if err == nil {
+			r.forget(key, marker)
+		}
+		if !errors.Is(err, jobqueue.ErrConflict) {
+			return err
+		}
 	}
-	if err := r.bucket.Delete(ctx, endpointKey(tenant, id), 0); err != nil {
-		return err
-	}
-	r.forget(endpointKey(tenant, id), rev+1)
-	return nil
+	return fmt.Errorf("remove webhook %s: %w", id, errContended)
 }

@@ -132,7 +132,7 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 		q.bucketStream(bucketExecs),
 		q.bucketStream(bucketTokens),
 		q.cacheStream(),
-		q.bucketStream(bucketWebhooks),
+		q.retiringStream(bucketWebhooks),
 		q.deliveryStream(),
 		q.retiringStream(bucketCampaigns),
 		q.bucketStream(bucketSweep),

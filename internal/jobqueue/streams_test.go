@@ -5,8 +5,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/internal/jobqueue/queuetest"
+	"github.com/program-explorer/pe/schemas"
 )
 
 // TestStreamsAreMadeOnceTheServerIsBack: a gateway that starts as the server goes
@@ -51,5 +54,43 @@ func TestStreamsAreNotWaitedForForEver(t *testing.T) {
 	defer cancel()
 	if err := q.EnsureStreams(ctx); err == nil || ctx.Err() == nil {
 		t.Errorf("ended with %v", err)
+	}
+}
+
+// TestBucketsOfAnEarlierVersion, whose markers stayed for ever, are made to let them go:
+// what they hold is kept.
+func TestBucketsOfAnEarlierVersion(t *testing.T) {
+	t.Parallel()
+	s := queuetest.Start(t)
+	js := rawGateway(t, s)
+	for _, bucket := range []string{schemas.BucketWebhooks} {
+		_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
+			Name: "KV_" + bucket, Subjects: []string{"$KV." + bucket + ".>"}, Storage: jetstream.FileStorage,
+			MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DenyDelete: true, AllowRollup: true,
+		})
+		if err == nil {
+			_, err = js.Publish(t.Context(), "$KV."+bucket+".a.b", []byte("1"))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	q := s.Gateway(t, nil)
+	for _, b := range []*jobqueue.Bucket{q.Webhooks} {
+		if e, err := b.Get(t.Context(), "a.b"); err != nil || string(e.Value) != "1" {
+			t.Errorf("%+v, %v", e, err)
+		}
+	}
+	marker, err := q.Webhooks.Retire(t.Context(), "a.b", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), "KV_"+schemas.BucketWebhooks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg, err := stream.GetMsg(t.Context(), marker)
+	if err != nil || msg.Header.Get(jetstream.MsgTTLHeader) != jobqueue.MarkerAge.String() {
+		t.Errorf("marker %+v, %v", msg, err)
 	}
 }
