@@ -262,6 +262,32 @@ func TestManyRecentEnds(t *testing.T) {
 	w.settled(b, rec, hook.ID, 1)
 }
 
+// TestWebhooksKnownLate: a gateway hears of an end of some time ago before it hears of the
+// webhook that wants to be told, as after a broken connection, and tells it all the same.
+func TestWebhooksKnownLate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.receiver(nil)
+	late, other := w.box(nil), w.box(nil)
+	first := w.hook(late, schemas.WebhookSpec{URL: r.URL})
+	w.clock.advance(time.Hour)
+	late.book.mu.Lock() // which its watch of webhooks waits for, once it hears of a change
+	elsewhere := r.URL + "/elsewhere"
+	if _, err := other.Update(t.Context(), tenant, first.ID, schemas.WebhookPatch{URL: &elsewhere, Events: &[]string{schemas.EventJobDead}}); err != nil {
+		t.Fatal(err)
+	}
+	hook := w.hook(other, schemas.WebhookSpec{URL: r.URL})
+	for known, _ := late.registry.lookup(tenant, first.ID); known.Webhook.URL != elsewhere; known, _ = late.registry.lookup(tenant, first.ID) {
+		time.Sleep(time.Millisecond)
+	}
+	rec := w.ended(schemas.StateSucceeded, nil)
+	w.clock.advance(time.Hour)
+	late.Ended(rec, false)
+	late.book.mu.Unlock()
+	w.clock.advance(otherGateway + time.Second)
+	w.settled(late, rec, hook.ID, 1)
+}
+
 // TestEndsBeforeTheStart are remembered until the webhooks are known.
 func TestEndsBeforeTheStart(t *testing.T) {
 	t.Parallel()

@@ -17,8 +17,9 @@ const (
 	lookBack = 4 * 24 * time.Hour
 	// otherGateway is how long the gateway that ended something has to make its deliveries before others do.
 	otherGateway = 3 * time.Second
-	// settled is how long ago something must have ended for its webhooks to be known here for sure.
-	settled = time.Minute
+	// skew is by how much the clocks of two gateways may differ: one says when a webhook
+	// was made, the other when something ended.
+	skew = time.Minute
 )
 
 // maxRecent bounds the ends that are looked at a moment later; of more than that the
@@ -53,9 +54,30 @@ func (o *Outbox) heard(e *ending, here bool) {
 	switch {
 	case here:
 		o.notify(e)
-	case o.age(e.atUS) < settled || len(o.registry.targets(e)) > 0:
+	case !o.sureOf(e) || len(o.registry.targets(e)) > 0:
 		o.later(recentEnd{e, now.Add(otherGateway)})
 	}
+}
+
+// sureOf reports whether all webhooks are known for sure that may want to be told of an
+// end. Watches of jobs and of webhooks go on independently after a connection was broken.
+func (o *Outbox) sureOf(e *ending) bool {
+	return time.UnixMicro(e.atUS).Add(skew).Before(time.UnixMicro(o.sureUS.Load()))
+}
+
+// makeSure asks which was the newest write of a webhook, and waits until it is known here.
+func (o *Outbox) makeSure(ctx context.Context) error {
+	now := o.clock.Now()
+	ctx, cancel := context.WithTimeout(ctx, sureWithin)
+	defer cancel()
+	last, err := o.cfg.Queue.Webhooks.Last(ctx)
+	if err == nil {
+		err = o.registry.await(ctx, last)
+	}
+	if err == nil {
+		o.sureUS.Store(now.UnixMicro())
+	}
+	return err
 }
 
 func (o *Outbox) later(e recentEnd) {
@@ -112,7 +134,18 @@ func (r *recent) due(now time.Time) []recentEnd {
 	return due
 }
 
-const lookEvery = 500 * time.Millisecond
+// waits reports whether there are ends whose moment has come.
+func (r *recent) waits(now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.ends) > 0 && !r.ends[0].at.After(now)
+}
+
+const (
+	lookEvery = 500 * time.Millisecond
+	// sureWithin is real time.
+	sureWithin = 10 * time.Second
+)
 
 // look takes up recent ends whose deliveries may have been made meanwhile.
 func (o *Outbox) look(ctx context.Context) error {
@@ -122,12 +155,26 @@ func (o *Outbox) look(ctx context.Context) error {
 	case <-o.both:
 	}
 	for {
-		for _, end := range o.recent.due(o.clock.Now()) {
-			o.notify(end.ending)
-		}
+		o.takeUp(ctx)
 		if !o.wait(ctx, lookEvery) {
 			return nil
 		}
+	}
+}
+
+func (o *Outbox) takeUp(ctx context.Context) {
+	now := o.clock.Now()
+	if !o.recent.waits(now) {
+		return
+	}
+	if err := o.makeSure(ctx); err != nil {
+		if ctx.Err() == nil {
+			o.log.Warn("ends wait until all webhooks are known", "err", err)
+		}
+		return
+	}
+	for _, end := range o.recent.due(now) {
+		o.notify(end.ending)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -33,6 +34,8 @@ type Outbox struct {
 	metrics    *metrics
 	// known is closed when all webhooks are, both when all deliveries are, too.
 	known, both chan struct{}
+	// sureUS is as of when all webhooks are known for sure.
+	sureUS atomic.Int64
 	// creating has the turns of those who make a webhook, one of each tenant.
 	creating *turns.Turns
 	// begun has lanes that nobody drives yet.
@@ -96,7 +99,11 @@ func (o *Outbox) Run(ctx context.Context) error {
 }
 
 func (o *Outbox) watchWebhooks(ctx context.Context) error {
-	return o.cfg.Queue.Webhooks.Watch(ctx, o.heardWebhook, func() { close(o.known) })
+	now := o.clock.Now()
+	return o.cfg.Queue.Webhooks.Watch(ctx, o.heardWebhook, func() {
+		o.sureUS.Store(now.UnixMicro())
+		close(o.known)
+	})
 }
 
 // heardWebhook takes note of a write of any gateway.
