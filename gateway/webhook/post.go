@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -65,7 +66,7 @@ func (o *Outbox) post(ctx context.Context, d *schemas.Delivery, address string, 
 func (o *Outbox) exchange(req *http.Request) (a answer) {
 	resp, err := o.transports[req.URL.Scheme].RoundTrip(req)
 	if err != nil {
-		a.Error = o.explain(err)
+		a.Error = o.explain(req.URL, err)
 		return a
 	}
 	defer resp.Body.Close()
@@ -73,23 +74,36 @@ func (o *Outbox) exchange(req *http.Request) (a answer) {
 	head, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	a.Answer = clip(string(head), schemas.MaxAnswerHead)
 	if err != nil && !a.delivered() {
-		a.Error = o.explain(err)
+		a.Error = o.explain(req.URL, err)
 	}
 	return a
 }
 
-// explain says why there was no answer, without the address: it may hold a secret.
-func (o *Outbox) explain(err error) string {
+// leadsNowhere is all that is told of a name that cannot be looked up, and of one that leads where
+// nothing is sent: whoever may make a webhook could ask for the names of an internal network.
+const leadsNowhere = "the host's name leads to no address that may be sent to"
+
+// explain says why there was no answer. It does not repeat the URL, which may hold a
+// secret, and names no address but the one that stands there.
+func (o *Outbox) explain(to *url.URL, err error) string {
 	var repeats *url.Error
 	if errors.As(err, &repeats) {
 		err = repeats.Err
 	}
+	var name *net.DNSError
 	var timeout net.Error
+	var at *net.OpError
+	_, notName := netip.ParseAddr(to.Hostname())
 	switch {
+	case errors.As(err, &name), errors.Is(err, ErrAddress) && notName != nil:
+		o.log.Debug("nothing is sent to this host", "host", to.Hostname(), "err", err)
+		return leadsNowhere
 	case errors.Is(err, ErrAddress):
 		return clip(ErrAddress.Error()+addressOf(err), maxReason)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return fmt.Sprintf("no answer within %s", o.cfg.Timeout)
+	case errors.As(err, &at): // it names both ends of the connection
+		return clip(at.Err.Error(), maxReason)
 	}
 	return clip(err.Error(), maxReason)
 }

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -15,7 +14,7 @@ import (
 	"github.com/program-explorer/pe/schemas"
 )
 
-// nameServer answers every question with the address that it is told.
+// nameServer answers every question with the address that it is told; without one, that there is no such name.
 func nameServer(t *testing.T, address *atomic.Pointer[netip.Addr]) *net.Resolver {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -35,7 +34,9 @@ func nameServer(t *testing.T, address *atomic.Pointer[netip.Addr]) *net.Resolver
 				continue
 			}
 			m.Response, m.Additionals = true, nil
-			if q := m.Questions[0]; q.Type == dnsmessage.TypeA {
+			if q := m.Questions[0]; address.Load() == nil {
+				m.RCode = dnsmessage.RCodeNameError
+			} else if q.Type == dnsmessage.TypeA {
 				m.Answers = []dnsmessage.Resource{{
 					Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class},
 					Body:   &dnsmessage.AResource{A: address.Load().As4()},
@@ -84,9 +85,13 @@ func TestRebinding(t *testing.T) {
 		at := netip.MustParseAddr(c.address)
 		address.Store(&at)
 		d, err := b.Test(t.Context(), tenant, hook.ID)
-		if err != nil || d.State != c.state || c.state == schemas.DeliveryFailed && !strings.HasPrefix(d.Last.Error, "address not allowed: "+c.address) {
+		if err != nil || d.State != c.state || c.state == schemas.DeliveryFailed && d.Last.Error != leadsNowhere {
 			t.Errorf("%s: %s, %+v, %v", c.address, d.State, d.Last, err)
 		}
+	}
+	address.Store(nil) // no such name: the same is told as of one that leads inside
+	if d, err := b.Test(t.Context(), tenant, hook.ID); err != nil || d.Last.Error != leadsNowhere {
+		t.Errorf("no such name: %+v, %v", d.Last, err)
 	}
 	if n := reached.Load(); n != 2 {
 		t.Errorf("reached %d times", n)
