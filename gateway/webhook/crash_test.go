@@ -95,6 +95,7 @@ func TestHolderDies(t *testing.T) {
 	rec := w.ended(schemas.StateSucceeded, nil)
 	dies.Ended(rec, true)
 	<-asked
+	dies.cfg.Queue.Close() // so that it cannot hand anything over
 	dies.stop()
 	close(goOn)
 	if d := w.delivery(other, rec, hook.ID); d.State != schemas.DeliveryPending || d.Attempts != 0 {
@@ -113,6 +114,31 @@ func TestHolderDies(t *testing.T) {
 	}
 	if got := r.requests(); len(got) != 2 || got[0].id() != got[1].id() {
 		t.Errorf("%d requests", len(got))
+	}
+}
+
+// TestStopHandsOver: what a gateway has not sent when it is told to stop is sent by
+// another one at once, not as late as if it had died.
+func TestStopHandsOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	block := make(chan struct{})
+	r := w.receiver(waitFor(block))
+	stops := w.box(func(c *Config) { c.Grace, c.PerWebhook = time.Millisecond, 1 })
+	other := w.box(nil)
+	hook := w.hook(stops, schemas.WebhookSpec{URL: r.URL})
+	var recs []schemas.Record
+	for range 5 { // one is under way, the others wait
+		recs = append(recs, w.ended(schemas.StateSucceeded, nil))
+		stops.Ended(recs[len(recs)-1], true)
+	}
+	w.eventually("all are there", func() bool { n, _ := other.book.pending(); return n == len(recs) && len(r.requests()) == 1 })
+	stops.stop()
+	close(block)
+	for _, rec := range recs {
+		if d := w.settled(other, rec, hook.ID, 1); d.State != schemas.DeliveryDelivered {
+			t.Errorf("%+v", d)
+		}
 	}
 }
 

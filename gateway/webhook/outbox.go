@@ -77,8 +77,9 @@ const (
 	expireEvery = time.Hour
 )
 
-// Run sends until ctx ends, and returns when all that it started has stopped;
-// requests under way get [Config.Grace]. It is called once.
+// Run sends until ctx ends, and returns when all that it started has stopped, and
+// what it was to send is other gateways' to send; requests under way get
+// [Config.Grace]. It is called once.
 func (o *Outbox) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return o.watchWebhooks(ctx) })
@@ -92,6 +93,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 	group.Go(func() error { return o.expireEvery(ctx) })
 	err := group.Wait()
 	o.sends.Wait()
+	o.handOver(ctx)
 	for _, t := range o.transports {
 		t.(*http.Transport).CloseIdleConnections()
 	}
