@@ -34,7 +34,7 @@ func tells(t *testing.T, queue *jobqueue.Queue, store objstore.Store, now func()
 	l = &teller{}
 	var err error
 	l.outbox, err = webhook.New(webhook.Config{
-		Queue: queue, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, MaxPending: 64, MaxBacklog: 64, Grace: time.Millisecond,
+		Queue: queue, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, MaxPending: 2048, MaxBacklog: 256, Grace: time.Millisecond,
 		Past: func(ctx context.Context, tenant string, after uint64, ended time.Time, each func(*schemas.Record, uint64) bool) (uint64, error) {
 			return l.jobs.Past(ctx, tenant, after, ended, each)
 		},

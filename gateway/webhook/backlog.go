@@ -24,79 +24,55 @@ func (n notice) id() string {
 
 func (n notice) key() string { return schemas.RecordKey(n.tenant, n.id()) }
 
+func (n notice) to() receiver { return receiverOf(n.tenant, n.target, n.callback) }
+
 // backlog holds notices whose deliveries are yet to be created, each once, and gives
-// them out tenant by tenant. Of a tenant with more than it holds it knows from which
-// revision on the records are to be read again.
+// them out tenant by tenant, and of each receiver by receiver. Of a receiver with more
+// than is held it knows from which revision on the records are to be read again.
 type backlog struct {
-	most    int // notices of one tenant
+	// space is how many more deliveries a receiver may get: no more are held for it.
+	space   func(receiver) int
 	mu      sync.Mutex
-	tenants map[string][]notice
+	shares  shares // of what is held
+	tenants map[string]*queue
 	held    map[string]struct{} // keys of all notices
 	turns   []string            // tenants with notices, the next one first
-	behind  map[string]uint64   // tenant → the revision before the first that was left out
+	behind  map[string]gaps     // by tenant
 	woken   chan struct{}
 }
 
-func newBacklog(most int) *backlog {
-	return &backlog{most: most, tenants: map[string][]notice{}, held: map[string]struct{}{}, behind: map[string]uint64{}, woken: make(chan struct{}, 1)}
+// heldPart is large: what is held is for receivers that take what they are sent, and goes soon.
+const heldPart = 4
+
+// newBacklog holds at most so many notices of a tenant.
+func newBacklog(most int, space func(receiver) int) *backlog {
+	return &backlog{
+		space: space, shares: newShares(most, heldPart), tenants: map[string]*queue{}, held: map[string]struct{}{}, behind: map[string]gaps{}, woken: make(chan struct{}, 1),
+	}
 }
 
-// add is false if there was no room: then the tenant is behind.
-func (b *backlog) add(n notice) bool {
+// add leaves the notice out if there is no room: then its receiver is behind.
+func (b *backlog) add(n notice) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	tenant, key := n.tenant, n.key()
+	key, to := n.key(), n.to()
 	if _, ok := b.held[key]; ok {
-		return true
+		return
 	}
-	if len(b.tenants[tenant]) >= b.most && n.rev != 0 {
-		b.leftOut(tenant, n.rev)
-		return false
+	if n.rev != 0 && (!b.shares.room(to) || b.shares.receivers[to] >= b.space(to)) {
+		b.leftOut(to, n.rev)
+		return
 	}
-	if len(b.tenants[tenant]) == 0 {
-		b.turns = append(b.turns, tenant)
+	q := b.tenants[n.tenant]
+	if q == nil {
+		q = &queue{notices: map[receiver][]notice{}}
+		b.tenants[n.tenant] = q
+		b.turns = append(b.turns, n.tenant)
 	}
-	b.tenants[tenant] = append(b.tenants[tenant], n)
+	q.push(to, n)
 	b.held[key] = struct{}{}
+	b.shares.count(to, +1)
 	b.wake()
-	return true
-}
-
-// lag has a tenant's records read again from a revision on.
-func (b *backlog) lag(tenant string, rev uint64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.leftOut(tenant, rev)
-}
-
-func (b *backlog) leftOut(tenant string, rev uint64) {
-	after := max(rev, 1) - 1
-	if before, ok := b.behind[tenant]; ok {
-		after = min(after, before)
-	}
-	b.behind[tenant] = after
-}
-
-// lagging are the tenants that are behind, as long as few of their notices are held.
-func (b *backlog) lagging() (tenants []string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for tenant := range b.behind {
-		if len(b.tenants[tenant]) <= b.most/2 {
-			tenants = append(tenants, tenant)
-		}
-	}
-	return tenants
-}
-
-// resume is after which revision a tenant's records are to be read; until
-// something is left out again the tenant is not behind.
-func (b *backlog) resume(tenant string) (after uint64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	after = b.behind[tenant]
-	delete(b.behind, tenant)
-	return after
 }
 
 func (b *backlog) wake() {
@@ -106,8 +82,8 @@ func (b *backlog) wake() {
 	}
 }
 
-// take waits for a notice of a tenant that has room; false when ctx has ended.
-func (b *backlog) take(ctx context.Context, room func(tenant string) bool) (notice, bool) {
+// take waits for a notice of a receiver that has room; false when ctx has ended.
+func (b *backlog) take(ctx context.Context, room func(receiver) bool) (notice, bool) {
 	for ctx.Err() == nil {
 		if n, ok := b.next(room); ok {
 			b.wake() // for whoever else waits
@@ -121,18 +97,19 @@ func (b *backlog) take(ctx context.Context, room func(tenant string) bool) (noti
 	return notice{}, false
 }
 
-func (b *backlog) next(room func(string) bool) (notice, bool) {
+func (b *backlog) next(room func(receiver) bool) (notice, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i, tenant := range b.turns {
-		if !room(tenant) {
+		q := b.tenants[tenant]
+		n, ok := q.pop(room)
+		if !ok {
 			continue
 		}
-		n := b.tenants[tenant][0]
-		b.tenants[tenant][0] = notice{}
+		b.shares.count(n.to(), -1)
 		delete(b.held, n.key())
 		b.turns = slices.Delete(b.turns, i, i+1)
-		if b.tenants[tenant] = b.tenants[tenant][1:]; len(b.tenants[tenant]) == 0 {
+		if len(q.turns) == 0 {
 			delete(b.tenants, tenant)
 		} else {
 			b.turns = append(b.turns, tenant)
@@ -147,4 +124,36 @@ func (b *backlog) size() (notices, behind int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.held), len(b.behind)
+}
+
+// queue has a tenant's notices.
+type queue struct {
+	notices map[receiver][]notice
+	turns   []receiver // with notices, the next one first
+}
+
+func (q *queue) push(to receiver, n notice) {
+	if len(q.notices[to]) == 0 {
+		q.turns = append(q.turns, to)
+	}
+	q.notices[to] = append(q.notices[to], n)
+}
+
+// pop gives the oldest notice of the next receiver that has room.
+func (q *queue) pop(room func(receiver) bool) (n notice, ok bool) {
+	i := slices.IndexFunc(q.turns, room)
+	if i < 0 {
+		return n, false
+	}
+	to := q.turns[i]
+	q.turns = slices.Delete(q.turns, i, i+1)
+	waiting := q.notices[to]
+	n, waiting[0] = waiting[0], notice{}
+	if len(waiting) == 1 {
+		delete(q.notices, to)
+	} else {
+		q.notices[to] = waiting[1:]
+		q.turns = append(q.turns, to)
+	}
+	return n, true
 }

@@ -16,14 +16,16 @@ import (
 // one that has ended, an index entry alone.
 type book struct {
 	me string
-	// freed is told when a tenant has room for a pending delivery again, begun of a new lane.
+	// freed is told when there is room for a pending delivery again, begun of a new lane.
 	freed func()
 	begun func(*lane)
 
 	mu      sync.Mutex
 	items   map[string]*item
 	tenants map[string]*ledger
-	lanes   map[string]*lane
+	lanes   map[receiver]*lane
+	// pending are the receivers' shares of the deliveries that are on their way.
+	pending shares
 	loaded  bool
 }
 
@@ -49,11 +51,17 @@ type item struct {
 // ledger of one tenant.
 type ledger struct {
 	ordered []*item // by creation, the oldest first
-	pending int
 }
 
-func newBook(me string, freed func(), begun func(*lane)) *book {
-	return &book{me: me, freed: freed, begun: begun, items: map[string]*item{}, tenants: map[string]*ledger{}, lanes: map[string]*lane{}}
+// pendingPart has 16 webhooks that all take nothing leave a third of the room.
+const pendingPart = 16
+
+// newBook lets a tenant have so many pending deliveries.
+func newBook(me string, most int, freed func(), begun func(*lane)) *book {
+	return &book{
+		me: me, freed: freed, begun: begun,
+		items: map[string]*item{}, tenants: map[string]*ledger{}, lanes: map[receiver]*lane{}, pending: newShares(most, pendingPart),
+	}
 }
 
 func (b *book) ledger(tenant string) *ledger {
@@ -80,21 +88,21 @@ func (b *book) learn(d delivery, rev uint64, now time.Time) {
 		b.items[key] = it
 		ledger.insert(it, b.loaded)
 	}
-	b.count(ledger, it, -1)
+	b.count(it, -1)
 	b.unqueue(it)
 	it.rev, it.state, it.d, it.learnt, it.notBefore = rev, d.Delivery.State, nil, now, time.Time{}
 	if it.state == schemas.DeliveryPending {
 		it.d = &d
 	}
-	b.count(ledger, it, +1)
+	b.count(it, +1)
 	b.queue(it)
 }
 
-func (b *book) count(l *ledger, it *item, by int) {
+func (b *book) count(it *item, by int) {
 	if it.d == nil {
 		return
 	}
-	if l.pending += by; by < 0 {
+	if b.pending.count(it.d.receiver(), by); by < 0 {
 		b.freed()
 	}
 }
@@ -111,7 +119,7 @@ func (b *book) forget(key string) {
 func (b *book) drop(it *item) {
 	tenant, _, _ := strings.Cut(it.key, ".")
 	l := b.ledger(tenant)
-	b.count(l, it, -1)
+	b.count(it, -1)
 	b.unqueue(it)
 	it.d = nil
 	delete(b.items, it.key)
@@ -164,20 +172,36 @@ func (b *book) knows(key string) bool {
 	return b.items[key] != nil
 }
 
-// room reports whether a tenant may have one more pending delivery, at most most.
-func (b *book) room(tenant string, most int) bool {
+// room reports whether there may be one more pending delivery to a receiver.
+func (b *book) room(r receiver) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.loaded && b.ledger(tenant).pending < most
+	return b.loaded && b.pending.room(r)
 }
 
-// pending counts all tenants' deliveries on their way, and the lanes whose breaker is open.
-func (b *book) pending() (deliveries, broken int) {
+// mayGet is how many more there may be to a receiver, as far as is known.
+func (b *book) mayGet(r receiver) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, l := range b.tenants {
-		deliveries += l.pending
+	if !b.loaded {
+		return b.pending.most
 	}
+	return b.pending.space(r)
+}
+
+// worthWhile reports whether there may be so many more that it pays to read records for
+// a receiver: a thread of deliveries that end one by one is not worth a reading each.
+func (b *book) worthWhile(r receiver) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.loaded && b.pending.space(r) > b.pending.most/256
+}
+
+// onTheirWay counts all tenants' pending deliveries, and the lanes whose breaker is open.
+func (b *book) onTheirWay() (deliveries, broken int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	deliveries = b.pending.total()
 	for _, l := range b.lanes {
 		if l.breaker.open() {
 			broken++
@@ -191,11 +215,11 @@ func (b *book) queue(it *item) {
 	if it.d == nil || it.sending {
 		return
 	}
-	name := it.d.lane()
-	l := b.lanes[name]
+	to := it.d.receiver()
+	l := b.lanes[to]
 	if l == nil {
-		l = &lane{name: name, tenant: it.d.Tenant, woken: make(chan struct{}, 1)}
-		b.lanes[name] = l
+		l = &lane{to: to, woken: make(chan struct{}, 1)}
+		b.lanes[to] = l
 		b.begun(l)
 	}
 	it.lane = l

@@ -50,6 +50,7 @@ func TestCampaignIsTold(t *testing.T) {
 	job := w.ended(schemas.StateSucceeded, func(rec *schemas.Record) { rec.Callback = r.URL })
 	b.Ended(job, true)
 	w.settled(b, job, "", 1) // what was heard twice was looked at before
+	w.allAsked(hooked, 2)
 	got := r.requests()
 	if len(got) != 2 || len(hooked.requests()) != 2 { // of which the last is the job's
 		t.Fatalf("%d and %d requests", len(got), len(hooked.requests()))
@@ -99,13 +100,13 @@ func TestCampaignIsNeverLeftOut(t *testing.T) {
 	block := make(chan struct{})
 	slow := w.receiver(waitFor(block))
 	quick := w.receiver(nil)
-	b := w.box(func(c *Config) { c.MaxPending, c.MaxBacklog, c.PerTenant = 2, 2, 1 })
+	b := w.box(func(c *Config) { c.MaxPending, c.MaxBacklog, c.PerTenant = 8, 8, 1 })
 	w.hook(b, schemas.WebhookSpec{URL: slow.URL})
 	for range 10 {
-		rec, rev := w.written(b)
+		rec, rev := w.written(b, nil)
 		b.Outbox.Ended(rec, rev, true)
 	}
-	w.eventually("it is full", func() bool { n, _ := b.book.pending(); _, behind := b.backlog.size(); return n >= 2 && behind == 1 })
+	w.eventually("it is full", func() bool { n, _ := b.book.onTheirWay(); _, behind := b.backlog.size(); return n >= 1 && behind == 1 })
 	c := w.endedCampaign("a", quick.URL)
 	b.CampaignEnded(tenant, c, true)
 	close(block)

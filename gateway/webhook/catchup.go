@@ -9,8 +9,8 @@ import (
 	"github.com/program-explorer/pe/schemas"
 )
 
-// catchUp reads the ends again of which the backlog had no room, once it has: of
-// tenants whose receivers take what is sent to them.
+// catchUp reads the ends again of which the backlog had no room, once it has: for
+// receivers that take what is sent to them.
 func (o *Outbox) catchUp(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -19,10 +19,8 @@ func (o *Outbox) catchUp(ctx context.Context) error {
 	}
 	for o.wait(ctx, lookEvery) {
 		for _, tenant := range o.backlog.lagging() {
-			if !o.book.room(tenant, o.cfg.MaxPending) {
-				continue
-			}
-			if err := o.readOn(ctx, tenant); err != nil && ctx.Err() == nil {
+			due := o.backlog.resume(tenant, o.book.worthWhile)
+			if err := o.readOn(ctx, tenant, o.current(due)); err != nil && ctx.Err() == nil {
 				o.log.Warn("ends not read again yet", "tenant", tenant, "err", err)
 			}
 		}
@@ -30,12 +28,30 @@ func (o *Outbox) catchUp(ctx context.Context) error {
 	return nil
 }
 
-// readOn goes through a tenant's records until the backlog is full, or none is left.
-func (o *Outbox) readOn(ctx context.Context, tenant string) error {
-	begin, since, full := o.backlog.resume(tenant), o.clock.Now().Add(-lookBack), false
+// current leaves out webhooks that are told of nothing any more.
+func (o *Outbox) current(due gaps) gaps {
+	for r := range due {
+		if r.target == "" || r.target == callbackTarget {
+			continue
+		}
+		if e, there := o.registry.lookup(r.tenant, r.target); !there || !e.Webhook.Enabled {
+			delete(due, r)
+		}
+	}
+	return due
+}
+
+// readOn goes through a tenant's records until no more can be held for whom they are
+// read, or none is left. What is left out on the way is noted by the backlog.
+func (o *Outbox) readOn(ctx context.Context, tenant string, due gaps) error {
+	if len(due) == 0 {
+		return nil
+	}
+	begin, since, full := due.begin(), o.clock.Now().Add(-lookBack), false
 	take := func(rec *schemas.Record, rev uint64) bool {
 		if rec.State.Terminal() && !time.UnixMicro(rec.EndedUS).Before(since) {
-			full = !o.notify(jobEnding(rec, rev)) || full
+			o.notify(jobEnding(rec, rev), func(r receiver) bool { return due.has(r, rev) })
+			full = o.backlog.full(due)
 		}
 		return !full
 	}
@@ -48,13 +64,20 @@ func (o *Outbox) readOn(ctx context.Context, tenant string) error {
 		return take(&rec, e.Revision)
 	})
 	if err != nil || full {
-		o.backlog.lag(tenant, begin+1)
+		o.goOn(due, 0)
 		return err
 	}
 	// Afterwards: what left the bucket while it was read is found there.
 	resume, err := o.cfg.Past(ctx, tenant, begin, since, take)
 	if err != nil || resume != 0 {
-		o.backlog.lag(tenant, resume+1)
+		o.goOn(due, resume)
 	}
 	return err
+}
+
+// goOn notes that what was left out is yet to be read: after a revision, if that is later.
+func (o *Outbox) goOn(due gaps, after uint64) {
+	for r, a := range due {
+		o.backlog.lag(r, max(a, after)+1)
+	}
 }

@@ -45,10 +45,12 @@ type Config struct {
 	// webhook or callback host, for one tenant, and from this gateway; defaults 4, 16 and 64.
 	PerWebhook, PerTenant, Overall int
 	// MaxPending bounds a tenant's pending deliveries; more ends wait in their
-	// jobs' records. Default 10,000.
+	// jobs' records. Half of it is for webhooks and half for callbacks, and a receiver
+	// gets no more than a sixteenth of what is free of its half. Default 10,000.
 	MaxPending int
 	// MaxBacklog bounds the ends of a tenant that wait in this gateway's memory for
-	// their deliveries to be made; of more the records are read again. Default 500.
+	// their deliveries to be made; of more the records are read again. It is shared
+	// likewise, by fourths. Default 2,000.
 	MaxBacklog int
 	// Grace is how long requests under way may go on when Run's context ends. Default 5 s.
 	Grace time.Duration
@@ -77,7 +79,7 @@ func (c Config) withDefaults() (Config, error) {
 	defaultTo(&c.PerTenant, 16)
 	defaultTo(&c.Overall, 64)
 	defaultTo(&c.MaxPending, 10_000)
-	defaultTo(&c.MaxBacklog, 500)
+	defaultTo(&c.MaxBacklog, 2000)
 	if len(c.Schedule) == 0 {
 		c.Schedule = Schedule()
 	}

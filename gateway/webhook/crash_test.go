@@ -31,7 +31,7 @@ func TestTwoGatewaysSendOnce(t *testing.T) {
 	w.eventually("everything is told", all)
 	w.clock.advance(otherGateway + time.Second)
 	for _, b := range []*box{one, two} {
-		w.eventually("nothing is left to look at", func() bool { n, _ := b.book.pending(); return b.idle() && n == 0 })
+		w.eventually("nothing is left to look at", func() bool { n, _ := b.book.onTheirWay(); return b.idle() && n == 0 })
 	}
 	told := map[string]int{}
 	for _, one := range r.requests() {
@@ -132,7 +132,7 @@ func TestStopHandsOver(t *testing.T) {
 		recs = append(recs, w.ended(schemas.StateSucceeded, nil))
 		stops.Ended(recs[len(recs)-1], true)
 	}
-	w.eventually("all are there", func() bool { n, _ := other.book.pending(); return n == len(recs) && len(r.requests()) == 1 })
+	w.eventually("all are there", func() bool { n, _ := other.book.onTheirWay(); return n == len(recs) && len(r.requests()) == 1 })
 	stops.stop()
 	close(block)
 	for _, rec := range recs {
@@ -190,21 +190,23 @@ func TestPendingIsBounded(t *testing.T) {
 		}
 	})
 	quick := w.receiver(nil)
-	b := w.box(func(c *Config) { c.MaxPending, c.PerTenant = 8, 2 })
+	b := w.box(func(c *Config) { c.MaxPending, c.PerTenant = 128, 2 })
 	w.hook(b, schemas.WebhookSpec{URL: r.URL})
 	const jobs = 30
 	for range jobs {
-		b.Ended(w.ended(schemas.StateSucceeded, nil), true)
+		rec, rev := w.written(b, nil)
+		b.Outbox.Ended(rec, rev, true)
 	}
-	w.eventually("it is full", func() bool { n, _ := b.book.pending(); return n >= 8 })
+	w.eventually("it is full", func() bool { n, _ := b.book.onTheirWay(); return n >= 4 })
 	other := w.ended(schemas.StateSucceeded, func(rec *schemas.Record) { rec.Tenant, rec.Callback = "other", quick.URL })
 	b.Ended(other, true)
 	w.settled(b, other, "", 1) // another tenant does not wait
-	if n, _ := b.book.pending(); n > 8+creators {
+	if n, _ := b.book.onTheirWay(); n > 4+creators {
 		t.Errorf("%d are pending", n)
 	}
 	close(block)
-	w.eventually("all are told", func() bool { n, _ := b.book.pending(); return n == 0 && b.idle() })
+	w.allAsked(r, jobs)
+	w.eventually("nothing is left", func() bool { n, _ := b.book.onTheirWay(); return n == 0 && b.idle() })
 	told := map[string]bool{}
 	for _, one := range r.requests() {
 		told[one.id()] = true
@@ -215,9 +217,9 @@ func TestPendingIsBounded(t *testing.T) {
 }
 
 // written is the record of a job that ended, as the bucket has it.
-func (w *world) written(b *box) (rec schemas.Record, rev uint64) {
+func (w *world) written(b *box, change func(*schemas.Record)) (rec schemas.Record, rev uint64) {
 	w.Helper()
-	rec = w.ended(schemas.StateSucceeded, nil)
+	rec = w.ended(schemas.StateSucceeded, change)
 	data, err := json.Marshal(rec)
 	if err == nil {
 		rev, err = b.cfg.Queue.Jobs.Create(w.Context(), schemas.RecordKey(rec.Tenant, rec.ID), data)
@@ -240,25 +242,22 @@ func TestBacklogIsBounded(t *testing.T) {
 		case <-r.Context().Done():
 		}
 	})
-	b := w.box(func(c *Config) { c.MaxPending, c.MaxBacklog = 8, 4 })
+	b := w.box(func(c *Config) { c.MaxPending, c.MaxBacklog = 256, 16 })
 	w.hook(b, schemas.WebhookSpec{URL: r.URL})
 	const jobs = 60
 	for range jobs {
-		rec, rev := w.written(b)
+		rec, rev := w.written(b, nil)
 		b.Outbox.Ended(rec, rev, true)
 		b.Outbox.Ended(rec, rev, false)
 	}
 	w.clock.advance(otherGateway + time.Second)
-	w.eventually("it is full", func() bool { n, _ := b.book.pending(); return n >= 8 })
+	w.eventually("it is full", func() bool { n, _ := b.book.onTheirWay(); return n >= 8 })
 	if notices, behind := b.backlog.size(); notices > 4 || behind != 1 {
 		t.Errorf("%d notices are held, %d tenants are behind", notices, behind)
 	}
 	close(block)
-	for told := 0; told < jobs; {
-		w.eventually("one more is told", func() bool { n := len(r.requests()); return n > told })
-		told = len(r.requests())
-	}
-	w.eventually("nothing is left", func() bool { n, _ := b.book.pending(); return n == 0 && b.idle() })
+	w.allAsked(r, jobs)
+	w.eventually("nothing is left", func() bool { n, _ := b.book.onTheirWay(); return n == 0 && b.idle() })
 	told := map[string]bool{}
 	for _, one := range r.requests() {
 		told[one.id()] = true
@@ -278,7 +277,7 @@ func TestManyRecentEnds(t *testing.T) {
 	for range maxRecent {
 		b.recent.add(recentEnd{&ending{tenant: "other", rev: 1}, w.clock.Now().Add(time.Hour)})
 	}
-	rec, rev := w.written(b)
+	rec, rev := w.written(b, nil)
 	b.Outbox.Ended(rec, rev, false)
 	b.recent.mu.Lock()
 	if n := len(b.recent.ends); n > maxRecent {

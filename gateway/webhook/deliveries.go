@@ -134,7 +134,7 @@ func (o *Outbox) Replay(ctx context.Context, tenant, id string) (schemas.Deliver
 		case why != "":
 			return d.Delivery, fmt.Errorf("%w: %s", ErrDisabled, why)
 		}
-		if d.Delivery.State != schemas.DeliveryPending && !o.book.room(tenant, o.cfg.MaxPending) {
+		if d.Delivery.State != schemas.DeliveryPending && !o.book.room(d.receiver()) {
 			return d.Delivery, ErrFull
 		}
 		now := o.clock.Now()

@@ -3,7 +3,6 @@ package webhook
 import (
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"slices"
 	"time"
 
@@ -53,15 +52,9 @@ func (d *delivery) end(state, reason string) {
 	d.Delivery.State, d.Delivery.Reason, d.Delivery.NextUS, d.UntilUS = state, reason, 0, 0
 }
 
-// lane is whose limits and breaker it is under: its webhook's, or its callback's host's.
-func (d *delivery) lane() string {
-	if d.Delivery.Webhook != "" {
-		return schemas.RecordKey(d.Tenant, d.Delivery.Webhook)
-	}
-	if u, err := url.Parse(d.Delivery.URL); err == nil {
-		return schemas.RecordKey(d.Tenant, u.Host)
-	}
-	return schemas.RecordKey(d.Tenant, "")
+// receiver is under whose limits and breaker it is.
+func (d *delivery) receiver() receiver {
+	return receiverOf(d.Tenant, d.Delivery.Webhook, d.Delivery.URL)
 }
 
 func encode(v any) ([]byte, error) {

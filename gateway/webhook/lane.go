@@ -5,14 +5,13 @@ import (
 	"time"
 )
 
-// lane is what waits for one receiver: a webhook, or the host of callbacks. Its
-// fields are the book's.
+// lane is what waits for one receiver. Its fields are the book's.
 type lane struct {
-	name, tenant string
-	waiting      waiting
-	underWay     int
-	breaker      breaker
-	woken        chan struct{}
+	to       receiver
+	waiting  waiting
+	underWay int
+	breaker  breaker
+	woken    chan struct{}
 }
 
 func (l *lane) wake() {
@@ -59,7 +58,7 @@ func (b *book) take(l *lane, now time.Time, most int) (it *item, at time.Time, o
 	defer b.mu.Unlock()
 	if len(l.waiting) == 0 {
 		if over = l.underWay == 0; over {
-			delete(b.lanes, l.name)
+			delete(b.lanes, l.to)
 		}
 		return nil, at, over
 	}
@@ -110,10 +109,10 @@ func (b *book) judge(l *lane, f func(*breaker)) {
 }
 
 // calm forgets that a receiver failed: it may be another one now.
-func (b *book) calm(name string) {
+func (b *book) calm(r receiver) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if l := b.lanes[name]; l != nil {
+	if l := b.lanes[r]; l != nil {
 		l.breaker.succeeded()
 		l.wake()
 	}

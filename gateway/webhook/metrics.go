@@ -34,8 +34,8 @@ func newMetrics(r prometheus.Registerer, o *Outbox) (*metrics, error) {
 	}
 	for _, c := range []prometheus.Collector{
 		m.attempts, m.seconds,
-		gauge("pending", "Deliveries on their way, of all gateways.", func() int { n, _ := o.book.pending(); return n }),
-		gauge("receivers_broken", "Receivers that have failed so often that this gateway pauses.", func() int { _, n := o.book.pending(); return n }),
+		gauge("pending", "Deliveries on their way, of all gateways.", func() int { n, _ := o.book.onTheirWay(); return n }),
+		gauge("receivers_broken", "Receivers that have failed so often that this gateway pauses.", func() int { _, n := o.book.onTheirWay(); return n }),
 		gauge("backlog", "Ends that this gateway remembers and has yet to make deliveries of.", func() int { n, _ := o.backlog.size(); return n }),
 		gauge("tenants_behind", "Tenants with more ends than that, which this gateway reads from their records later.", func() int { _, n := o.backlog.size(); return n }),
 	} {

@@ -13,8 +13,9 @@ import (
 
 const (
 	// lookBack is how long ago something may have ended whose delivery is yet to be
-	// made: longer than all gateways are ever down. Deliveries are kept for longer, or they would be made again.
-	lookBack = 4 * 24 * time.Hour
+	// made: longer than all gateways are ever down, and than a webhook fails before it is
+	// disabled, with a day to catch up. Deliveries are kept for longer, or they would be made again.
+	lookBack = disableAfter + 24*time.Hour
 	// otherGateway is how long the gateway that ended something has to make its deliveries before others do.
 	otherGateway = 3 * time.Second
 	// skew is by how much the clocks of two gateways may differ: one says when a webhook
@@ -53,7 +54,7 @@ func (o *Outbox) heard(e *ending, here bool) {
 	}
 	switch {
 	case here:
-		o.notify(e)
+		o.notify(e, anybody)
 	case !o.sureOf(e) || len(o.registry.targets(e)) > 0:
 		o.later(recentEnd{e, now.Add(otherGateway)})
 	}
@@ -82,19 +83,19 @@ func (o *Outbox) makeSure(ctx context.Context) error {
 
 func (o *Outbox) later(e recentEnd) {
 	if !o.recent.add(e) {
-		o.backlog.lag(e.tenant, e.rev)
+		o.backlog.lag(everybody(e.tenant), e.rev)
 	}
 }
 
-// notify puts into the backlog what is not known to have been created; false if it had no room.
-func (o *Outbox) notify(e *ending) (taken bool) {
-	taken = true
+func anybody(receiver) bool { return true }
+
+// notify puts into the backlog what is not known to have been created for those whom it is about.
+func (o *Outbox) notify(e *ending, about func(receiver) bool) {
 	for _, target := range o.registry.targets(e) {
-		if n := (notice{e, target}); !o.book.knows(n.key()) {
-			taken = o.backlog.add(n) && taken
+		if n := (notice{e, target}); about(n.to()) && !o.book.knows(n.key()) {
+			o.backlog.add(n)
 		}
 	}
-	return taken
 }
 
 // recent are ends that are looked at a moment later, in the order in which they came.
@@ -174,14 +175,14 @@ func (o *Outbox) takeUp(ctx context.Context) {
 		return
 	}
 	for _, end := range o.recent.due(now) {
-		o.notify(end.ending)
+		o.notify(end.ending, anybody)
 	}
 }
 
 // create makes deliveries of notices until ctx ends.
 func (o *Outbox) create(ctx context.Context) error {
 	for {
-		n, ok := o.backlog.take(ctx, func(tenant string) bool { return o.book.room(tenant, o.cfg.MaxPending) })
+		n, ok := o.backlog.take(ctx, o.book.room)
 		if !ok {
 			return nil
 		}

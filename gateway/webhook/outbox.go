@@ -56,12 +56,13 @@ func New(cfg Config) (*Outbox, error) {
 	o := &Outbox{
 		cfg: cfg, clock: cfg.Clock, log: cfg.Log, id: rand.Text(), agent: strings.TrimSuffix("ProgramExplorer/"+cfg.Version, "/"),
 		guard: g, transports: map[string]http.RoundTripper{"https": g.roundTripper("https", cfg), "http": g.roundTripper("http", cfg)},
-		backlog: newBacklog(cfg.MaxBacklog), recent: &recent{}, slots: turns.New(int64(cfg.PerTenant), int64(cfg.Overall)),
+		recent: &recent{}, slots: turns.New(int64(cfg.PerTenant), int64(cfg.Overall)),
 		creating: turns.New(1, turns.Unbounded),
 		known:    make(chan struct{}), both: make(chan struct{}), begin: make(chan struct{}, 1),
 	}
-	o.book = newBook(o.id, o.backlog.wake, o.beginLane)
-	o.registry = newRegistry(cfg.Queue.Webhooks, func(tenant, id string) { o.book.calm(endpointKey(tenant, id)) })
+	o.backlog = newBacklog(cfg.MaxBacklog, func(r receiver) int { return o.book.mayGet(r) })
+	o.book = newBook(o.id, cfg.MaxPending, o.backlog.wake, o.beginLane)
+	o.registry = newRegistry(cfg.Queue.Webhooks, func(tenant, id string) { o.book.calm(receiverOf(tenant, id, "")) })
 	if o.metrics, err = newMetrics(cfg.Metrics, o); err != nil {
 		return nil, err
 	}

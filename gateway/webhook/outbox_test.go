@@ -343,7 +343,7 @@ func TestBreaker(t *testing.T) {
 		b.Ended(recs[len(recs)-1], true)
 	}
 	w.eventually("the one that is well is told everything", func() bool { return len(up.requests()) == jobs })
-	w.eventually("the other one is left alone", func() bool { _, n := b.book.pending(); return n == 1 })
+	w.eventually("the other one is left alone", func() bool { _, n := b.book.onTheirWay(); return n == 1 })
 	if n := len(down.requests()); n != breakAfter {
 		t.Errorf("%d requests before the pause", n)
 	}
@@ -445,7 +445,7 @@ func TestReplayIsBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	r := w.receiver(nil)
-	b := w.box(func(c *Config) { c.MaxPending = 2 })
+	b := w.box(func(c *Config) { c.MaxPending = 64 })
 	hook := w.hook(b, schemas.WebhookSpec{URL: r.URL})
 	var all []schemas.Delivery
 	for range 3 {

@@ -290,7 +290,7 @@ func TestRemovedWebhookStaysAway(t *testing.T) {
 
 func TestBacklogTakesTurns(t *testing.T) {
 	t.Parallel()
-	b := newBacklog(10)
+	b := newBacklog(100, func(receiver) int { return 100 })
 	add := func(tenant string, n int) {
 		for n := range n {
 			b.add(notice{jobEnding(&schemas.Record{Tenant: tenant, ID: strconv.Itoa(n)}, 1), "w"})
@@ -302,7 +302,7 @@ func TestBacklogTakesTurns(t *testing.T) {
 	full := map[string]bool{"c": true}
 	var order string
 	for len(b.held) > 2 {
-		n, ok := b.take(t.Context(), func(tenant string) bool { return !full[tenant] })
+		n, ok := b.take(t.Context(), func(r receiver) bool { return !full[r.tenant] })
 		if !ok {
 			t.Fatal("nothing to take")
 		}
@@ -313,7 +313,7 @@ func TestBacklogTakesTurns(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, ok := b.take(ctx, func(string) bool { return false }); ok {
+	if _, ok := b.take(ctx, func(receiver) bool { return false }); ok {
 		t.Error("taken of a tenant without room")
 	}
 }
@@ -324,7 +324,7 @@ func FuzzDecodeEntries(f *testing.F) {
 	f.Add("local.callback", []byte(`{"v":1,"tenant":"local","webhook":{},"secrets":[{"key":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}]}`))
 	f.Fuzz(func(t *testing.T, key string, data []byte) {
 		if d, err := decodeDelivery(key, data); err == nil {
-			_, _ = d.lane(), d.due("me")
+			_, _ = d.receiver(), d.due("me")
 			encoded, err := encode(d)
 			if err == nil {
 				_, err = decodeDelivery(key, encoded)

@@ -82,7 +82,7 @@ func TestReceiverOfThePage(t *testing.T) {
 	}
 	w := newWorld(t)
 	handled := make(chan [3]string, 2)
-	var r *receiver
+	var r *server
 	b := w.box(func(c *Config) { c.Clock = nil }) // its signatures are of now
 	w.clock.now = time.Now()
 	r = w.receiver(nil)

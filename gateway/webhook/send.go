@@ -24,7 +24,7 @@ func (o *Outbox) drive(ctx context.Context, l *lane) {
 		case it == nil:
 			continue
 		}
-		release, err := o.slots.Take(ctx, l.tenant)
+		release, err := o.slots.Take(ctx, l.to.tenant)
 		if err != nil {
 			o.book.put(l, it, time.Time{})
 			return

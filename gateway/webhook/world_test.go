@@ -140,7 +140,7 @@ func (w *world) settled(b *box, rec schemas.Record, target string, attempts int)
 }
 
 // receiver is an address that is told.
-type receiver struct {
+type server struct {
 	*httptest.Server
 	mu     sync.Mutex
 	got    []request
@@ -152,13 +152,15 @@ type request struct {
 	path   string
 	body   []byte
 	event  schemas.WebhookEvent
+	// taken: it is answered by who takes everything.
+	taken bool
 }
 
 func (r request) id() string { return r.header.Get(headerID) }
 
-func (w *world) receiver(answer http.HandlerFunc) *receiver {
+func (w *world) receiver(answer http.HandlerFunc) *server {
 	w.Helper()
-	r := &receiver{answer: answer}
+	r := &server{answer: answer}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
 		one := request{header: req.Header.Clone(), path: req.URL.RequestURI()}
 		one.body, _ = io.ReadAll(req.Body)
@@ -166,8 +168,9 @@ func (w *world) receiver(answer http.HandlerFunc) *receiver {
 			w.Errorf("%s with a body that is %v", req.Method, err)
 		}
 		r.mu.Lock()
-		r.got = append(r.got, one)
 		answer := r.answer
+		one.taken = answer == nil
+		r.got = append(r.got, one)
 		r.mu.Unlock()
 		if answer != nil {
 			answer(rw, req)
@@ -177,16 +180,43 @@ func (w *world) receiver(answer http.HandlerFunc) *receiver {
 	return r
 }
 
-func (r *receiver) answers(answer http.HandlerFunc) {
+func (r *server) answers(answer http.HandlerFunc) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.answer = answer
 }
 
-func (r *receiver) requests() []request {
+func (r *server) requests() []request {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.got)
+}
+
+// told are the ids of what it took.
+func (r *server) told() map[string]bool {
+	told := map[string]bool{}
+	for _, one := range r.requests() {
+		if one.taken {
+			told[one.id()] = true
+		}
+	}
+	return told
+}
+
+// allTold waits until a receiver has taken so many events, however long that takes.
+func (w *world) allTold(r *server, n int) {
+	w.Helper()
+	for told := 0; told < n; told = len(r.told()) {
+		w.eventually("one more is taken", func() bool { return len(r.told()) > told })
+	}
+}
+
+// allAsked waits until a receiver has had so many requests, however long that takes.
+func (w *world) allAsked(r *server, n int) {
+	w.Helper()
+	for asked := 0; asked < n; asked = len(r.requests()) {
+		w.eventually("one more request", func() bool { return len(r.requests()) > asked })
+	}
 }
 
 // waitFor answers once a channel is closed, or the client leaves.
