@@ -28,7 +28,8 @@ func (n notice) to() receiver { return receiverOf(n.tenant, n.target, n.callback
 
 // backlog holds notices whose deliveries are yet to be created, each once, and gives
 // them out tenant by tenant, and of each receiver by receiver. Of a receiver with more
-// than is held it knows from which revision on the records are to be read again.
+// than is held it knows from which revision on the records, or that the campaigns, are
+// to be read again.
 type backlog struct {
 	// space is how many more deliveries a receiver may get: no more are held for it.
 	space   func(receiver) int
@@ -37,7 +38,7 @@ type backlog struct {
 	tenants map[string]*queue
 	held    map[string]struct{} // keys of all notices
 	turns   []string            // tenants with notices, the next one first
-	behind  map[string]gaps     // by tenant
+	behind  map[source]gaps
 	woken   chan struct{}
 }
 
@@ -47,7 +48,7 @@ const heldPart = 4
 // newBacklog holds at most so many notices of a tenant.
 func newBacklog(most int, space func(receiver) int) *backlog {
 	return &backlog{
-		space: space, shares: newShares(most, heldPart), tenants: map[string]*queue{}, held: map[string]struct{}{}, behind: map[string]gaps{}, woken: make(chan struct{}, 1),
+		space: space, shares: newShares(most, heldPart), tenants: map[string]*queue{}, held: map[string]struct{}{}, behind: map[source]gaps{}, woken: make(chan struct{}, 1),
 	}
 }
 
@@ -59,8 +60,8 @@ func (b *backlog) add(n notice) {
 	if _, ok := b.held[key]; ok {
 		return
 	}
-	if n.rev != 0 && (!b.shares.room(to) || b.shares.receivers[to] >= b.space(to)) {
-		b.leftOut(to, n.rev)
+	if !b.shares.room(to) || b.shares.receivers[to] >= b.space(to) {
+		b.leftOut(n.source(), to, n.rev)
 		return
 	}
 	q := b.tenants[n.tenant]
@@ -123,7 +124,11 @@ func (b *backlog) next(room func(receiver) bool) (notice, bool) {
 func (b *backlog) size() (notices, behind int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.held), len(b.behind)
+	tenants := map[string]struct{}{}
+	for from := range b.behind {
+		tenants[from.tenant] = struct{}{}
+	}
+	return len(b.held), len(tenants)
 }
 
 // queue has a tenant's notices.

@@ -1,7 +1,10 @@
 package webhook
 
 import (
+	"fmt"
 	"maps"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,22 +96,47 @@ func TestCampaignOfTwoGateways(t *testing.T) {
 	}
 }
 
-// TestCampaignIsNeverLeftOut: however many ends of jobs wait, of which the records can be read again.
-func TestCampaignIsNeverLeftOut(t *testing.T) {
+// TestCampaignsAreBounded: while a receiver of callbacks takes nothing, campaigns end, more
+// than are remembered, and half of them are removed. Those that are left are told, and
+// of a removed one nothing is kept.
+func TestCampaignsAreBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	block := make(chan struct{})
-	slow := w.receiver(waitFor(block))
-	quick := w.receiver(nil)
-	b := w.box(func(c *Config) { c.MaxPending, c.MaxBacklog, c.PerTenant = 8, 8, 1 })
-	w.hook(b, schemas.WebhookSpec{URL: slow.URL})
-	for range 10 {
-		rec, rev := w.written(b, nil)
-		b.Outbox.Ended(rec, rev, true)
+	slow, quick := w.receiver(waitFor(block)), w.receiver(nil)
+	var mu sync.Mutex
+	var left []schemas.Campaign
+	b := w.box(func(c *Config) {
+		c.MaxPending, c.MaxBacklog = 64, 16
+		c.Campaigns = func(string) ([]schemas.Campaign, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(left), nil
+		}
+	})
+	const campaigns = 60
+	for i := range campaigns {
+		c := w.endedCampaign(fmt.Sprintf("c%d", i), slow.URL)
+		if i >= campaigns/2 {
+			mu.Lock()
+			left = append(left, c)
+			mu.Unlock()
+		}
+		b.CampaignEnded(tenant, c, true)
 	}
 	w.eventually("it is full", func() bool { n, _ := b.book.onTheirWay(); _, behind := b.backlog.size(); return n >= 1 && behind == 1 })
-	c := w.endedCampaign("a", quick.URL)
-	b.CampaignEnded(tenant, c, true)
+	if notices, _ := b.backlog.size(); notices > 8 {
+		t.Errorf("%d notices are held", notices)
+	}
+	other := w.endedCampaign("other", quick.URL)
+	b.CampaignEnded(tenant, other, true)
+	w.eventually("another host is told", func() bool { return w.ofCampaign(b, other, "").State == schemas.DeliveryDelivered })
 	close(block)
-	w.eventually("it is told", func() bool { return w.ofCampaign(b, c, "").State == schemas.DeliveryDelivered })
+	for _, c := range left {
+		w.eventually("it is told", func() bool { return w.ofCampaign(b, c, "").State == schemas.DeliveryDelivered })
+	}
+	w.eventually("nothing is left", func() bool { n, _ := b.book.onTheirWay(); return n == 0 && b.idle() })
+	if n := len(slow.requests()); n >= campaigns {
+		t.Errorf("%d requests", n)
+	}
 }

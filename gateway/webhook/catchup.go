@@ -18,11 +18,38 @@ func (o *Outbox) catchUp(ctx context.Context) error {
 	case <-o.both:
 	}
 	for o.wait(ctx, lookEvery) {
-		for _, tenant := range o.backlog.lagging() {
-			due := o.backlog.resume(tenant, o.book.worthWhile)
-			if err := o.readOn(ctx, tenant, o.current(due)); err != nil && ctx.Err() == nil {
-				o.log.Warn("ends not read again yet", "tenant", tenant, "err", err)
+		for _, from := range o.backlog.lagging() {
+			due := o.current(o.backlog.resume(from, o.book.worthWhile))
+			if err := o.readOn(ctx, from, due); err != nil && ctx.Err() == nil {
+				o.log.Warn("ends not read again yet", "tenant", from.tenant, "err", err)
 			}
+		}
+	}
+	return nil
+}
+
+// readOn goes through a source until no more can be held for whom it is read, or
+// nothing is left. What is left out on the way is noted by the backlog.
+func (o *Outbox) readOn(ctx context.Context, from source, due gaps) error {
+	switch {
+	case len(due) == 0:
+		return nil
+	case from.campaigns:
+		return o.readCampaigns(from, due)
+	}
+	return o.readJobs(ctx, from, due)
+}
+
+// readCampaigns finds those that have ended and are still there.
+func (o *Outbox) readCampaigns(from source, due gaps) error {
+	all, err := o.cfg.Campaigns(from.tenant)
+	if err != nil {
+		o.goOn(from, due, 0)
+		return err
+	}
+	for _, c := range all {
+		if c.EndedUS != 0 && o.age(c.EndedUS) <= lookBack {
+			o.notify(campaignEnding(from.tenant, &c), func(r receiver) bool { return due.has(r, 1) })
 		}
 	}
 	return nil
@@ -41,12 +68,7 @@ func (o *Outbox) current(due gaps) gaps {
 	return due
 }
 
-// readOn goes through a tenant's records until no more can be held for whom they are
-// read, or none is left. What is left out on the way is noted by the backlog.
-func (o *Outbox) readOn(ctx context.Context, tenant string, due gaps) error {
-	if len(due) == 0 {
-		return nil
-	}
+func (o *Outbox) readJobs(ctx context.Context, from source, due gaps) error {
 	begin, since, full := due.begin(), o.clock.Now().Add(-lookBack), false
 	take := func(rec *schemas.Record, rev uint64) bool {
 		if rec.State.Terminal() && !time.UnixMicro(rec.EndedUS).Before(since) {
@@ -55,7 +77,7 @@ func (o *Outbox) readOn(ctx context.Context, tenant string, due gaps) error {
 		}
 		return !full
 	}
-	err := o.cfg.Queue.Jobs.Read(ctx, tenant, begin, func(e jobqueue.Entry) bool {
+	err := o.cfg.Queue.Jobs.Read(ctx, from.tenant, begin, func(e jobqueue.Entry) bool {
 		var rec schemas.Record
 		if err := json.Unmarshal(e.Value, &rec); err != nil {
 			o.log.Error("record skipped", "key", e.Key, "err", err)
@@ -64,20 +86,20 @@ func (o *Outbox) readOn(ctx context.Context, tenant string, due gaps) error {
 		return take(&rec, e.Revision)
 	})
 	if err != nil || full {
-		o.goOn(due, 0)
+		o.goOn(from, due, 0)
 		return err
 	}
 	// Afterwards: what left the bucket while it was read is found there.
-	resume, err := o.cfg.Past(ctx, tenant, begin, since, take)
+	resume, err := o.cfg.Past(ctx, from.tenant, begin, since, take)
 	if err != nil || resume != 0 {
-		o.goOn(due, resume)
+		o.goOn(from, due, resume)
 	}
 	return err
 }
 
 // goOn notes that what was left out is yet to be read: after a revision, if that is later.
-func (o *Outbox) goOn(due gaps, after uint64) {
+func (o *Outbox) goOn(from source, due gaps, after uint64) {
 	for r, a := range due {
-		o.backlog.lag(r, max(a, after)+1)
+		o.backlog.lag(from, r, max(a, after)+1)
 	}
 }

@@ -25,6 +25,8 @@ type Config struct {
 	// Past reads a tenant's records that have left the queue's bucket of jobs: see
 	// the coordinator's method of that name. Default: there are none.
 	Past func(ctx context.Context, tenant string, after uint64, ended time.Time, each func(*schemas.Record, uint64) bool) (resume uint64, err error)
+	// Campaigns lists a tenant's campaigns: all that it knows, ended or not. Default: there are none.
+	Campaigns func(tenant string) ([]schemas.Campaign, error)
 	// PublicURL is the gateway's address as receivers know it, for links in
 	// payloads. Default: links are paths.
 	PublicURL string
@@ -87,6 +89,9 @@ func (c Config) withDefaults() (Config, error) {
 		c.Past = func(context.Context, string, uint64, time.Time, func(*schemas.Record, uint64) bool) (uint64, error) {
 			return 0, nil
 		}
+	}
+	if c.Campaigns == nil {
+		c.Campaigns = func(string) ([]schemas.Campaign, error) { return nil, nil }
 	}
 	if c.Clock == nil {
 		c.Clock = machineClock{}

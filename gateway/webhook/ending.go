@@ -18,8 +18,7 @@ type ending struct {
 	// callback is its own address; empty for none.
 	callback string
 	// rev is that of a job's record, from which on the tenant's records are read again if
-	// there is no room for the end now. A campaign's is 0: of their ends, which are few,
-	// none is left out.
+	// there is no room for the end now. A campaign's is 1: they are few, and all looked at again.
 	rev uint64
 	// data is without links; outputs says that a job has any.
 	data    schemas.WebhookData
@@ -39,7 +38,7 @@ func jobEnding(rec *schemas.Record, rev uint64) *ending {
 
 func campaignEnding(tenant string, c *schemas.Campaign) *ending {
 	e := &ending{
-		tenant: tenant, event: schemas.EventCampaignEnded, atUS: c.EndedUS,
+		tenant: tenant, event: schemas.EventCampaignEnded, atUS: c.EndedUS, rev: 1,
 		data: schemas.WebhookData{ID: c.Name, Labels: map[string]string{schemas.LabelCampaign: c.Name}, Jobs: c.Jobs},
 	}
 	if c.Callback != nil {
@@ -61,6 +60,17 @@ func (e *ending) campaign() string {
 		return ""
 	}
 	return e.data.ID
+}
+
+// source is where the end is found again.
+func (e *ending) source() source {
+	return source{e.tenant, e.event == schemas.EventCampaignEnded}
+}
+
+// source of ends: a tenant's records of jobs, or its campaigns.
+type source struct {
+	tenant    string
+	campaigns bool
 }
 
 // callbackTarget stands in place of a webhook's id for a callback.

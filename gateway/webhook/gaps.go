@@ -1,10 +1,15 @@
 package webhook
 
-// gaps say what was left out for receivers of one tenant: for each the revision before
-// the first record that was.
+import (
+	"maps"
+	"slices"
+)
+
+// gaps say what was left out of one source for receivers: for each the revision before
+// the first that was.
 type gaps map[receiver]uint64
 
-// maxGaps bounds a tenant's; of more hosts of callbacks it is known only that some are behind.
+// maxGaps bounds those of a source; of more hosts of callbacks it is known only that some are behind.
 const maxGaps = 64
 
 // begin is the revision after which all is read that was left out.
@@ -28,18 +33,18 @@ func (g gaps) has(one receiver, rev uint64) bool {
 	return false
 }
 
-// lag has records read again for a receiver from a revision on.
-func (b *backlog) lag(r receiver, rev uint64) {
+// lag has a source read again for a receiver from a revision on.
+func (b *backlog) lag(from source, r receiver, rev uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.leftOut(r, rev)
+	b.leftOut(from, r, rev)
 }
 
-func (b *backlog) leftOut(r receiver, rev uint64) {
-	all := b.behind[r.tenant]
+func (b *backlog) leftOut(from source, r receiver, rev uint64) {
+	all := b.behind[from]
 	if all == nil {
 		all = gaps{}
-		b.behind[r.tenant] = all
+		b.behind[from] = all
 	}
 	if _, known := all[r]; !known && r.host != "" && len(all) >= maxGaps {
 		r.host = ""
@@ -51,31 +56,28 @@ func (b *backlog) leftOut(r receiver, rev uint64) {
 	all[r] = after
 }
 
-// lagging are the tenants that are behind.
-func (b *backlog) lagging() (tenants []string) {
+// lagging are the sources of which something was left out.
+func (b *backlog) lagging() []source {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for tenant := range b.behind {
-		tenants = append(tenants, tenant)
-	}
-	return tenants
+	return slices.Collect(maps.Keys(b.behind))
 }
 
-// resume gives those of a tenant's gaps for which reading is worth while: much can be
+// resume gives those of a source's gaps for which reading is worth while: much can be
 // taken again of what is found, here and, as space has it, in the deliveries. Until
 // something is left out again they are closed.
-func (b *backlog) resume(tenant string, space func(receiver) bool) gaps {
+func (b *backlog) resume(from source, space func(receiver) bool) gaps {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	due, all := gaps{}, b.behind[tenant]
+	due, all := gaps{}, b.behind[from]
 	for r, after := range all {
-		if b.mayHold(r) && (r == everybody(tenant) || space(r)) {
+		if b.mayHold(r) && (r == everybody(from.tenant) || space(r)) {
 			due[r] = after
 			delete(all, r)
 		}
 	}
 	if len(all) == 0 {
-		delete(b.behind, tenant)
+		delete(b.behind, from)
 	}
 	return due
 }

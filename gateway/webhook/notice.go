@@ -83,7 +83,7 @@ func (o *Outbox) makeSure(ctx context.Context) error {
 
 func (o *Outbox) later(e recentEnd) {
 	if !o.recent.add(e) {
-		o.backlog.lag(everybody(e.tenant), e.rev)
+		o.backlog.lag(e.source(), everybody(e.tenant), e.rev)
 	}
 }
 
@@ -109,11 +109,11 @@ type recentEnd struct {
 	at time.Time
 }
 
-// add is false if there is no room, which there always is for a campaign.
+// add is false if there is no room.
 func (r *recent) add(e recentEnd) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.ends) >= maxRecent && e.rev != 0 {
+	if len(r.ends) >= maxRecent {
 		return false
 	}
 	r.ends = append(r.ends, e)

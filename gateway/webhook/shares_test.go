@@ -82,13 +82,13 @@ func TestGapsAreBounded(t *testing.T) {
 	t.Parallel()
 	b := newBacklog(20, func(receiver) int { return 20 })
 	for i := range 10 * maxGaps {
-		b.lag(receiverOf(tenant, "", fmt.Sprintf("https://%d.example.org/", i)), uint64(1000-i))
+		b.lag(source{tenant, false}, receiverOf(tenant, "", fmt.Sprintf("https://%d.example.org/", i)), uint64(1000-i))
 	}
-	b.lag(receiverOf(tenant, "w", ""), 5000)
-	if n := len(b.behind[tenant]); n > maxGaps+2 {
+	b.lag(source{tenant, false}, receiverOf(tenant, "w", ""), 5000)
+	if n := len(b.behind[source{tenant, false}]); n > maxGaps+2 {
 		t.Errorf("%d gaps", n)
 	}
-	due := b.resume(tenant, func(receiver) bool { return true })
+	due := b.resume(source{tenant, false}, func(receiver) bool { return true })
 	for i := range 10 * maxGaps {
 		if r := receiverOf(tenant, "", fmt.Sprintf("https://%d.example.org/", i)); !due.has(r, uint64(1000-i)) {
 			t.Fatalf("what was left out for host %d is not read again", i)

@@ -106,9 +106,11 @@ func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 	past := func(ctx context.Context, tenant string, after uint64, ended time.Time, each func(*schemas.Record, uint64) bool) (uint64, error) {
 		return jobs.Past(ctx, tenant, after, ended, each)
 	}
+	var campaigns *campaign.Campaigns
 	outbox, err := webhook.New(webhook.Config{
 		Queue: c.Queue, PublicURL: c.Webhooks.PublicURL, Allow: c.Webhooks.Allow, Deny: c.Webhooks.Deny,
 		Version: c.Version, Log: c.Log, Metrics: c.Metrics, Past: past,
+		Campaigns: func(tenant string) ([]schemas.Campaign, error) { return campaigns.List(tenant) },
 	})
 	if err != nil {
 		return nil, err
@@ -122,7 +124,6 @@ func NewGateway(ctx context.Context, c GatewayConfig) (*Gateway, error) {
 	if err := stored.Load(ctx); err != nil {
 		return nil, err
 	}
-	var campaigns *campaign.Campaigns
 	ended := func(rec schemas.Record, rev uint64, here bool) {
 		outbox.Ended(rec, rev, here)
 		campaigns.JobEnded(rec, rev)
