@@ -18,7 +18,6 @@ import (
 	"github.com/program-explorer/pe/gateway/resultcache"
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/internal/objstore"
-	"github.com/program-explorer/pe/internal/turns"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -53,7 +52,7 @@ type Coordinator struct {
 	// batches bounds those that are submitted at once.
 	batches chan struct{}
 	// catchUps are readers of events who have to ask the bucket.
-	catchUps *turns.Turns
+	catchUps *turns
 	// background counts what was begun and outlives its caller.
 	background sync.WaitGroup
 	// pooled is closed once all pools that there were at the start are known: until
@@ -83,7 +82,7 @@ func New(cfg Config) (*Coordinator, error) {
 		results: resultcache.New(cfg.Queue.Cache, cfg.Now),
 
 		batches:  make(chan struct{}, batchesAtOnce),
-		catchUps: turns.New(1, catchUpsAtOnce),
+		catchUps: newTurns(catchUpsAtOnce),
 		settlers: semaphore.NewWeighted(leadersAtOnce),
 		stopped:  make(chan struct{}),
 	}

@@ -83,10 +83,11 @@ func (b *backlog) wake() {
 	}
 }
 
-// take waits for a notice of a receiver that has room; false when ctx has ended.
-func (b *backlog) take(ctx context.Context, room func(receiver) bool) (notice, bool) {
+// take waits for a notice of a receiver of whom reserve says that there is room, and that
+// it is taken; false when ctx has ended.
+func (b *backlog) take(ctx context.Context, reserve func(receiver) bool) (notice, bool) {
 	for ctx.Err() == nil {
-		if n, ok := b.next(room); ok {
+		if n, ok := b.next(reserve); ok {
 			b.wake() // for whoever else waits
 			return n, true
 		}
@@ -98,12 +99,12 @@ func (b *backlog) take(ctx context.Context, room func(receiver) bool) (notice, b
 	return notice{}, false
 }
 
-func (b *backlog) next(room func(receiver) bool) (notice, bool) {
+func (b *backlog) next(reserve func(receiver) bool) (notice, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i, tenant := range b.turns {
 		q := b.tenants[tenant]
-		n, ok := q.pop(room)
+		n, ok := q.pop(reserve)
 		if !ok {
 			continue
 		}
@@ -145,8 +146,8 @@ func (q *queue) push(to receiver, n notice) {
 }
 
 // pop gives the oldest notice of the next receiver that has room.
-func (q *queue) pop(room func(receiver) bool) (n notice, ok bool) {
-	i := slices.IndexFunc(q.turns, room)
+func (q *queue) pop(reserve func(receiver) bool) (n notice, ok bool) {
+	i := slices.IndexFunc(q.turns, reserve)
 	if i < 0 {
 		return n, false
 	}

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -16,6 +15,8 @@ import (
 // one that has ended, an index entry alone.
 type book struct {
 	me string
+	// kept is how many deliveries of a tenant there may be, ended ones counted.
+	kept int
 	// freed is told when there is room for a pending delivery again, begun of a new lane.
 	freed func()
 	begun func(*lane)
@@ -26,7 +27,9 @@ type book struct {
 	lanes   map[receiver]*lane
 	// pending are the receivers' shares of the deliveries that are on their way.
 	pending shares
-	loaded  bool
+	// making is how many deliveries of a tenant are being made.
+	making map[string]int
+	loaded bool
 }
 
 // item is a delivery in the index.
@@ -34,8 +37,8 @@ type item struct {
 	key, id string
 	rev     uint64
 	created int64
-	// learnt is when the newest write was heard of: the bucket drops it by age, and tells nobody.
-	learnt  time.Time
+	// gone is when the bucket has dropped it, by the age of its newest write, and tells nobody.
+	gone    time.Time
 	webhook string
 	state   string
 	// d is kept while it is pending.
@@ -56,11 +59,11 @@ type ledger struct {
 // pendingPart has 16 webhooks that all take nothing leave a third of the room.
 const pendingPart = 16
 
-// newBook lets a tenant have so many pending deliveries.
-func newBook(me string, most int, freed func(), begun func(*lane)) *book {
+// newBook lets a tenant have so many pending deliveries, and so many in all.
+func newBook(me string, most, kept int, freed func(), begun func(*lane)) *book {
 	return &book{
-		me: me, freed: freed, begun: begun,
-		items: map[string]*item{}, tenants: map[string]*ledger{}, lanes: map[receiver]*lane{}, pending: newShares(most, pendingPart),
+		me: me, kept: kept, freed: freed, begun: begun,
+		items: map[string]*item{}, tenants: map[string]*ledger{}, lanes: map[receiver]*lane{}, pending: newShares(most, pendingPart), making: map[string]int{},
 	}
 }
 
@@ -90,7 +93,10 @@ func (b *book) learn(d delivery, rev uint64, now time.Time) {
 	}
 	b.count(it, -1)
 	b.unqueue(it)
-	it.rev, it.state, it.d, it.learnt, it.notBefore = rev, d.Delivery.State, nil, now, time.Time{}
+	if !b.loaded {
+		now = d.written() // which may have been long ago
+	}
+	it.rev, it.state, it.d, it.gone, it.notBefore = rev, d.Delivery.State, nil, now.Add(d.keep()), time.Time{}
 	if it.state == schemas.DeliveryPending {
 		it.d = &d
 	}
@@ -130,7 +136,8 @@ func (b *book) drop(it *item) {
 func (b *book) expire(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	old := func(it *item) bool { return it.d == nil && now.Sub(it.learnt) > jobqueue.DeliveryAge }
+	defer b.freed()
+	old := func(it *item) bool { return it.d == nil && now.After(it.gone) }
 	for _, l := range b.tenants {
 		l.ordered = slices.DeleteFunc(l.ordered, func(it *item) bool {
 			if old(it) {
@@ -179,6 +186,34 @@ func (b *book) room(r receiver) bool {
 	return b.loaded && b.pending.room(r)
 }
 
+// reserve takes room for one more that is made for a receiver; false if there is none.
+// Once it is made, or not, the room is given back: what was made has its own by then.
+func (b *book) reserve(r receiver) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.loaded || !b.pending.room(r) || b.left(r.tenant) <= 0 {
+		return false
+	}
+	b.pending.count(r, +1)
+	b.making[r.tenant]++
+	return true
+}
+
+func (b *book) release(r receiver) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.pending.count(r, -1)
+	if b.making[r.tenant]--; b.making[r.tenant] == 0 {
+		delete(b.making, r.tenant)
+	}
+	b.freed()
+}
+
+// left is how many more deliveries of a tenant can be kept.
+func (b *book) left(tenant string) int {
+	return b.kept - len(b.ledger(tenant).ordered) - b.making[tenant]
+}
+
 // mayGet is how many more there may be to a receiver, as far as is known.
 func (b *book) mayGet(r receiver) int {
 	b.mu.Lock()
@@ -186,15 +221,13 @@ func (b *book) mayGet(r receiver) int {
 	if !b.loaded {
 		return b.pending.most
 	}
-	return b.pending.space(r)
+	return min(b.pending.space(r), max(b.left(r.tenant), 0))
 }
 
 // worthWhile reports whether there may be so many more that it pays to read records for
 // a receiver: a thread of deliveries that end one by one is not worth a reading each.
 func (b *book) worthWhile(r receiver) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.loaded && b.pending.space(r) > b.pending.most/256
+	return b.mayGet(r) > b.pending.most/256
 }
 
 // onTheirWay counts all tenants' pending deliveries, and the lanes whose breaker is open.

@@ -133,9 +133,9 @@ func TestCampaignsAreBounded(t *testing.T) {
 	w.eventually("another host is told", func() bool { return w.ofCampaign(b, other, "").State == schemas.DeliveryDelivered })
 	close(block)
 	for _, c := range left {
-		w.eventually("it is told", func() bool { return w.ofCampaign(b, c, "").State == schemas.DeliveryDelivered })
+		w.inTime("it is told", func() bool { return w.ofCampaign(b, c, "").State == schemas.DeliveryDelivered })
 	}
-	w.eventually("nothing is left", func() bool { n, _ := b.book.onTheirWay(); return n == 0 && b.idle() })
+	w.inTime("nothing is left", func() bool { n, _ := b.book.onTheirWay(); return n == 0 && b.idle() })
 	if n := len(slow.requests()); n >= campaigns {
 		t.Errorf("%d requests", n)
 	}

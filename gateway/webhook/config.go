@@ -50,6 +50,10 @@ type Config struct {
 	// jobs' records. Half of it is for webhooks and half for callbacks, and a receiver
 	// gets no more than a sixteenth of what is free of its half. Default 10,000.
 	MaxPending int
+	// MaxKept bounds a tenant's deliveries, those that have ended counted, which are kept
+	// for [jobqueue.DeliveryAge]: 300 bytes each in every gateway. More ends wait in
+	// their jobs' records. Default 1,000,000.
+	MaxKept int
 	// MaxBacklog bounds the ends of a tenant that wait in this gateway's memory for
 	// their deliveries to be made; of more the records are read again. It is shared
 	// likewise, by fourths. Default 2,000.
@@ -81,6 +85,7 @@ func (c Config) withDefaults() (Config, error) {
 	defaultTo(&c.PerTenant, 16)
 	defaultTo(&c.Overall, 64)
 	defaultTo(&c.MaxPending, 10_000)
+	defaultTo(&c.MaxKept, 1_000_000)
 	defaultTo(&c.MaxBacklog, 2000)
 	if len(c.Schedule) == 0 {
 		c.Schedule = Schedule()

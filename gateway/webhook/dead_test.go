@@ -35,7 +35,7 @@ func TestDeadReceiversHinderNobody(t *testing.T) {
 	w.clock.advance(disableAfter - time.Hour)
 	w.allTold(dead, jobs)
 	w.allTold(deadHost, jobs/2)
-	w.eventually("nothing is left", func() bool { n, _ := b.book.onTheirWay(); return n == 0 && b.idle() })
+	w.inTime("nothing is left", func() bool { n, _ := b.book.onTheirWay(); return n == 0 && b.idle() })
 	if n := len(well.told()); n != jobs || len(well.requests()) != jobs {
 		t.Errorf("the one that is well was told %d times of %d ends", len(well.requests()), n)
 	}

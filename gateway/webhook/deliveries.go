@@ -148,7 +148,7 @@ func (o *Outbox) Replay(ctx context.Context, tenant, id string) (schemas.Deliver
 }
 
 // Test sends a webhook one event of its own kind, once and now, whether it is
-// enabled or not, and tells what became of it. [ErrNotFound].
+// enabled or not, and tells what became of it; it is listed for an hour, if there is room. [ErrNotFound].
 func (o *Outbox) Test(ctx context.Context, tenant, id string) (schemas.Delivery, error) {
 	if !schemas.ValidWebhookID(id) {
 		return schemas.Delivery{}, ErrNotFound
@@ -172,7 +172,11 @@ func (o *Outbox) Test(ctx context.Context, tenant, id string) (schemas.Delivery,
 	if a.delivered() {
 		d.end(schemas.DeliveryDelivered, "")
 	}
-	return d.Delivery, errors.Join(o.store(ctx, d), o.health(ctx, &d, a))
+	if o.book.reserve(d.receiver()) { // or else this answer is all
+		err = o.store(ctx, d)
+		o.book.release(d.receiver())
+	}
+	return d.Delivery, errors.Join(err, o.health(ctx, &d, a))
 }
 
 func testDelivery(e *endpoint, now time.Time) delivery {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -55,6 +56,26 @@ func (d *delivery) end(state, reason string) {
 // receiver is under whose limits and breaker it is.
 func (d *delivery) receiver() receiver {
 	return receiverOf(d.Tenant, d.Delivery.Webhook, d.Delivery.URL)
+}
+
+// testAge is how long a test is kept: whoever sent it was told what became of it.
+const testAge = time.Hour
+
+// keep is how long it is kept after it was written.
+func (d *delivery) keep() time.Duration {
+	if d.Delivery.Event == schemas.EventWebhookTest {
+		return testAge
+	}
+	return jobqueue.DeliveryAge
+}
+
+// written is about when it was written last.
+func (d *delivery) written() time.Time {
+	at := max(d.Delivery.CreatedUS, d.RoundUS)
+	if last := d.Delivery.Last; last != nil {
+		at = max(at, last.AtUS)
+	}
+	return time.UnixMicro(at)
 }
 
 func encode(v any) ([]byte, error) {

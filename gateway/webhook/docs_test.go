@@ -37,6 +37,8 @@ func TestPageHasTheFigures(t *testing.T) {
 		fmt.Sprintf("kept for %d days", jobqueue.DeliveryAge/day),
 		fmt.Sprintf("looks back %d days", lookBack/day),
 		fmt.Sprintf("at most %d,%03d deliveries", c.MaxPending/1000, c.MaxPending%1000),
+		fmt.Sprintf("at most %d,000,000 deliveries in %d days", c.MaxKept/1_000_000, jobqueue.DeliveryAge/day),
+		fmt.Sprintf("for up to %d days: a webhook", lookBack/day),
 	} {
 		if !strings.Contains(flat, text) {
 			t.Errorf("docs/webhooks.md does not say %q", text)

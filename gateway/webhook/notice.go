@@ -3,7 +3,6 @@ package webhook
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -182,11 +181,12 @@ func (o *Outbox) takeUp(ctx context.Context) {
 // create makes deliveries of notices until ctx ends.
 func (o *Outbox) create(ctx context.Context) error {
 	for {
-		n, ok := o.backlog.take(ctx, o.book.room)
+		n, ok := o.backlog.take(ctx, o.book.reserve)
 		if !ok {
 			return nil
 		}
 		err := o.createOne(ctx, n)
+		o.book.release(n.to())
 		if err != nil && !errors.Is(err, jobqueue.ErrConflict) && ctx.Err() == nil {
 			o.log.Warn("delivery not created yet", "event", n.event, "of", n.data.ID, "tenant", n.tenant, "err", err)
 			o.backlog.add(n)
@@ -214,17 +214,12 @@ func (o *Outbox) createOne(ctx context.Context, n notice) error {
 		CreatedUS: now.UnixMicro(), Payload: n.payload(o.cfg.PublicURL),
 	}}
 	d.schedule(o.id, now, o.cfg.Timeout)
+	ctx, cancel := outlive(ctx, handOverWithin) // what is not known to be made cannot be handed over
+	defer cancel()
 	return o.store(ctx, d)
 }
 
 func (o *Outbox) store(ctx context.Context, d delivery) error {
-	data, err := encode(d)
-	if err != nil {
-		return fmt.Errorf("encode delivery %s: %w", d.Delivery.ID, err)
-	}
-	rev, err := o.cfg.Queue.Deliveries.Create(ctx, d.key(), data)
-	if err == nil {
-		o.book.learn(d, rev, o.clock.Now())
-	}
+	_, err := o.write(ctx, d, 0)
 	return err
 }

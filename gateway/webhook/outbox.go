@@ -61,7 +61,7 @@ func New(cfg Config) (*Outbox, error) {
 		known:    make(chan struct{}), both: make(chan struct{}), begin: make(chan struct{}, 1),
 	}
 	o.backlog = newBacklog(cfg.MaxBacklog, func(r receiver) int { return o.book.mayGet(r) })
-	o.book = newBook(o.id, cfg.MaxPending, o.backlog.wake, o.beginLane)
+	o.book = newBook(o.id, cfg.MaxPending, cfg.MaxKept, o.backlog.wake, o.beginLane)
 	o.registry = newRegistry(cfg.Queue.Webhooks, func(tenant, id string) { o.book.calm(receiverOf(tenant, id, "")) })
 	if o.metrics, err = newMetrics(cfg.Metrics, o); err != nil {
 		return nil, err

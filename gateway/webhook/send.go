@@ -64,7 +64,7 @@ func (o *Outbox) send(ctx context.Context, l *lane, it *item) time.Time {
 		return time.Time{}
 	}
 	log := o.log.With("delivery", d.Delivery.ID, "webhook", d.Delivery.Webhook, "of", d.Delivery.Payload.Data.ID, "tenant", d.Tenant)
-	ctx, cancel := o.outlive(ctx)
+	ctx, cancel := outlive(ctx, o.cfg.Grace)
 	defer cancel()
 	rev, err := o.hold(ctx, &d, rev)
 	if err == nil {
@@ -82,10 +82,10 @@ func (o *Outbox) send(ctx context.Context, l *lane, it *item) time.Time {
 	return o.clock.Now().Add(afterTrouble)
 }
 
-// outlive lets a request under way end when the outbox stops, for a while.
-func (o *Outbox) outlive(ctx context.Context) (context.Context, context.CancelFunc) {
+// outlive lets what is under way end when the outbox stops, for a while.
+func outlive(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(o.cfg.Grace, cancel) })
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(by, cancel) })
 	return longer, func() { stop(); cancel() }
 }
 
@@ -230,13 +230,17 @@ func (e *endpoint) judge(a answer, address string, now time.Time) bool {
 	return true
 }
 
-// write updates a delivery and takes note of it.
+// write updates a delivery, or makes it if the revision is 0, and takes note of it.
 func (o *Outbox) write(ctx context.Context, d delivery, rev uint64) (uint64, error) {
 	data, err := encode(d)
 	if err != nil {
 		return 0, fmt.Errorf("encode delivery %s: %w", d.Delivery.ID, err)
 	}
-	rev, err = o.cfg.Queue.Deliveries.Update(ctx, d.key(), data, rev)
+	if bucket := o.cfg.Queue.Deliveries; d.keep() < jobqueue.DeliveryAge {
+		rev, err = bucket.UpdateFor(ctx, d.key(), data, rev, d.keep())
+	} else {
+		rev, err = bucket.Update(ctx, d.key(), data, rev)
+	}
 	if err == nil {
 		o.book.learn(d, rev, o.clock.Now())
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -203,20 +204,27 @@ func (r *server) told() map[string]bool {
 	return told
 }
 
-// allTold waits until a receiver has taken so many events, however long that takes.
+// allTold waits until a receiver has taken so many events, whatever the clock says then.
 func (w *world) allTold(r *server, n int) {
 	w.Helper()
-	for told := 0; told < n; told = len(r.told()) {
-		w.eventually("one more is taken", func() bool { return len(r.told()) > told })
+	w.inTime(fmt.Sprintf("%d events are taken", n), func() bool { return len(r.told()) >= n })
+}
+
+// inTime waits for what may take several readings of records.
+func (w *world) inTime(what string, ok func() bool) {
+	w.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(3 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			w.Fatalf("never: %s", what)
+		}
+		w.clock.advance(20 * time.Millisecond)
 	}
 }
 
-// allAsked waits until a receiver has had so many requests, however long that takes.
+// allAsked waits until a receiver has had so many requests, whatever the clock says then.
 func (w *world) allAsked(r *server, n int) {
 	w.Helper()
-	for asked := 0; asked < n; asked = len(r.requests()) {
-		w.eventually("one more request", func() bool { return len(r.requests()) > asked })
-	}
+	w.inTime(fmt.Sprintf("%d requests", n), func() bool { return len(r.requests()) >= n })
 }
 
 // waitFor answers once a channel is closed, or the client leaves.

@@ -102,6 +102,11 @@ func (b *Bucket) UpdateForever(ctx context.Context, key string, value []byte, re
 	return b.write(ctx, key, value, revision, jetstream.MsgTTLHeader, "never")
 }
 
+// UpdateFor is Update of a value that goes by itself after an age, of which nobody is told.
+func (b *Bucket) UpdateFor(ctx context.Context, key string, value []byte, revision uint64, age time.Duration) (uint64, error) {
+	return b.write(ctx, key, value, revision, jetstream.MsgTTLHeader, age.String())
+}
+
 // write takes a header's name and value, too, or nothing.
 func (b *Bucket) write(ctx context.Context, key string, value []byte, revision uint64, header ...string) (rev uint64, err error) {
 	msg := nats.NewMsg(b.subject(key))

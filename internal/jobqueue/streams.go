@@ -163,6 +163,7 @@ func (q *Queue) bucketStream(bucket string) jetstream.StreamConfig {
 func (q *Queue) deliveryStream() jetstream.StreamConfig {
 	c := q.bucketStream(bucketDeliveries)
 	c.MaxAge = DeliveryAge
+	c.AllowMsgTTL = true // for those that go earlier
 	return c
 }
 

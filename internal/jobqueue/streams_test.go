@@ -2,6 +2,7 @@ package jobqueue_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -57,13 +58,13 @@ func TestStreamsAreNotWaitedForForEver(t *testing.T) {
 	}
 }
 
-// TestBucketsOfAnEarlierVersion, whose markers stayed for ever, are made to let them go:
-// what they hold is kept.
+// TestBucketsOfAnEarlierVersion, of which nothing goes by itself, are made to let markers and
+// values go: what they hold is kept.
 func TestBucketsOfAnEarlierVersion(t *testing.T) {
 	t.Parallel()
 	s := queuetest.Start(t)
 	js := rawGateway(t, s)
-	for _, bucket := range []string{schemas.BucketWebhooks} {
+	for _, bucket := range []string{schemas.BucketWebhooks, schemas.BucketDeliveries} {
 		_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
 			Name: "KV_" + bucket, Subjects: []string{"$KV." + bucket + ".>"}, Storage: jetstream.FileStorage,
 			MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DenyDelete: true, AllowRollup: true,
@@ -76,9 +77,19 @@ func TestBucketsOfAnEarlierVersion(t *testing.T) {
 		}
 	}
 	q := s.Gateway(t, nil)
-	for _, b := range []*jobqueue.Bucket{q.Webhooks} {
+	for _, b := range []*jobqueue.Bucket{q.Webhooks, q.Deliveries} {
 		if e, err := b.Get(t.Context(), "a.b"); err != nil || string(e.Value) != "1" {
 			t.Errorf("%+v, %v", e, err)
+		}
+	}
+	if rev, err := q.Deliveries.UpdateFor(t.Context(), "a.b", []byte("2"), 1, time.Second); err != nil || rev != 2 {
+		t.Errorf("UpdateFor = %d, %v", rev, err)
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if _, err := q.Deliveries.Get(t.Context(), "a.b"); errors.Is(err, jobqueue.ErrNotFound) {
+			break
+		} else if err != nil || time.Now().After(deadline) {
+			t.Fatalf("it is still there: %v", err)
 		}
 	}
 	marker, err := q.Webhooks.Retire(t.Context(), "a.b", 1)
