@@ -76,11 +76,14 @@ func (l *Limits) PerToken() (perSecond float64, atOnce int) {
 	return float64(l.tokens.rate), l.tokens.burst
 }
 
-// Charge counts n requests more, for one that asks for as much as so many.
-func (l *Limits) Charge(id string, n int) {
-	if id != "" { // the single user has no limit
-		l.tokens.charge(id, n)
+// Charge counts n requests more, for one that asks for as much as so many, and
+// says what is left then. A request that was let in goes on, whatever that is.
+func (l *Limits) Charge(id string, n int) Verdict {
+	if id == "" { // the single user has no limit
+		return Verdict{Allowed: true}
 	}
+	l.tokens.charge(id, n)
+	return l.tokens.look(id)
 }
 
 // Address counts a request without a token, or with one that has ended.

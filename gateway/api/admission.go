@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -22,6 +23,8 @@ type admission struct {
 	*API
 	tenant string
 	fleet  []schemas.Executor
+	// charge counts the request as so many more.
+	charge func(requests int)
 	// sizes are those of the blobs that the specifications name; -1 of one that is not there.
 	sizes map[string]int64
 	// until is how long that may be believed; zero for ever.
@@ -31,8 +34,11 @@ type admission struct {
 	images map[string]func() (ResolvedImage, error)
 }
 
-func (a *API) newAdmission(tenant string) *admission {
-	return &admission{API: a, tenant: tenant, fleet: a.Jobs.Executors(), images: map[string]func() (ResolvedImage, error){}}
+func (a *API) newAdmission(w http.ResponseWriter, r *http.Request, tenant string) *admission {
+	return &admission{
+		API: a, tenant: tenant, fleet: a.Jobs.Executors(), images: map[string]func() (ResolvedImage, error){},
+		charge: func(requests int) { a.charge(w, r, requests) },
+	}
 }
 
 // look finds out which inputs of some specifications are there.
@@ -48,6 +54,7 @@ func (m *admission) look(ctx context.Context, specs ...schemas.JobSpec) (err err
 	if digests = slices.Compact(digests); len(digests) > maxBlobsAtOnce {
 		return kindTooLarge.problem(fmt.Sprintf("the jobs name %d different blobs; at most %d are taken at once", len(digests), maxBlobsAtOnce), "submit fewer jobs at once")
 	}
+	m.charge(len(digests) / looksARequest)
 	if len(digests) > 0 {
 		m.sizes, err = m.blobSizes(ctx, m.tenant, digests, m.Inputs.Usable)
 	}

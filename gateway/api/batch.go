@@ -33,8 +33,8 @@ func (a *API) submitBatch(w http.ResponseWriter, r *http.Request, tenant string)
 	if len(problems) > 0 {
 		return invalid(problems)
 	}
-	a.Limits.Charge(callerOf(r.Context()).Token, len(posted.Jobs)-1) // one was counted already
-	jobs, err := a.admitBatch(r.Context(), tenant, posted)
+	a.charge(w, r, len(posted.Jobs)-1) // one was counted already
+	jobs, err := a.admitBatch(r.Context(), a.newAdmission(w, r, tenant), posted)
 	if err != nil {
 		return err
 	}
@@ -59,12 +59,11 @@ type batchJob struct {
 }
 
 // admitBatch makes the specifications whole. The error is not of a single job.
-func (a *API) admitBatch(ctx context.Context, tenant string, posted schemas.PostedBatch) ([]batchJob, error) {
+func (a *API) admitBatch(ctx context.Context, m *admission, posted schemas.PostedBatch) ([]batchJob, error) {
 	jobs, specs, found := make([]batchJob, len(posted.Jobs)), make([]schemas.JobSpec, len(posted.Jobs)), make([][]schemas.Problem, len(posted.Jobs))
 	for i, raw := range posted.Jobs {
 		specs[i], found[i], jobs[i].err = schemas.DecodeJobSpec(bytes.NewReader(raw))
 	}
-	m := a.newAdmission(tenant)
 	if err := m.look(ctx, specs...); err != nil {
 		return nil, err
 	}

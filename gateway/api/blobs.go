@@ -130,7 +130,7 @@ func (a *API) missingBlobs(w http.ResponseWriter, r *http.Request, tenant string
 		p.Problems = problems[:min(len(problems), schemas.MaxProblems)]
 		return p
 	}
-	a.Limits.Charge(callerOf(r.Context()).Token, len(req.SHA256)/looksARequest)
+	a.charge(w, r, len(req.SHA256)/looksARequest)
 	sizes, err := a.blobSizes(r.Context(), tenant, req.SHA256, func(uploaded time.Time) bool { return !a.Inputs.Missing(uploaded) })
 	if err != nil {
 		return err

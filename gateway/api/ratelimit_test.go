@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -44,11 +45,36 @@ func TestABatchCountsAsItsJobs(t *testing.T) {
 	const alice = "alice-0123456789abcdef"
 	h := limited(t, 1, 0, token(t, alice, "alice"))
 	jobs := strings.TrimSuffix(strings.Repeat(`{"image":"gcc"},`, 20), ",")
-	h.request(t, "POST", "/v1/jobs:batch", `{"mode":"all","jobs":[`+jobs+`]}`, "Authorization", "Bearer "+alice)
+	taken := h.request(t, "POST", "/v1/jobs:batch", `{"mode":"all","jobs":[`+jobs+`]}`, "Authorization", "Bearer "+alice)
+	if left := taken.Header.Get("RateLimit"); taken.StatusCode != http.StatusAccepted || !strings.HasPrefix(left, `"token";r=0;t=1`) || len(left) != len(`"token";r=0;t=19`) {
+		t.Errorf("the batch: %s, left %s", taken.Status, left)
+	}
 	resp := h.request(t, "GET", "/v1/jobs", "", "Authorization", "Bearer "+alice)
 	after, err := strconv.Atoi(resp.Header.Get("Retry-After"))
 	if err != nil || resp.StatusCode != http.StatusTooManyRequests || after < 10 || after > 19 {
 		t.Errorf("after 20 jobs of which 2 may come at once: %d, Retry-After %d, %v", resp.StatusCode, after, err)
+	}
+}
+
+// TestLooksForInputsCount: the store is asked for each, whoever asks the gateway for what.
+func TestLooksForInputsCount(t *testing.T) {
+	t.Parallel()
+	var files, digests []string
+	for i := range 600 {
+		digest := fmt.Sprintf(`"sha256:%064d"`, i)
+		files, digests = append(files, fmt.Sprintf(`"f%d":{"sha256":%s}`, i, digest)), append(digests, digest)
+	}
+	spec := `{"image":"gcc","files":{` + strings.Join(files, ",") + `}}`
+	for path, body := range map[string]string{
+		"/v1/jobs": spec, "/v1/jobs:batch": `{"jobs":[` + spec + `]}`, "/v1/blobs/missing": `{"sha256":[` + strings.Join(digests, ",") + `]}`,
+	} {
+		const alice = "alice-0123456789abcdef"
+		h := limited(t, 1, 0, token(t, alice, "alice"))
+		resp := h.request(t, "POST", path, body, "Authorization", "Bearer "+alice)
+		if left := resp.Header.Get("RateLimit"); left != `"token";r=0;t=12` && left != `"token";r=0;t=11` {
+			t.Errorf("%s: %s, left %s of 2 and 1 a second after 600 looks", path, resp.Status, left)
+		}
+		h.refused(t, kindRateLimit, "GET", "/v1/jobs", "", "Authorization", "Bearer "+alice)
 	}
 }
 

@@ -26,7 +26,7 @@ func (a *API) submit(w http.ResponseWriter, r *http.Request, tenant string) erro
 	}
 	defer leave()
 	stretch(w, a.ResolveTimeout+a.StallTimeout) // a registry may be slow
-	m := a.newAdmission(tenant)
+	m := a.newAdmission(w, r, tenant)
 	record, spec, err := m.take(r.Context(), r.Body)
 	if err != nil {
 		return err

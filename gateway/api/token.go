@@ -67,18 +67,28 @@ func (a *API) turnAway(w http.ResponseWriter, from netip.Addr, why error) error 
 
 // limit sets the headers that tell what is left, and refuses a request if nothing is.
 func (a *API) limit(w http.ResponseWriter, v access.Verdict) error {
-	if v.Policy == "" {
-		return nil
-	}
-	h := w.Header()
-	h.Set("RateLimit-Policy", v.Policy)
-	h.Set("RateLimit", v.Limit)
-	if v.Allowed {
+	tellLimit(w.Header(), v)
+	if v.Policy == "" || v.Allowed {
 		return nil
 	}
 	seconds := int(math.Ceil(v.Wait.Seconds()))
-	h.Set("Retry-After", strconv.Itoa(max(1, seconds)))
+	w.Header().Set("Retry-After", strconv.Itoa(max(1, seconds)))
 	return a.refuse("rate-limit", kindRateLimit.problem("too many requests: "+v.Policy, "wait as long as Retry-After says"))
+}
+
+// charge counts a request as n more, once it shows that it asks for as much.
+func (a *API) charge(w http.ResponseWriter, r *http.Request, n int) {
+	if n > 0 {
+		tellLimit(w.Header(), a.Limits.Charge(callerOf(r.Context()).Token, n))
+	}
+}
+
+// tellLimit sets the headers that tell what is left.
+func tellLimit(h http.Header, v access.Verdict) {
+	if v.Policy != "" {
+		h.Set("RateLimit-Policy", v.Policy)
+		h.Set("RateLimit", v.Limit)
+	}
 }
 
 // refuse counts a refusal, if it is one.
