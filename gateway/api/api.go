@@ -84,6 +84,7 @@ type API struct {
 	document []byte
 	streams  *streams
 	waits    *streams
+	uploads  *streams
 	batches  *batchRoom
 	skips    chan struct{}
 	draining chan struct{}
@@ -112,7 +113,8 @@ func New(c Config) (*API, error) {
 	objects := jobresult.New(c.Store, documentsKept)
 	a := &API{
 		Config: c, metrics: m, mux: http.NewServeMux(), objects: objects, indexes: newIndexReader(objects),
-		streams: newStreams(c.MaxStreams), waits: newStreams(maxWaits), batches: newBatchRoom(), skips: make(chan struct{}, skipsAtOnce), draining: make(chan struct{}),
+		streams: newStreams(c.MaxStreams, tooManyStreams), waits: newStreams(maxWaits, tooManyStreams), uploads: newStreams(maxUploads, tooManyUploads),
+		batches: newBatchRoom(), skips: make(chan struct{}, skipsAtOnce), draining: make(chan struct{}),
 	}
 	if a.document, err = openAPIDocument(c.Version); err != nil {
 		return nil, err

@@ -70,6 +70,11 @@ func (a *API) putBlob(w http.ResponseWriter, r *http.Request, tenant string) err
 	if err != nil && !errors.Is(err, objstore.ErrNotFound) {
 		return err
 	}
+	done, full := a.uploads.begin(w.Header(), tenant)
+	if full != nil {
+		return full
+	}
+	defer done()
 	body := a.newReservedBody(tenant, newSteadyReader(w, r.Body, a.StallTimeout), err == nil)
 	size := r.ContentLength // -1 for a body in chunks
 	if err := body.reserve(max(size, 0)); err != nil {

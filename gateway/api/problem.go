@@ -52,6 +52,8 @@ var (
 	kindTooMany        = kind{"too-many-jobs", "Too many jobs wait already", http.StatusTooManyRequests}
 	kindTooMuchStored  = kind{"too-much-stored", "The tenant has as much stored as it may", http.StatusTooManyRequests}
 	kindTooManyStreams = kind{"too-many-streams", "Too many streams of events are open", http.StatusTooManyRequests}
+	kindTooManyUploads = kind{"too-many-uploads", "Too many uploads are under way", http.StatusTooManyRequests}
+	kindTooSlow        = kind{"too-slow", "The body comes too slowly", http.StatusRequestTimeout}
 	kindManyDeliveries = kind{"too-many-deliveries", "Too many deliveries are on their way already", http.StatusTooManyRequests}
 	kindTooManyBatches = kind{"too-many-batches", "Too much of the tenant's batches is under way", http.StatusTooManyRequests}
 	kindRateLimit      = kind{"rate-limit", "Too many requests", http.StatusTooManyRequests}
@@ -103,6 +105,9 @@ func writeProblem(w http.ResponseWriter, p *schemas.ProblemDocument) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	if p.Status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", "1")
+	}
+	if p.Status == http.StatusRequestTimeout {
+		h.Set("Connection", "close") // else the server waits for more of the body first
 	}
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(body) // the client may be gone

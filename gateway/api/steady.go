@@ -22,10 +22,17 @@ func (p *pace) step() {
 	}
 }
 
+// minRate is how many bytes a second a body must have on average, once it has been
+// waited for as long as one may stall: else a client that sends a byte now and
+// then would have its connection, and what stores its body, for ever.
+const minRate = 8 << 10
+
 // steadyReader reads a request's body at a pace.
 type steadyReader struct {
 	pace
-	r io.Reader
+	r      io.Reader
+	read   int64
+	waited time.Duration // for the client alone: a slow store is not its fault
 }
 
 func newSteadyReader(w http.ResponseWriter, r io.Reader, stall time.Duration) *steadyReader {
@@ -34,7 +41,13 @@ func newSteadyReader(w http.ResponseWriter, r io.Reader, stall time.Duration) *s
 
 func (s *steadyReader) Read(p []byte) (int, error) {
 	s.step()
-	return s.r.Read(p)
+	begun := time.Now()
+	n, err := s.r.Read(p)
+	s.read, s.waited = s.read+int64(n), s.waited+time.Since(begun)
+	if err == nil && s.waited > s.stall && float64(s.read) < minRate*(s.waited-s.stall).Seconds() {
+		err = kindTooSlow.problemf("%d bytes in %s; at least %d a second are wanted", s.read, s.waited.Round(time.Second), minRate)
+	}
+	return n, err
 }
 
 // steadyWriter writes an answer at a pace.
