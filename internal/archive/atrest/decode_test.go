@@ -82,6 +82,7 @@ func TestDecodeIndexStrict(t *testing.T) {
 	for name, text := range map[string]string{
 		"empty": "", "truncated": text[:len(text)/2], "followed": text + "{}",
 		"unknown field": strings.Replace(text, `"version"`, `"extra":1,"version"`, 1), "not an object": "[]",
+		"member twice": strings.Replace(text, `"version"`, `"entries":[],"version"`, 1), "other case": strings.Replace(text, `"entries"`, `"Entries"`, 1),
 	} {
 		if _, err := DecodeIndex(strings.NewReader(text), 1<<20); err == nil {
 			t.Errorf("%s: was accepted", name)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"testing"
 
 	"github.com/program-explorer/pe/internal/archive"
@@ -54,6 +55,7 @@ func FuzzDecodeIndex(f *testing.F) {
 	}
 	f.Add(b.Bytes())
 	f.Add([]byte(`{"version":1,"archive_size":0,"entries":[{"path":"a","type":"dir"}]}`))
+	f.Add([]byte(`{"entries":[],"Entries":[{"path":"a","type":"dir"}],"entries":null}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		x, err := DecodeIndex(bytes.NewReader(text), 1<<20)
 		if err != nil {
@@ -65,6 +67,16 @@ func FuzzDecodeIndex(f *testing.F) {
 		}
 		if _, err := DecodeIndex(&again, 1<<21); err != nil {
 			t.Fatalf("accepted once, then: %v", err)
+		}
+		var one []Entry
+		for e, err := range Entries(bytes.NewReader(text)) {
+			if err != nil {
+				t.Fatalf("accepted as a whole, then: %v", err)
+			}
+			one = append(one, e)
+		}
+		if !slices.Equal(one, x.Entries) {
+			t.Fatalf("%d entries one after the other, %d at once", len(one), len(x.Entries))
 		}
 	})
 }

@@ -3,8 +3,10 @@ package atrest
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 	"unicode/utf8"
 
@@ -134,7 +136,7 @@ func DecodeIndex(r io.Reader, max int64) (Index, error) {
 	limited := &io.LimitedReader{R: r, N: max + 1}
 	d := json.NewDecoder(limited)
 	d.DisallowUnknownFields()
-	err := d.Decode(&x)
+	err := x.decode(d)
 	if err == nil {
 		if _, end := d.Token(); end != io.EOF {
 			err = fmt.Errorf("something follows it")
@@ -150,4 +152,82 @@ func DecodeIndex(r io.Reader, max int64) (Index, error) {
 		return Index{}, fmt.Errorf("decode archive index: %w", err)
 	}
 	return x, nil
+}
+
+// decode reads the members, each once and by its exact name: so [Entries] finds the
+// same ones.
+func (x *Index) decode(d *json.Decoder) error {
+	members := map[string]any{
+		"version": &x.Version, "archive_size": &x.ArchiveSize, "archive_sha256": &x.ArchiveSHA256, "files": &x.Files,
+		"bytes": &x.Bytes, "entries": &x.Entries, "skipped": &x.Skipped, "skipped_total": &x.SkippedTotal,
+	}
+	return eachMember(d, func(name string) error {
+		member := members[name]
+		if member == nil {
+			return fmt.Errorf("member %.40q is unknown, or there twice", name)
+		}
+		delete(members, name)
+		return d.Decode(member)
+	})
+}
+
+// Entries reads the entries of an index one after the other, in memory that does not
+// depend on how many they are. It checks nothing: the index must be one that
+// [DecodeIndex] has accepted. It reads no more than it has to of what follows.
+func Entries(r io.Reader) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		d := json.NewDecoder(r)
+		err := eachMember(d, func(name string) error {
+			if name != "entries" {
+				var other json.RawMessage
+				return d.Decode(&other)
+			}
+			return eachEntry(d, yield)
+		})
+		if err != nil && err != errEnough {
+			yield(Entry{}, fmt.Errorf("read archive index: %w", err))
+		}
+	}
+}
+
+// errEnough: nobody wants the rest.
+var errEnough = errors.New("enough")
+
+// eachEntry reads an array of entries, or null.
+func eachEntry(d *json.Decoder, yield func(Entry, error) bool) error {
+	if begin, err := d.Token(); err != nil || begin != json.Delim('[') {
+		return err
+	}
+	for d.More() {
+		var e Entry
+		if err := d.Decode(&e); err != nil {
+			return err
+		}
+		if !yield(e, nil) {
+			return errEnough
+		}
+	}
+	return errEnough
+}
+
+// eachMember reads a JSON object; read reads the value of a member.
+func eachMember(d *json.Decoder, read func(name string) error) error {
+	begin, err := d.Token()
+	if err != nil {
+		return err
+	}
+	if begin != json.Delim('{') {
+		return fmt.Errorf("it is no JSON object")
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return err
+		}
+		if err := read(name.(string)); err != nil { // what stands there in an object is a string
+			return err
+		}
+	}
+	_, err = d.Token()
+	return err
 }
