@@ -85,7 +85,8 @@ type API struct {
 	streams  *streams
 	waits    *streams
 	uploads  *streams
-	batches  *batchRoom
+	batches  *room
+	answers  *room
 	skips    chan struct{}
 	draining chan struct{}
 	drain    sync.Once
@@ -114,7 +115,7 @@ func New(c Config) (*API, error) {
 	a := &API{
 		Config: c, metrics: m, mux: http.NewServeMux(), objects: objects, indexes: newIndexReader(objects),
 		streams: newStreams(c.MaxStreams, tooManyStreams), waits: newStreams(maxWaits, tooManyStreams), uploads: newStreams(maxUploads, tooManyUploads),
-		batches: newBatchRoom(), skips: make(chan struct{}, skipsAtOnce), draining: make(chan struct{}),
+		batches: newBatchRoom(), answers: newAnswerRoom(), skips: make(chan struct{}, skipsAtOnce), draining: make(chan struct{}),
 	}
 	if a.document, err = openAPIDocument(c.Version); err != nil {
 		return nil, err

@@ -7,38 +7,44 @@ import (
 	"github.com/program-explorer/pe/schemas"
 )
 
-// outputArchive is what an ended job left: where its archive lies and what is in it.
-type outputArchive struct {
-	key    string
-	object schemas.Object
-	index  *outputIndex
+// storedObject is an object as a record or result names it, and where it lies.
+type storedObject struct {
+	key string
+	schemas.Object
 }
 
-// archive finds a job's outputs. A job that ended without any gives nil.
-func (a *API) archive(ctx context.Context, r schemas.Record) (*outputArchive, error) {
+// outputArchive is what an ended job left: where its archive and that one's index lie.
+type outputArchive struct {
+	archive, index storedObject
+}
+
+// archive finds a job's outputs, and reads their index, which may be large: nobody
+// should hold it while something is sent. A job that ended without any gives nil.
+func (a *API) archive(ctx context.Context, r schemas.Record) (*outputArchive, *outputIndex, error) {
 	if !r.State.Terminal() {
-		return nil, kindNotEnded.problem("job "+r.ID+" is "+string(r.State)+"; its outputs are there once it has ended",
+		return nil, nil, kindNotEnded.problem("job "+r.ID+" is "+string(r.State)+"; its outputs are there once it has ended",
 			"GET /v1/jobs/"+r.ID+"?wait=30s waits for its end")
 	}
 	if r.PurgedUS != 0 {
-		return nil, expired(r)
+		return nil, nil, expired(r)
 	}
 	if !r.HasResult() {
-		return nil, kindNotFound.problem("job "+r.ID+" is "+string(r.State)+" and has no outputs", "")
+		return nil, nil, kindNotFound.problem("job "+r.ID+" is "+string(r.State)+" and has no outputs", "")
 	}
 	result, err := a.result(ctx, r)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if result.Archive == nil || result.Index == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
-	index, err := a.indexes.read(ctx, r.ResultKey(result.Index.Name), *result.Index)
+	o := &outputArchive{archive: storedObject{r.ResultKey(result.Archive.Name), *result.Archive}, index: storedObject{r.ResultKey(result.Index.Name), *result.Index}}
+	index, err := a.indexes.read(ctx, o.index.key, o.index.Object)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if index.ArchiveSize != result.Archive.Size || index.ArchiveSHA256 != result.Archive.SHA256 {
-		return nil, &jobresult.LostError{Key: r.ResultKey(result.Index.Name), Why: "it is of another archive than the result's"}
+	if index.ArchiveSize != o.archive.Size || index.ArchiveSHA256 != o.archive.SHA256 {
+		return nil, nil, &jobresult.LostError{Key: o.index.key, Why: "it is of another archive than the result's"}
 	}
-	return &outputArchive{key: r.ResultKey(result.Archive.Name), object: *result.Archive, index: index}, nil
+	return o, index, nil
 }

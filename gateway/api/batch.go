@@ -20,7 +20,7 @@ const admittedAtOnce = 8
 // submitBatch takes up to [schemas.MaxBatchJobs] specifications: all or none, or
 // each with an answer of its own.
 func (a *API) submitBatch(w http.ResponseWriter, r *http.Request, tenant string) error {
-	leave, err := a.batches.enter(r.Context(), w, tenant, batchWeight(r.ContentLength))
+	leave, err := a.batches.enter(r.Context(), w.Header(), tenant, batchWeight(r.ContentLength))
 	if err != nil {
 		return err
 	}

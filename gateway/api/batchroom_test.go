@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http/httptest"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,10 +13,10 @@ import (
 	"github.com/program-explorer/pe/schemas"
 )
 
-// hold takes room for a batch of the tenant.
-func (b *batchRoom) hold(t *testing.T, tenant string, weight int64) (leave func()) {
+// hold takes room for the tenant.
+func (b *room) hold(t *testing.T, tenant string, weight int64) (leave func()) {
 	t.Helper()
-	leave, err := b.enter(t.Context(), httptest.NewRecorder(), tenant, weight)
+	leave, err := b.enter(t.Context(), http.Header{}, tenant, weight)
 	if err != nil {
 		t.Fatalf("tenant %s, %d bytes: %v", tenant, weight, err)
 	}
@@ -74,12 +74,12 @@ func TestRoomForBatches(t *testing.T) {
 		}
 		bob := room.hold(t, "bob", batchWeight(0)) // alice is not in the way
 		begun = time.Now()
-		if _, err := room.enter(t.Context(), httptest.NewRecorder(), "alice", batchWeight(1)); err == nil || time.Since(begun) != batchPatience {
+		if _, err := room.enter(t.Context(), http.Header{}, "alice", batchWeight(1)); err == nil || time.Since(begun) != roomPatience {
 			t.Errorf("one more than there is room for: %v after %s", err, time.Since(begun))
 		}
 		left, leave := context.WithCancel(t.Context())
 		leave()
-		if _, err := room.enter(left, httptest.NewRecorder(), "alice", 1); !errors.Is(err, context.Canceled) {
+		if _, err := room.enter(left, http.Header{}, "alice", 1); !errors.Is(err, context.Canceled) {
 			t.Errorf("a client that left: %v", err)
 		}
 		second()

@@ -72,12 +72,15 @@ func (a *API) createCampaign(w http.ResponseWriter, r *http.Request, tenant, nam
 	return writeJSON(w, status, campaignFor(callerOf(r.Context()), made))
 }
 
-func (a *API) listCampaigns(w http.ResponseWriter, _ *http.Request, tenant string) error {
+func (a *API) listCampaigns(w http.ResponseWriter, r *http.Request, tenant string) error {
 	if a.Campaigns == nil {
 		return writeJSON(w, http.StatusOK, schemas.CampaignList{})
 	}
 	list, err := a.Campaigns.List(tenant)
-	return answered(w, schemas.CampaignList{Campaigns: list}, err)
+	if err != nil {
+		return err
+	}
+	return a.writeLarge(w, r, tenant, schemas.CampaignList{Campaigns: list})
 }
 
 // getCampaign answers with a campaign and the counts of its jobs; ?wait= waits for its end first.

@@ -133,7 +133,12 @@ func TestPageHasTheBounds(t *testing.T) {
 		fmt.Sprintf("counts as %d MiB, a small one as %d KiB", schemas.MaxBatchBytes>>20, minBatchWeight>>10),
 		fmt.Sprintf("single `POST /v1/jobs` of more than %d KiB", smallSubmission>>10),
 		fmt.Sprintf("and %d MiB without `Content-Length`", schemas.MaxSpecBytes>>20),
-		fmt.Sprintf("no room within %.0f seconds", batchPatience.Seconds()),
+		fmt.Sprintf("no room within %.0f seconds", roomPatience.Seconds()),
+		fmt.Sprintf("may have %d uploads under way at each gateway", maxUploads),
+		fmt.Sprintf("must have %d KiB a second on average", minRate>>10),
+		fmt.Sprintf("%d MiB for a tenant at each gateway and %d MiB for all", tenantAnswerBytes>>20, answerBytes>>20),
+		fmt.Sprintf("decompressed count as %d MiB each, a list of outputs as %d KiB", decoderWeight>>20, listWeight>>10),
+		fmt.Sprintf("a job as %d times its specification and result if these are more than %d KiB", encodedWeight, smallAnswer>>10),
 		fmt.Sprintf("`whsec_` and %d to %d bytes in base 64", schemas.MinSecretBytes, schemas.MaxSecretBytes),
 		fmt.Sprintf("`overlap_ms` (%d h by default, at most %d days", schemas.OverlapRange.Default/3_600_000, schemas.OverlapRange.Max/86_400_000),
 	} {

@@ -11,7 +11,7 @@ import (
 
 // executors answers GET /v1/executors. Which jobs an executor holds is told to
 // their own tenant alone, and so is who may require it by name.
-func (a *API) executors(w http.ResponseWriter, _ *http.Request, tenant string) error {
+func (a *API) executors(w http.ResponseWriter, r *http.Request, tenant string) error {
 	list := schemas.ExecutorList{Executors: []schemas.Executor{}}
 	for _, e := range a.Jobs.Executors() {
 		own := make([]schemas.Held, 0, len(e.Held))
@@ -24,7 +24,7 @@ func (a *API) executors(w http.ResponseWriter, _ *http.Request, tenant string) e
 		e.Owner, e.Tenants = ownNames(e.Facts, tenant)
 		list.Executors = append(list.Executors, e)
 	}
-	return writeJSON(w, http.StatusOK, list)
+	return a.writeLarge(w, r, tenant, list)
 }
 
 // ownNames leaves of the tenants that may require an executor by name what

@@ -64,7 +64,7 @@ func (e *ImageError) problem() *schemas.ProblemDocument {
 }
 
 // images answers GET /v1/images.
-func (a *API) images(w http.ResponseWriter, r *http.Request, _ string) error {
+func (a *API) images(w http.ResponseWriter, r *http.Request, tenant string) error {
 	list := schemas.ImageList{}
 	if a.Images != nil {
 		var err error
@@ -75,7 +75,7 @@ func (a *API) images(w http.ResponseWriter, r *http.Request, _ string) error {
 	if list.Images == nil {
 		list.Images = []schemas.CatalogImage{}
 	}
-	return writeJSON(w, http.StatusOK, list)
+	return a.writeLarge(w, r, tenant, list)
 }
 
 // resolve asks what a reference is now. Submissions of one image that come

@@ -29,6 +29,11 @@ func (a *API) getJob(w http.ResponseWriter, r *http.Request, tenant string) erro
 	if err != nil {
 		return err
 	}
+	leave, err := a.answers.enter(r.Context(), w.Header(), tenant, jobWeight(record))
+	if err != nil {
+		return err
+	}
+	defer leave()
 	job, err := a.join(r.Context(), record, nil)
 	if err != nil {
 		return err

@@ -35,7 +35,7 @@ func (a *API) listJobs(w http.ResponseWriter, r *http.Request, tenant string) er
 	for _, record := range records {
 		list.Jobs = append(list.Jobs, a.outline(record))
 	}
-	return writeJSON(w, http.StatusOK, list)
+	return a.writeLarge(w, r, tenant, list)
 }
 
 // pageOf reads the query of a list: cursor, limit, and what filterOf reads.

@@ -49,7 +49,7 @@ func (a *API) plainLog(w http.ResponseWriter, r *http.Request, record schemas.Re
 	if !record.State.Terminal() {
 		return a.copyLive(r.Context(), out, record, stream)
 	}
-	log, err := a.openLog(r.Context(), record, stream)
+	log, err := a.openLog(r.Context(), w.Header(), record, stream)
 	if err != nil {
 		return a.surely(r.Context(), record, err)
 	}

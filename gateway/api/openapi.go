@@ -43,5 +43,5 @@ func openAPIDocument(version string) ([]byte, error) {
 
 // openAPI answers GET /openapi.json.
 func (a *API) openAPI(w http.ResponseWriter, _ *http.Request, _ string) error {
-	return writeJSON(w, http.StatusOK, json.RawMessage(a.document))
+	return writeBody(w, http.StatusOK, a.document)
 }

@@ -27,18 +27,16 @@ func (a *API) outputFile(w http.ResponseWriter, r *http.Request, tenant string) 
 }
 
 func (a *API) sendFile(w http.ResponseWriter, r *http.Request, record schemas.Record, name string) error {
-	outputs, err := a.archive(r.Context(), record)
-	if err != nil {
-		return err
-	}
-	entry, err := outputs.file(record.ID, name)
+	archive, entry, err := a.findFile(r.Context(), record, name)
 	if err != nil {
 		return err
 	}
 	markHostile(w.Header(), path.Base(name), entry.MediaType)
 	w.Header().Set("Cache-Control", "private, no-cache")
 	w.Header().Set("ETag", `"`+strings.TrimPrefix(entry.SHA256, schemas.DigestPrefix)+`"`)
-	content := &entryContent{ctx: r.Context(), turns: a.skips, size: entry.Size, open: func() (io.ReadCloser, error) { return a.openEntry(r, outputs, entry) }}
+	content := &entryContent{ctx: r.Context(), turns: a.skips, size: entry.Size, open: func() (io.ReadCloser, error) {
+		return a.openEntry(w, r, record.Tenant, archive, entry)
+	}}
 	defer content.Close()
 	answer := &rangeAnswer{steadyWriter: newSteadyWriter(w, a.StallTimeout)}
 	http.ServeContent(answer, oneRange(r), "", time.Time{}, content)
@@ -69,14 +67,24 @@ func oneRange(r *http.Request) *http.Request {
 	return r
 }
 
-// file finds a regular file, and says of anything else what it is.
-func (o *outputArchive) file(job, name string) (atrest.Entry, error) {
-	list := "GET /v1/jobs/" + job + "/outputs with Accept: application/json lists them"
-	if o == nil {
-		return atrest.Entry{}, kindNotFound.problem("the job left no outputs", "")
+// findFile finds a regular file, and the archive that has it.
+func (a *API) findFile(ctx context.Context, record schemas.Record, name string) (storedObject, atrest.Entry, error) {
+	outputs, index, err := a.archive(ctx, record)
+	if err != nil {
+		return storedObject{}, atrest.Entry{}, err
 	}
+	if outputs == nil {
+		return storedObject{}, atrest.Entry{}, kindNotFound.problem("the job left no outputs", "")
+	}
+	e, err := index.file(record.ID, name)
+	return outputs.archive, e, err
+}
+
+// file finds a regular file, and says of anything else what it is.
+func (x *outputIndex) file(job, name string) (atrest.Entry, error) {
+	list := "GET /v1/jobs/" + job + "/outputs with Accept: application/json lists them"
 	shown := strconv.QuoteToASCII(clip(name))
-	e, ok := o.index.find(strings.TrimSuffix(name, "/"))
+	e, ok := x.find(strings.TrimSuffix(name, "/"))
 	switch {
 	case !ok:
 		return e, kindNotFound.problem("the job left no output "+shown, list)
@@ -91,25 +99,35 @@ func (o *outputArchive) file(job, name string) (atrest.Entry, error) {
 }
 
 // openEntry reads one file's frame from the store; its content is held to its digest.
-func (a *API) openEntry(r *http.Request, of *outputArchive, e atrest.Entry) (io.ReadCloser, error) {
-	frame, err := a.objects.OpenPart(r.Context(), of.key, of.object, objstore.Range{Offset: e.Offset, Length: e.Length})
+func (a *API) openEntry(w http.ResponseWriter, r *http.Request, tenant string, of storedObject, e atrest.Entry) (io.ReadCloser, error) {
+	leave, err := a.answers.enter(r.Context(), w.Header(), tenant, decoderWeight)
 	if err != nil {
+		return nil, err
+	}
+	frame, err := a.objects.OpenPart(r.Context(), of.key, of.Object, objstore.Range{Offset: e.Offset, Length: e.Length})
+	if err != nil {
+		leave()
 		return nil, err
 	}
 	content, err := atrest.OpenEntry(frame, e)
 	if err != nil {
+		leave()
 		frame.Close()
 		return nil, frame.Explain(err)
 	}
-	return &entryReader{Decoded: jobresult.Decoded{Content: frame, From: content}, entry: content}, nil
+	return &entryReader{Decoded: jobresult.Decoded{Content: frame, From: content}, entry: content, leave: leave}, nil
 }
 
 type entryReader struct {
 	jobresult.Decoded
 	entry io.Closer
+	leave func()
 }
 
-func (e *entryReader) Close() error { return errors.Join(e.entry.Close(), e.Content.Close()) }
+func (e *entryReader) Close() error {
+	defer e.leave()
+	return errors.Join(e.entry.Close(), e.Content.Close())
+}
 
 // entryContent lets http.ServeContent seek in a compressed file: forwards by
 // reading, backwards by beginning again.

@@ -127,23 +127,3 @@ func (x *outputIndex) tarSize() int64 {
 	}
 	return size
 }
-
-// list is the index as clients see it: where the bytes lie is left out.
-func (x *outputIndex) list() []schemas.Output {
-	outputs := make([]schemas.Output, 0, len(x.Entries))
-	for _, e := range x.Entries {
-		content := e
-		if e.Type == atrest.TypeHardlink {
-			content, _ = x.find(e.Name())
-		}
-		o := schemas.Output{
-			Path: e.Path, PathBase64: e.PathBase64, Type: content.Type, Size: content.Size, Mode: fmt.Sprintf("%04o", e.Mode),
-			SHA256: content.SHA256, MediaType: content.MediaType,
-		}
-		if e.Type == atrest.TypeSymlink {
-			o.Link = e.Link
-		}
-		outputs = append(outputs, o)
-	}
-	return outputs
-}

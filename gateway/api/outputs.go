@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -16,20 +17,20 @@ func (a *API) outputs(w http.ResponseWriter, r *http.Request, tenant string) err
 	if err != nil {
 		return err
 	}
-	return a.surely(r.Context(), record, a.sendOutputs(w, r, record))
+	if strings.Contains(r.Header.Get("Accept"), "application/json") {
+		err = a.sendList(w, r, record)
+	} else {
+		err = a.sendTar(w, r, record)
+	}
+	return a.surely(r.Context(), record, err)
 }
 
-func (a *API) sendOutputs(w http.ResponseWriter, r *http.Request, record schemas.Record) error {
-	outputs, err := a.archive(r.Context(), record)
+// sendTar streams the archive, decompressed unless the client takes zstd. It is
+// held to its digest on the way; a wrong one breaks the connection before its end.
+func (a *API) sendTar(w http.ResponseWriter, r *http.Request, record schemas.Record) error {
+	outputs, size, err := a.archiveSize(r.Context(), record)
 	if err != nil {
 		return err
-	}
-	if strings.Contains(r.Header.Get("Accept"), "application/json") {
-		list := schemas.OutputList{Outputs: []schemas.Output{}}
-		if outputs != nil {
-			list.Outputs = outputs.index.list()
-		}
-		return writeJSON(newSteadyWriter(w, a.StallTimeout), http.StatusOK, list)
 	}
 	markHostile(w.Header(), record.ID+"-outputs.tar", "application/x-tar")
 	if outputs == nil {
@@ -37,23 +38,25 @@ func (a *API) sendOutputs(w http.ResponseWriter, r *http.Request, record schemas
 		_, err := w.Write(make([]byte, tarTrailer))
 		return err
 	}
-	return a.sendTar(w, r, outputs)
-}
-
-// sendTar streams the archive, decompressed unless the client takes zstd. It is
-// held to its digest on the way; a wrong one breaks the connection before its end.
-func (a *API) sendTar(w http.ResponseWriter, r *http.Request, outputs *outputArchive) error {
 	w.Header().Set("Cache-Control", "private, no-cache")
 	w.Header().Set("Vary", w.Header().Get("Vary")+", Accept-Encoding")
-	packed, err := a.objects.Open(r.Context(), outputs.key, outputs.object)
+	packs := acceptsZstd(r.Header.Get("Accept-Encoding"))
+	if !packs && r.Method != http.MethodHead {
+		leave, err := a.answers.enter(r.Context(), w.Header(), record.Tenant, decoderWeight)
+		if err != nil {
+			return err
+		}
+		defer leave()
+	}
+	packed, err := a.objects.Open(r.Context(), outputs.archive.key, outputs.archive.Object)
 	if err != nil {
 		return err
 	}
 	defer packed.Close()
 	out := newSteadyWriter(w, a.StallTimeout)
-	if acceptsZstd(r.Header.Get("Accept-Encoding")) {
+	if packs {
 		w.Header().Set("Content-Encoding", "zstd")
-		w.Header().Set("Content-Length", strconv.FormatInt(outputs.object.Size, 10))
+		w.Header().Set("Content-Length", strconv.FormatInt(outputs.archive.Size, 10))
 		return copyOut(out, r, packed)
 	}
 	plain, err := atrest.TarReader(packed)
@@ -63,8 +66,17 @@ func (a *API) sendTar(w http.ResponseWriter, r *http.Request, outputs *outputArc
 	defer plain.Close()
 	// More than this would be a bomb, less a truncated archive: the length that
 	// was announced makes the client notice either.
-	w.Header().Set("Content-Length", strconv.FormatInt(outputs.index.tarSize(), 10))
+	w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
 	return copyOut(out, r, jobresult.Decoded{Content: packed, From: plain})
+}
+
+// archiveSize finds a job's outputs, and how long they are as a plain tar.
+func (a *API) archiveSize(ctx context.Context, record schemas.Record) (*outputArchive, int64, error) {
+	outputs, index, err := a.archive(ctx, record)
+	if outputs == nil || err != nil {
+		return nil, 0, err
+	}
+	return outputs, index.tarSize(), nil
 }
 
 // acceptsZstd looks for the coding by name, with any weight but zero.

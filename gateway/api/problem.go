@@ -56,6 +56,7 @@ var (
 	kindTooSlow        = kind{"too-slow", "The body comes too slowly", http.StatusRequestTimeout}
 	kindManyDeliveries = kind{"too-many-deliveries", "Too many deliveries are on their way already", http.StatusTooManyRequests}
 	kindTooManyBatches = kind{"too-many-batches", "Too much of the tenant's batches is under way", http.StatusTooManyRequests}
+	kindManyDownloads  = kind{"too-many-downloads", "Too much is being sent to the tenant", http.StatusTooManyRequests}
 	kindRateLimit      = kind{"rate-limit", "Too many requests", http.StatusTooManyRequests}
 	kindNoExecutor     = kind{"no-executor", "No executor can run the job", http.StatusUnprocessableEntity}
 	kindRegistry       = kind{"registry", "The image's registry did not answer", http.StatusBadGateway}
@@ -119,6 +120,11 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	if err != nil {
 		return fmt.Errorf("encode answer: %w", err)
 	}
+	return writeBody(w, status, body)
+}
+
+// writeBody sends a JSON document.
+func writeBody(w http.ResponseWriter, status int, body []byte) error {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))

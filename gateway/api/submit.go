@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/program-explorer/pe/schemas"
@@ -32,6 +31,9 @@ func (a *API) submit(w http.ResponseWriter, r *http.Request, tenant string) erro
 		return err
 	}
 	leave()
+	if wait > 0 {
+		spec = nil // it is read again: many may wait, and it may be large
+	}
 	if done, full := a.waits.begin(http.Header{}, tenant); full == nil { // else it is told as it is
 		defer done()
 		if record, err = a.waitFor(w, r, record, wait); err != nil {
@@ -40,14 +42,20 @@ func (a *API) submit(w http.ResponseWriter, r *http.Request, tenant string) erro
 	}
 	// With a known idempotency key the job may be somebody else's of the tenant.
 	caller := callerOf(r.Context())
-	job := a.answerFor(caller, record)
+	job, status := a.answerFor(caller, record), statusOf(record)
 	if caller.May(schemas.ScopeRead) {
-		if job, err = a.join(r.Context(), record, spec); err != nil {
-			return err
+		leave, full := a.answers.enter(r.Context(), http.Header{}, tenant, jobWeight(record))
+		if full == nil {
+			defer leave()
+			if job, err = a.join(r.Context(), record, spec); err != nil {
+				return err
+			}
+		} else {
+			status = http.StatusAccepted // it is taken, so it is told, and the rest is to be asked for
 		}
 	}
 	w.Header().Set("Location", "/v1/jobs/"+record.ID)
-	return writeJSON(w, statusOf(record), job)
+	return writeJSON(w, status, job)
 }
 
 // smallSubmission is what is read of a submission without asking for room.
@@ -63,8 +71,7 @@ func (a *API) roomFor(w http.ResponseWriter, r *http.Request, tenant string) (le
 	if r.ContentLength >= 0 {
 		weight = min(r.ContentLength, weight)
 	}
-	leave, err = a.batches.enter(r.Context(), w, tenant, weight)
-	return sync.OnceFunc(leave), err
+	return a.batches.enter(r.Context(), w.Header(), tenant, weight)
 }
 
 // statusOf is 200 for a job that has ended and 202 for one that has not.

@@ -22,8 +22,8 @@ func (a *API) createToken(w http.ResponseWriter, r *http.Request, _ string) erro
 }
 
 // listTokens answers with the tokens of the caller's tenant, or of all.
-func (a *API) listTokens(w http.ResponseWriter, r *http.Request, _ string) error {
-	return writeJSON(w, http.StatusOK, schemas.AccessTokenList{Tokens: a.Tokens.List(callerOf(r.Context()))})
+func (a *API) listTokens(w http.ResponseWriter, r *http.Request, tenant string) error {
+	return a.writeLarge(w, r, tenant, schemas.AccessTokenList{Tokens: a.Tokens.List(callerOf(r.Context()))})
 }
 
 // revokeToken ends a token for good; one that is revoked already stays as it is.

@@ -138,7 +138,10 @@ func (a *API) listDeliveries(w http.ResponseWriter, r *http.Request, tenant stri
 		return err
 	}
 	page, err := a.Webhooks.Deliveries(r.Context(), tenant, filter, after, limit)
-	return answered(w, page, err)
+	if err != nil {
+		return err
+	}
+	return a.writeLarge(w, r, tenant, page)
 }
 
 // deliveriesOf reads the query of a list of deliveries: cursor, limit, webhook= and state=.

@@ -16,14 +16,26 @@ import (
 // every decoder of the format has to support.
 const maxWindow = 8 << 20
 
+// Decodes reports whether a stream's log is decompressed as it is read, which takes
+// about maxWindow bytes of memory for as long as it is open.
+func Decodes(result schemas.Result, stream string) bool {
+	kept, _ := keptOf(result, stream)
+	return kept.Log != nil
+}
+
+// keptOf is what the result has of a stream, and what its object is called.
+func keptOf(result schemas.Result, stream string) (kept schemas.Stdio, name string) {
+	if stream == schemas.LiveStderr {
+		return result.Stderr, schemas.ObjectStderr
+	}
+	return result.Stdout, schemas.ObjectStdout
+}
+
 // Log opens what the job wrote to stdout or stderr, as far as it was kept: the
 // head that the result holds, or the object with all of it if the head is not
 // everything. At most [schemas.StdioLog] bytes come out.
 func (r *Reader) Log(ctx context.Context, rec schemas.Record, result schemas.Result, stream string) (io.ReadCloser, error) {
-	kept, name := result.Stdout, schemas.ObjectStdout
-	if stream == schemas.LiveStderr {
-		kept, name = result.Stderr, schemas.ObjectStderr
-	}
+	kept, name := keptOf(result, stream)
 	key := rec.ResultKey(name)
 	switch {
 	case kept.Log == nil:
