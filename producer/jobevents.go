@@ -24,8 +24,8 @@ type EventsQuery struct {
 
 // JobNews is one thing that happens to one of the tenant's jobs.
 type JobNews struct {
-	// Kind is schemas.JobEventsBegin, JobEventsJob, StreamStdout or StreamStderr,
-	// and says which of the others is set.
+	// Kind is schemas.JobEventsBegin, JobEventsJob, StreamStdout, StreamStderr or
+	// JobEventsLost, and says which of the others is set.
 	Kind string
 	// ID is where to begin again after this.
 	ID string
@@ -36,7 +36,8 @@ type JobNews struct {
 	Event schemas.JobChange
 	// Data that an attempt of a job wrote, for stdout and stderr, at Offset in bytes.
 	// Where it does not begin at the end of the piece before, output was missed: the
-	// job's log has it.
+	// job's log has it. Job and Attempt alone are of a job whose further output the
+	// gateway's object store has lost.
 	Job     string
 	Attempt int
 	Offset  int64
@@ -102,6 +103,10 @@ func (f *jobsFollower) handle(m message) error {
 		if err = f.text(m, &n); err == nil && len(n.Data) == 0 {
 			return nil
 		}
+	case schemas.JobEventsLost:
+		var lost schemas.JobOutputLost
+		err = json.Unmarshal(m.data, &lost)
+		n.Job, n.Attempt = lost.Job, lost.Attempt
 	default:
 		return nil
 	}

@@ -10,6 +10,9 @@ const (
 	// JobEventsJob: [JobChange]. A job's record changed.
 	JobEventsJob = "job"
 	// StreamStdout and StreamStderr, if they were asked for: [JobText].
+
+	// JobEventsLost, if output was asked for: [JobOutputLost]. The job had more of it.
+	JobEventsLost = "output_lost"
 )
 
 // JobEventsBeginning says what the stream will tell.
@@ -56,4 +59,10 @@ type JobText struct {
 	Job     string `json:"job"`
 	Attempt int    `json:"attempt"`
 	StreamText
+}
+
+// JobOutputLost is a job of which there was more output, which the object store has lost.
+type JobOutputLost struct {
+	Job     string `json:"job"`
+	Attempt int    `json:"attempt"`
 }

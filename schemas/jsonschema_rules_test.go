@@ -14,7 +14,7 @@ var documentTypes = []reflect.Type{
 	reflect.TypeFor[CallbackSecret](), reflect.TypeFor[Delivery](), reflect.TypeFor[DeliveryList](), reflect.TypeFor[WebhookEvent](),
 	reflect.TypeFor[CampaignSpec](), reflect.TypeFor[Campaign](), reflect.TypeFor[CampaignList](),
 	reflect.TypeFor[ProblemDocument](), reflect.TypeFor[StreamChange](), reflect.TypeFor[StreamText](), reflect.TypeFor[Stage](),
-	reflect.TypeFor[JobEventsBeginning](), reflect.TypeFor[JobChange](), reflect.TypeFor[JobText](),
+	reflect.TypeFor[JobEventsBeginning](), reflect.TypeFor[JobChange](), reflect.TypeFor[JobText](), reflect.TypeFor[JobOutputLost](),
 	reflect.TypeFor[AccessTokenRecord](), reflect.TypeFor[AccessTokenRequest](), reflect.TypeFor[NewAccessToken](), reflect.TypeFor[AccessTokenList](),
 	reflect.TypeFor[CacheInfo](), reflect.TypeFor[SweepRequest](), reflect.TypeFor[SweepReport](), reflect.TypeFor[TenantUsage](),
 }

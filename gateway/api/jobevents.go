@@ -140,6 +140,8 @@ func (f *jobsFollower) update(u coordinator.JobUpdate) error {
 		return f.stream.event(schemas.JobEventsJob, f.at, u.Job)
 	case u.Text != nil:
 		return f.stream.event(u.Stream, f.at, u.Text)
+	case u.Lost != nil:
+		return f.stream.event(schemas.JobEventsLost, f.at, u.Lost)
 	}
 	return nil
 }

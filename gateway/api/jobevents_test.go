@@ -31,6 +31,7 @@ func TestJobEvents(t *testing.T) {
 	for _, u := range []coordinator.JobUpdate{
 		{Revision: 9, Job: &schemas.JobChange{Job: "j1", State: schemas.StateQueued, Created: 5}},
 		{Stream: "stderr", Text: &schemas.JobText{Job: "j2", Attempt: 1, StreamText: schemas.NewStreamText(3, []byte("a\nb"))}},
+		{Lost: &schemas.JobOutputLost{Job: "j2", Attempt: 1}},
 		{Revision: 12},
 		{Revision: 15, Job: &schemas.JobChange{Job: "j1", State: schemas.StateFailed, Attempt: 1, Created: 5, Ended: 6}},
 	} {
@@ -41,6 +42,7 @@ func TestJobEvents(t *testing.T) {
 	if want := []sseEvent{
 		{"9", "job", `{"job":"j1","state":"queued","created_us":5}`},
 		{"9", "stderr", `{"job":"j2","attempt":1,"offset":3,"text":"a\nb"}`},
+		{"9", "output_lost", `{"job":"j2","attempt":1}`},
 		{"15", "job", `{"job":"j1","state":"failed","attempt":1,"created_us":5,"ended_us":6}`},
 	}; !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)

@@ -20,7 +20,8 @@ type EventQuery struct {
 }
 
 // JobUpdate is something new about one of a tenant's jobs: its record as an
-// event, or a piece of output. Both nil only say how far all has been told.
+// event, a piece of output, or that the rest of it is lost. All nil only say how
+// far all has been told.
 type JobUpdate struct {
 	// Revision up to which everything has been told; it never falls.
 	Revision uint64
@@ -28,6 +29,7 @@ type JobUpdate struct {
 	// Stream (stdout or stderr) comes with Text.
 	Stream string
 	Text   *schemas.JobText
+	Lost   *schemas.JobOutputLost
 }
 
 // ErrRevision: a stream was to begin after a revision that was never written.

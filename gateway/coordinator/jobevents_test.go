@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/program-explorer/pe/gateway/coordinator"
+	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -55,7 +56,7 @@ func (r *reader) next() coordinator.JobUpdate {
 
 func (r *reader) check(u coordinator.JobUpdate) {
 	r.Helper()
-	if u.Text != nil {
+	if u.Text != nil || u.Lost != nil {
 		return
 	}
 	if u.Revision < r.at {
@@ -218,6 +219,37 @@ func TestEventsWithOutput(t *testing.T) {
 			t.Fatalf("%s %+v after %d bytes (%v)", u.Stream, *u.Text, got[u.Text.Job], err)
 		}
 		got[u.Text.Job] += int64(len(data))
+	}
+}
+
+// TestEventsTellOfLostOutput: as the job's own do, once all that there is was told.
+func TestEventsTellOfLostOutput(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "e1")
+	store := &hooked{Store: w.store}
+	g := w.gateway(func(c *coordinator.Config) { c.Store = store })
+	e := w.idle("e1", nil)
+	rec := w.submit(g, spec())
+	r := w.events(g, coordinator.EventQuery{Now: true, Outputs: true})
+	a := w.granted(e, rec)
+	e.write(a, "told", true)
+	for r.next().Text == nil { // the job is followed from now on
+	}
+	store.before(func(key string) error {
+		if strings.HasSuffix(key, schemas.ObjectStdout) {
+			return objstore.ErrNotFound
+		}
+		return nil
+	})
+	e.write(a, strings.Repeat("x", 3*schemas.StdioHead), false) // nothing of it comes here
+	w.finish(e, a)
+	for {
+		if u := r.next(); u.Lost != nil {
+			if u.Lost.Job != rec.ID || u.Lost.Attempt != 1 {
+				t.Errorf("%+v", u.Lost)
+			}
+			return
+		}
 	}
 }
 

@@ -58,11 +58,17 @@ func (o *outputs) follow(ctx context.Context, job string) {
 	}
 	o.running.Go(func() {
 		defer o.give(job)
+		attempt := 0
 		for u := range updates {
-			if u.Chunk != nil {
+			switch {
+			case u.Record != nil:
+				_, attempt = u.Record.Produced()
+			case u.Chunk != nil:
 				o.reader.send(ctx, JobUpdate{Stream: u.Stream, Text: &schemas.JobText{
 					Job: job, Attempt: u.Attempt, StreamText: schemas.NewStreamText(u.Chunk.Offset, u.Chunk.Data),
 				}})
+			case u.End != nil && u.End.Lost:
+				o.reader.send(ctx, JobUpdate{Lost: &schemas.JobOutputLost{Job: job, Attempt: attempt}})
 			}
 		}
 	})

@@ -70,6 +70,8 @@ func (a *app) showNews(n producer.JobNews) error {
 		for line := range bytes.Lines(n.Data) {
 			fmt.Fprintf(&lines, "%s  %s: %s\n", n.Job, n.Kind, printable(string(bytes.TrimSuffix(line, []byte("\n")))))
 		}
+	case schemas.JobEventsLost:
+		fmt.Fprintf(&lines, "%s  there was more output, which the gateway's object store has lost\n", n.Job)
 	}
 	return a.write(lines.Bytes())
 }
@@ -86,6 +88,8 @@ func (a *app) printNews(n producer.JobNews) error {
 		line.Data = schemas.JobEventsBeginning{Outputs: n.Outputs}
 	case schemas.JobEventsJob:
 		line.Data = n.Event
+	case schemas.JobEventsLost:
+		line.Data = schemas.JobOutputLost{Job: n.Job, Attempt: n.Attempt}
 	default:
 		line.Data = schemas.JobText{Job: n.Job, Attempt: n.Attempt, StreamText: schemas.NewStreamText(n.Offset, n.Data)}
 	}
