@@ -80,9 +80,9 @@ func (a *API) putBlob(w http.ResponseWriter, r *http.Request, tenant string) err
 	if err := body.reserve(max(size, 0)); err != nil {
 		return err
 	}
+	defer func() { body.settle(stored.Size) }()
 	info, err = a.Store.Put(r.Context(), key, body, objstore.PutOptions{Size: size, MaxSize: a.MaxBlobBytes, SHA256: sum})
 	if err != nil {
-		body.release()
 		return body.refusal(uploadError(err))
 	}
 	stored.Size = info.Size

@@ -60,10 +60,10 @@ type Results interface {
 // Accounts say what tenants have, and may have.
 type Accounts interface {
 	Usage(tenant string) (schemas.TenantUsage, error)
-	// Reserve takes bytes from what a tenant may store, or refuses them; Release
-	// gives back those that were not stored after all.
+	// Reserve takes bytes from what a tenant may store, or refuses them; Settle ends
+	// that and says how many were stored.
 	Reserve(tenant string, bytes int64) error
-	Release(tenant string, bytes int64)
+	Settle(tenant string, reserved, stored int64)
 }
 
 var _ Coordinator = (*coordinator.Coordinator)(nil)

@@ -374,10 +374,10 @@ func (f *fakeJobs) Reserve(tenant string, bytes int64) error {
 	return nil
 }
 
-func (f *fakeJobs) Release(tenant string, bytes int64) {
+func (f *fakeJobs) Settle(tenant string, reserved, stored int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.stored[tenant] -= bytes
+	f.stored[tenant] += stored - reserved
 }
 
 // storedOf is how many bytes a tenant is said to have.

@@ -41,10 +41,11 @@ func (b *reservedBody) reserve(bytes int64) error {
 	return b.refused
 }
 
-// release gives the room back: nothing was stored.
-func (b *reservedBody) release() {
+// settle ends the reservation: so many bytes are stored now. One that is there
+// already has been counted.
+func (b *reservedBody) settle(stored int64) {
 	if !b.again {
-		b.api.Jobs.Release(b.tenant, b.reserved)
+		b.api.Jobs.Settle(b.tenant, b.reserved, stored)
 	}
 }
 

@@ -47,6 +47,7 @@ type Coordinator struct {
 	limits   atomic.Pointer[LimitTable]
 	// reserving makes looking for room in the store and taking it one step.
 	reserving sync.Mutex
+	reserved  reservations
 	// moving is held while the jobs of a page go from the index into history.
 	moving sync.Mutex
 	// batches bounds those that are submitted at once.
@@ -81,6 +82,7 @@ func New(cfg Config) (*Coordinator, error) {
 		specs:   newSpecCache(specCacheBytes),
 		results: resultcache.New(cfg.Queue.Cache, cfg.Now),
 
+		reserved: reservations{tenants: map[string]int64{}},
 		batches:  make(chan struct{}, batchesAtOnce),
 		catchUps: newTurns(catchUpsAtOnce),
 		settlers: semaphore.NewWeighted(leadersAtOnce),

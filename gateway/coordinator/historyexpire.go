@@ -150,7 +150,7 @@ func (x *expiry) release(ctx context.Context) {
 		group.Go(func() error {
 			err := x.clear(ctx, rec)
 			if err == nil {
-				x.Release(rec.Tenant, specBytes(&rec)+resultBytes(&rec))
+				x.freed(rec.Tenant, specBytes(&rec)+resultBytes(&rec))
 				err = x.Coordinator.release(ctx, &rec, marker)
 			}
 			if err != nil && !errors.Is(err, jobqueue.ErrConflict) {

@@ -48,7 +48,7 @@ func (c *Coordinator) remove(ctx context.Context, rec schemas.Record) error {
 		return fmt.Errorf("remove job %s: %w", rec.ID, err)
 	}
 	c.state.forget(key, marker)
-	c.Release(now.Tenant, specBytes(&now)+resultBytes(&now))
+	c.freed(now.Tenant, specBytes(&now)+resultBytes(&now))
 	c.later(func(ctx context.Context) {
 		if err := c.clear(ctx, now); err != nil {
 			c.log.Warn("objects of a removed job stay until the next sweep", "job", rec.ID, "err", err)

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"sync"
 	"time"
 
 	"github.com/program-explorer/pe/schemas"
@@ -25,20 +26,47 @@ func (noLedger) Bytes(string) (bytes int64, never time.Time) { return 0, never }
 func (noLedger) Add(string, int64, time.Time)                {}
 func (noLedger) Recount() time.Duration                      { return 0 }
 
-// Reserve takes bytes from what a tenant may still store, before they are
-// stored; [ErrTooMuchStored] if they are too many.
+// reservations are the bytes that uploads which are under way at this gateway may
+// store. No sweep counts them, and none forgets them: they are added to what is stored.
+type reservations struct {
+	mu      sync.Mutex
+	tenants map[string]int64
+}
+
+func (r *reservations) of(tenant string) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tenants[tenant]
+}
+
+func (r *reservations) add(tenant string, bytes int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.tenants[tenant] += bytes; r.tenants[tenant] == 0 {
+		delete(r.tenants, tenant)
+	}
+}
+
+// Reserve takes bytes from what a tenant may still store, before they are stored
+// and until [Coordinator.Settle]; [ErrTooMuchStored] if they are too many.
 func (c *Coordinator) Reserve(tenant string, bytes int64) error {
 	c.reserving.Lock()
 	defer c.reserving.Unlock()
 	if err := c.roomFor(tenant, bytes); err != nil {
 		return err
 	}
-	c.cfg.Ledger.Add(tenant, bytes, c.cfg.Now())
+	c.reserved.add(tenant, bytes)
 	return nil
 }
 
-// Release gives back what was reserved, and not stored.
-func (c *Coordinator) Release(tenant string, bytes int64) {
+// Settle ends a reservation, of which so many bytes are stored now.
+func (c *Coordinator) Settle(tenant string, reserved, stored int64) {
+	c.cfg.Ledger.Add(tenant, stored, c.cfg.Now()) // first: for a moment they count twice, and never not at all
+	c.reserved.add(tenant, -reserved)
+}
+
+// freed notes that bytes were deleted.
+func (c *Coordinator) freed(tenant string, bytes int64) {
 	c.cfg.Ledger.Add(tenant, -bytes, c.cfg.Now())
 }
 
@@ -53,11 +81,18 @@ func (c *Coordinator) roomFor(tenant string, bytes int64) error {
 	if most == 0 {
 		return nil
 	}
-	has, _ := c.cfg.Ledger.Bytes(tenant)
+	has, _ := c.stored(tenant)
 	if has < most && bytes <= most-has {
 		return nil
 	}
 	return fullStore(max(c.cfg.Ledger.Recount(), leastRecount), has, bytes, most)
+}
+
+// stored is how many bytes a tenant has, with those that are reserved, and when
+// the store was last looked through.
+func (c *Coordinator) stored(tenant string) (bytes int64, counted time.Time) {
+	bytes, counted = c.cfg.Ledger.Bytes(tenant)
+	return bytes + c.reserved.of(tenant), counted
 }
 
 // account tells the ledger what a record's first sight, or the end that it

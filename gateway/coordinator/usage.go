@@ -14,7 +14,7 @@ func (c *Coordinator) Usage(tenant string) (u schemas.TenantUsage, err error) {
 	}
 	queued, pools, _ := c.state.usage(tenant, c.cfg.PoolIdle)
 	u.Queued, u.Requirements = queued, len(pools)
-	bytes, counted := c.cfg.Ledger.Bytes(tenant)
+	bytes, counted := c.stored(tenant)
 	if u.StoredBytes = bytes; !counted.IsZero() {
 		u.CountedUS = counted.UnixMicro()
 	}

@@ -77,12 +77,40 @@ func TestBytesBetweenSweeps(t *testing.T) {
 	}
 	before := w.inStore()
 	w.blob("12345")
+	again.Settle(tenant, size, size)
 	w.counts(again, before+size)
 	w.counts(two, before)
 	w.later(time.Minute)
 	w.sweep(two, 0)
 	w.counts(again, before+size)
 	w.counts(two, before+size)
+}
+
+// TestUploadsUnderWayWhileSwept: a sweep neither forgets what they may store, nor
+// makes room of what they have not stored in the end.
+func TestUploadsUnderWayWhileSwept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	g := w.gateway(w.store)
+	g.SetLimits(coordinator.LimitTable{Tenants: map[string]coordinator.Limits{tenant: {StoredBytes: 100}}})
+	w.caughtUp(g)
+	const size = 90
+	if err := g.Reserve(tenant, size); err != nil {
+		t.Fatal(err)
+	}
+	w.later(time.Minute)
+	w.sweep(g, 0)
+	if err := g.Reserve(tenant, size); !errors.Is(err, coordinator.ErrTooMuchStored) {
+		t.Errorf("the room of an upload that hangs is given again: %v", err)
+	}
+	w.later(time.Minute)
+	g.Settle(tenant, size, 0)
+	w.blob("1234567890")
+	if err := g.Reserve(tenant, 10); err != nil {
+		t.Fatal(err)
+	}
+	g.Settle(tenant, 10, 10)
+	w.counts(g, w.inStore())
 }
 
 // TestCapOnStoredBytes: over it nothing new is taken, and nothing of it is left;
