@@ -92,6 +92,12 @@ func (c *Coordinator) unasked(ctx context.Context, rec *schemas.Record, err erro
 	return nil
 }
 
+// withoutEntry has a job run as if it asked no cache: the tenant has too many entries.
+func (c *Coordinator) withoutEntry(rec *schemas.Record) {
+	rec.CacheKey = ""
+	c.metrics.cacheFull.Inc()
+}
+
 // origin is the job with the result that rec's entry names, or nil if there is
 // none that rec may have. A job that still ran when the entry was written may
 // have ended: then only its entry is late.
@@ -119,8 +125,16 @@ func (c *Coordinator) join(ctx context.Context, d *draft, s Submission) (err err
 	if s.Spec.Cache != schemas.CacheUse && s.Spec.Cache != schemas.CacheRefresh {
 		return nil
 	}
-	if err = c.nameResult(ctx, &d.rec, s); err == nil && s.Spec.Cache == schemas.CacheUse {
+	err = c.nameResult(ctx, &d.rec, s)
+	switch {
+	case err != nil:
+	case s.Spec.Cache == schemas.CacheUse:
 		err = c.joinAny(ctx, &d.rec)
+	default:
+		if err = c.results.Admit(ctx, d.rec.Tenant, d.rec.CacheKey); errors.Is(err, resultcache.ErrFull) {
+			c.withoutEntry(&d.rec)
+			err = nil
+		}
 	}
 	if err == nil {
 		d.data, err = encodeRecord(d.rec)
@@ -137,6 +151,10 @@ func (c *Coordinator) joinAny(ctx context.Context, rec *schemas.Record) error {
 		}
 		if errors.Is(err, resultcache.ErrTaken) {
 			continue
+		}
+		if errors.Is(err, resultcache.ErrFull) {
+			c.withoutEntry(rec)
+			break
 		}
 		if err = c.unasked(ctx, rec, err); err != nil {
 			return err

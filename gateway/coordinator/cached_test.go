@@ -49,7 +49,7 @@ func (w *world) hit(g *gateway, s schemas.JobSpec) (rec schemas.Record) {
 // kept waits until the cache says that a job has a result.
 func (w *world) kept(rec schemas.Record) {
 	w.Helper()
-	results := resultcache.New(w.server.Gateway(w, w.log).Cache, time.Now)
+	results := resultcache.New(w.server.Gateway(w, w.log).Cache, 0, time.Now)
 	w.eventually("an entry with a result", func() bool {
 		e, err := results.Look(w.Context(), rec.Tenant, rec.CacheKey)
 		return err == nil && e.Job == rec.ID && e.Attempt > 0
@@ -364,6 +364,35 @@ func TestCacheIsAway(t *testing.T) {
 	}
 	if _, _, err := g.Submit(t.Context(), submission(caching(schemas.CacheRefresh, "a"))); err == nil {
 		t.Error("the earlier result would be given on")
+	}
+}
+
+// TestCacheIsFull: what would be one entry too many is run as if there were no cache;
+// what has an entry is shared as ever.
+func TestCacheIsFull(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "e1")
+	metrics := prometheus.NewRegistry()
+	g := w.gateway(func(c *coordinator.Config) { c.Metrics, c.MaxCached = metrics, 1 })
+	w.executor("e1", 2, nil)
+	first := w.wait(g, w.submit(g, caching(schemas.CacheUse, "a")), schemas.StateSucceeded)
+	w.kept(first)
+	for _, mode := range []string{schemas.CacheUse, schemas.CacheRefresh} {
+		s := caching(mode, "b")
+		if rec := w.wait(g, w.submit(g, s), schemas.StateSucceeded); rec.CacheKey != "" || rec.Source != nil {
+			t.Errorf("%s: %+v", mode, rec)
+		}
+	}
+	if rec := w.hit(g, caching(schemas.CacheUse, "a")); rec.Source == nil || rec.Source.Job != first.ID {
+		t.Errorf("hit = %+v", rec)
+	}
+	again := w.wait(g, w.submit(g, caching(schemas.CacheRefresh, "a")), schemas.StateSucceeded)
+	w.kept(again)
+	if info, err := g.CacheInfo(t.Context(), schemas.SingleTenant); err != nil || info.Entries != 1 {
+		t.Errorf("%+v, %v", info, err)
+	}
+	if n := count(t, metrics, "pe_cache_full_total"); n != 2 {
+		t.Errorf("%v counted, want 2", n)
 	}
 }
 

@@ -52,7 +52,9 @@ type Config struct {
 	// Ledger counts what tenants have in the object store. Default: nobody counts,
 	// and [Limits.StoredBytes] bounds nothing.
 	Ledger Ledger
-	Log    *slog.Logger
+	// MaxCached bounds a tenant's entries in the result cache. Default: [resultcache.MaxEntries].
+	MaxCached int64
+	Log       *slog.Logger
 	// Metrics is where the coordinator registers its metrics; nil for nowhere.
 	Metrics prometheus.Registerer
 	// Now is the clock; default time.Now. Leases need its monotonic reading.

@@ -80,7 +80,7 @@ func New(cfg Config) (*Coordinator, error) {
 		rules:   rules{maxAttempts: cfg.MaxAttempts, maxHandbacks: cfg.MaxHandbacks, maxLosses: cfg.MaxLosses},
 		fleet:   fleet.New(cfg.Now),
 		specs:   newSpecCache(specCacheBytes),
-		results: resultcache.New(cfg.Queue.Cache, cfg.Now),
+		results: resultcache.New(cfg.Queue.Cache, cfg.MaxCached, cfg.Now),
 
 		reserved: reservations{tenants: map[string]int64{}},
 		batches:  make(chan struct{}, batchesAtOnce),

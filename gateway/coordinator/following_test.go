@@ -213,7 +213,7 @@ func TestGhost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	results := resultcache.New(q.Cache, time.Now)
+	results := resultcache.New(q.Cache, 0, time.Now)
 	key, err := results.Key(t.Context(), s.Tenant, hash)
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ type metrics struct {
 	cache     *prometheus.CounterVec
 	kept      prometheus.Counter
 	unasked   prometheus.Counter
+	cacheFull prometheus.Counter
 	shelved   prometheus.Counter
 	submit    prometheus.Histogram
 	wait      prometheus.Histogram
@@ -44,12 +45,13 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		cache:     counters("cache_submissions_total", "Submissions that asked the result cache: hit, shared (the same job runs already) or miss.", "outcome"),
 		kept:      prometheus.NewCounter(prometheus.CounterOpts{Namespace: "pe", Name: "cache_results_total", Help: "Results kept in the cache."}),
 		unasked:   prometheus.NewCounter(prometheus.CounterOpts{Namespace: "pe", Name: "cache_failures_total", Help: "Times that the result cache, or the store for a result in it, could not be asked, so that the job is run."}),
+		cacheFull: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "pe", Name: "cache_full_total", Help: "Jobs that are run without an entry in the result cache, as their tenant has as many as it may."}),
 		shelved:   prometheus.NewCounter(prometheus.CounterOpts{Namespace: "pe", Name: "history_moved_total", Help: "Records that this gateway moved from the bucket of jobs into pages of history."}),
 		submit:    histogram("submit_seconds", "Submission: record created, and a large specification stored before."),
 		wait:      histogram("job_wait_seconds", "From queued to claimed."),
 		total:     histogram("job_seconds", "From submission to the end."),
 	}
-	all := []prometheus.Collector{m.jobs, m.submitted, m.claims, m.feeds, m.events, m.lost, m.conflicts, m.cache, m.kept, m.unasked, m.shelved, m.submit, m.wait, m.total}
+	all := []prometheus.Collector{m.jobs, m.submitted, m.claims, m.feeds, m.events, m.lost, m.conflicts, m.cache, m.kept, m.unasked, m.cacheFull, m.shelved, m.submit, m.wait, m.total}
 	for _, c := range all {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)

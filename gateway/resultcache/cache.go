@@ -15,11 +15,16 @@ import (
 type Cache struct {
 	bucket *jobqueue.Bucket
 	now    func() time.Time
+	counts counts
 }
 
-// New returns the cache in a bucket.
-func New(bucket *jobqueue.Bucket, now func() time.Time) *Cache {
-	return &Cache{bucket: bucket, now: now}
+// New returns the cache in a bucket, in which a tenant may have so many entries;
+// default [MaxEntries].
+func New(bucket *jobqueue.Bucket, most int64, now func() time.Time) *Cache {
+	if most <= 0 {
+		most = MaxEntries
+	}
+	return &Cache{bucket: bucket, now: now, counts: counts{most: most, tenants: map[string]*count{}}}
 }
 
 // Entry says who has a result. The zero value is no entry.
@@ -59,11 +64,17 @@ func (c *Cache) Look(ctx context.Context, tenant, key string) (Entry, error) {
 var ErrTaken = errors.New("the entry is another job's")
 
 // Lead says that a job runs for the result, in place of the entry that was
-// looked at; [ErrTaken] if it is not there any more as it was.
+// looked at; [ErrTaken] if it is not there any more as it was, [ErrFull] if it
+// would be one too many.
 func (c *Cache) Lead(ctx context.Context, tenant, key, job string, before Entry) error {
 	data, err := c.encode(Entry{Job: job})
 	if err != nil {
 		return err
+	}
+	if before.Revision == 0 {
+		if err := c.add(ctx, tenant); err != nil {
+			return err
+		}
 	}
 	_, err = c.bucket.Update(ctx, schemas.CacheEntryKey(tenant, key), data, before.Revision)
 	if errors.Is(err, jobqueue.ErrConflict) {
@@ -72,7 +83,17 @@ func (c *Cache) Lead(ctx context.Context, tenant, key, job string, before Entry)
 	return err
 }
 
-// Keep says that an attempt of a job has the result, whatever was there.
+// Admit makes sure that there is an entry under a key, or may be one: [ErrFull] if not.
+func (c *Cache) Admit(ctx context.Context, tenant, key string) error {
+	e, err := c.Look(ctx, tenant, key)
+	if err != nil || e.Revision != 0 {
+		return err
+	}
+	return c.add(ctx, tenant)
+}
+
+// Keep says that an attempt of a job has the result, whatever was there. The job
+// led, or was admitted.
 func (c *Cache) Keep(ctx context.Context, tenant, key, job string, attempt int) error {
 	data, err := c.encode(Entry{Job: job, Attempt: attempt})
 	if err != nil {

@@ -20,7 +20,7 @@ const (
 func open(t *testing.T) *Cache {
 	t.Helper()
 	now := time.Now()
-	return New(queuetest.Start(t).Gateway(t, slog.New(slog.DiscardHandler)).Cache, func() time.Time { return now })
+	return New(queuetest.Start(t).Gateway(t, slog.New(slog.DiscardHandler)).Cache, 0, func() time.Time { return now })
 }
 
 func (c *Cache) key(t *testing.T, hash string) string {
@@ -133,7 +133,7 @@ func TestClearedStaysCleared(t *testing.T) {
 	t.Parallel()
 	server := queuetest.Start(t)
 	log := slog.New(slog.DiscardHandler)
-	c, ctx := New(server.Gateway(t, log).Cache, time.Now), t.Context()
+	c, ctx := New(server.Gateway(t, log).Cache, 0, time.Now), t.Context()
 	before := c.key(t, "a")
 	if err := c.Clear(ctx, "local"); err != nil {
 		t.Fatal(err)

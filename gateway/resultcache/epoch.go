@@ -54,7 +54,9 @@ func (c *Cache) Clear(ctx context.Context, tenant string) error {
 			return err
 		}
 		// What is left of before is only room; it goes with its age, too.
-		return c.bucket.RemoveBelow(ctx, prefix(tenant, old))
+		err = c.bucket.RemoveBelow(ctx, prefix(tenant, old))
+		c.counts.forget(tenant)
+		return err
 	}
 }
 
