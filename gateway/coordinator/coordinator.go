@@ -44,6 +44,7 @@ type Coordinator struct {
 	settling flights
 	// settlers bounds of how many jobs that is done at once.
 	settlers *semaphore.Weighted
+	logs     *semaphore.Weighted
 	limits   atomic.Pointer[LimitTable]
 	// reserving makes looking for room in the store and taking it one step.
 	reserving sync.Mutex
@@ -86,6 +87,7 @@ func New(cfg Config) (*Coordinator, error) {
 		batches:  make(chan struct{}, batchesAtOnce),
 		catchUps: newTurns(catchUpsAtOnce),
 		settlers: semaphore.NewWeighted(leadersAtOnce),
+		logs:     semaphore.NewWeighted(logsAtOnce),
 		stopped:  make(chan struct{}),
 	}
 	if c.metrics, err = newMetrics(cfg.Metrics); err != nil {

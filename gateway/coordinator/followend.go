@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/program-explorer/pe/gateway/jobresult"
 	"github.com/program-explorer/pe/schemas"
@@ -70,36 +71,50 @@ func (f *follower) remainder(ctx context.Context, rec schemas.Record) error {
 
 // rest tells what the follower lacks of a stream that has so many bytes.
 func (f *follower) rest(ctx context.Context, rec schemas.Record, result schemas.Result, stream string, bytes int64) error {
-	if *f.offset(stream) >= bytes {
-		return nil
+	for done := *f.offset(stream) >= bytes; !done; {
+		piece, err := f.piece(ctx, rec, result, stream)
+		for data := range slices.Chunk(piece, chunkBytes) {
+			f.chunk(ctx, stream, schemas.LogChunk{Offset: *f.offset(stream), Data: data})
+		}
+		if done = err == io.EOF; err != nil && !done {
+			return err
+		}
 	}
-	log, err := f.c.objects.Log(ctx, rec, result, stream)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	return f.copyRest(ctx, stream, log)
+	return nil
 }
 
-// copyRest skips what the follower has.
-func (f *follower) copyRest(ctx context.Context, stream string, r io.Reader) error {
-	if _, err := io.CopyN(io.Discard, r, *f.offset(stream)); err == io.EOF {
-		return nil
+const (
+	// pieceBytes is how much of a stored log is read at once, and decompressed for
+	// that from its beginning: what decompresses takes up to 8 MiB, which nobody may
+	// hold for as long as a follower takes to read.
+	pieceBytes = 1 << 20
+	// logsAtOnce is for how many followers that is done at the same time.
+	logsAtOnce = 16
+)
+
+// piece reads what comes next of a stream in the store; io.EOF with the last of it.
+func (f *follower) piece(ctx context.Context, rec schemas.Record, result schemas.Result, stream string) ([]byte, error) {
+	if err := f.c.logs.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	defer f.c.logs.Release(1)
+	log, err := f.c.objects.Log(ctx, rec, result, stream)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	if _, err := io.CopyN(io.Discard, log, *f.offset(stream)); err == io.EOF {
+		return nil, io.EOF
 	} else if err != nil {
-		return fmt.Errorf("read %s: %w", stream, err)
+		return nil, fmt.Errorf("read %s: %w", stream, err)
 	}
-	for ctx.Err() == nil {
-		data := make([]byte, chunkBytes)
-		n, err := io.ReadFull(r, data)
-		if n > 0 {
-			f.chunk(ctx, stream, schemas.LogChunk{Offset: *f.offset(stream), Data: data[:n]})
-		}
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read %s: %w", stream, err)
-		}
+	data := make([]byte, pieceBytes)
+	n, err := io.ReadFull(log, data)
+	switch {
+	case err == io.EOF || err == io.ErrUnexpectedEOF:
+		err = io.EOF
+	case err != nil:
+		err = fmt.Errorf("read %s: %w", stream, err)
 	}
-	return ctx.Err()
+	return data[:n], err
 }

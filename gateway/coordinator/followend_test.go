@@ -3,6 +3,7 @@ package coordinator_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"sync/atomic"
@@ -108,4 +109,62 @@ func (w *world) replace(key string, data []byte) {
 	if _, err := w.store.Put(w.Context(), key, bytes.NewReader(data), objstore.PutOptions{Size: int64(len(data))}); err != nil {
 		w.Fatal(err)
 	}
+}
+
+// TestSlowFollowersHoldNoLog: while nobody takes what was read, nothing is open; in
+// the end all of it comes, in order.
+func TestSlowFollowersHoldNoLog(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "e1")
+	store := &openObjects{Store: w.store}
+	g := w.gateway(func(c *coordinator.Config) { c.Store = store })
+	e := w.idle("e1", nil)
+	rec := w.submit(g, spec())
+	a := w.granted(e, rec)
+	var log strings.Builder
+	for i := 0; log.Len() < 3<<20; i++ {
+		fmt.Fprintln(&log, "line", i)
+	}
+	e.write(a, log.String(), false)
+	w.finish(e, a)
+	rec = w.wait(g, rec, schemas.StateSucceeded)
+	updates := w.follow(g, rec, coordinator.Offsets{})
+	w.eventually("as much is read as nobody takes", func() bool { return len(updates) == cap(updates) })
+	w.eventually("nothing is open", func() bool { return store.open.Load() == 0 })
+	var got strings.Builder
+	end := false
+	for u := range updates {
+		if u.Chunk != nil {
+			got.Write(u.Chunk.Data)
+		}
+		end = u.End != nil && !u.End.Lost
+	}
+	if got.String() != log.String() || !end {
+		t.Errorf("%d bytes of %d, whole: %v", got.Len(), log.Len(), end)
+	}
+}
+
+// openObjects is a store that knows how many of its objects are being read.
+type openObjects struct {
+	objstore.Store
+	open atomic.Int32
+}
+
+func (c *openObjects) Get(ctx context.Context, key string, r objstore.Range) (io.ReadCloser, objstore.Info, error) {
+	body, info, err := c.Store.Get(ctx, key, r)
+	if err != nil {
+		return nil, info, err
+	}
+	c.open.Add(1)
+	return openObject{body, c}, info, nil
+}
+
+type openObject struct {
+	io.ReadCloser
+	of *openObjects
+}
+
+func (c openObject) Close() error {
+	c.of.open.Add(-1)
+	return c.ReadCloser.Close()
 }
