@@ -18,6 +18,7 @@ import (
 	"github.com/program-explorer/pe/gateway/resultcache"
 	"github.com/program-explorer/pe/internal/jobqueue"
 	"github.com/program-explorer/pe/internal/objstore"
+	"github.com/program-explorer/pe/internal/turns"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -54,7 +55,7 @@ type Coordinator struct {
 	// batches bounds those that are submitted at once.
 	batches chan struct{}
 	// catchUps are readers of events who have to ask the bucket.
-	catchUps *turns
+	catchUps *turns.Turns
 	// background counts what was begun and outlives its caller.
 	background sync.WaitGroup
 	// pooled is closed once all pools that there were at the start are known: until
@@ -85,7 +86,7 @@ func New(cfg Config) (*Coordinator, error) {
 
 		reserved: reservations{tenants: map[string]int64{}},
 		batches:  make(chan struct{}, batchesAtOnce),
-		catchUps: newTurns(catchUpsAtOnce),
+		catchUps: turns.New(1, catchUpsAtOnce),
 		settlers: semaphore.NewWeighted(leadersAtOnce),
 		logs:     semaphore.NewWeighted(logsAtOnce),
 		stopped:  make(chan struct{}),

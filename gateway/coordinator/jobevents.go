@@ -205,7 +205,7 @@ func (r *eventReader) catchUp(ctx context.Context) error {
 // tellAll reads jobs and tells of them. It has its turn while it reads: who takes
 // slowly what is told keeps nobody waiting.
 func (r *eventReader) tellAll(ctx context.Context, jobs []touched) error {
-	done, err := r.c.catchUps.take(ctx, r.tenant)
+	done, err := r.c.catchUps.Take(ctx, r.tenant)
 	if err != nil {
 		return err
 	}

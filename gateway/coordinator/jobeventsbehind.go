@@ -20,7 +20,7 @@ type touched struct {
 // behind is what the reader has missed next, up to a revision: behindAtOnce jobs, or
 // the last ones.
 func (r *eventReader) behind(ctx context.Context, upTo uint64) ([]touched, error) {
-	done, err := r.c.catchUps.take(ctx, r.tenant)
+	done, err := r.c.catchUps.Take(ctx, r.tenant)
 	if err != nil {
 		return nil, err
 	}
