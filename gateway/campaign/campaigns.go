@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -62,8 +61,6 @@ type Campaigns struct {
 	ends   prometheus.Counter
 	// known is closed when all campaigns are that there were at the start.
 	known chan struct{}
-	// creating is held by whoever makes a campaign, so that the bound holds.
-	creating sync.Mutex
 }
 
 // New checks the configuration. It does not touch the queue.

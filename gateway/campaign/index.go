@@ -13,6 +13,8 @@ type index struct {
 	entries map[string]known
 	// tenants has the keys of each one's.
 	tenants map[string]map[string]struct{}
+	// making has, by tenant and key, how many requests are making a campaign just now.
+	making map[string]map[string]int
 	// seen is the newest revision that the watch has told of.
 	seen uint64
 	// changed is closed, and made anew, with every change.
@@ -26,7 +28,7 @@ type known struct {
 }
 
 func newIndex() *index {
-	return &index{entries: map[string]known{}, tenants: map[string]map[string]struct{}{}, changed: make(chan struct{})}
+	return &index{entries: map[string]known{}, tenants: map[string]map[string]struct{}{}, making: map[string]map[string]int{}, changed: make(chan struct{})}
 }
 
 // learn is false for what is not newer than what is known, or was deleted since it was read.
@@ -82,10 +84,37 @@ func (x *index) lookup(key string) (k known, there bool, changed <-chan struct{}
 	return k, there, x.changed
 }
 
-func (x *index) count(tenant string) int {
+// reserve makes room for a campaign that is yet to be made, until it is released; false
+// if its tenant has as many as may be, with those that others are making.
+func (x *index) reserve(tenant, key string, most int) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return len(x.tenants[tenant])
+	n := len(x.tenants[tenant])
+	for other := range x.making[tenant] {
+		if _, there := x.entries[other]; !there && other != key {
+			n++
+		}
+	}
+	if n >= most {
+		return false
+	}
+	if x.making[tenant] == nil {
+		x.making[tenant] = map[string]int{}
+	}
+	x.making[tenant][key]++
+	return true
+}
+
+func (x *index) release(tenant, key string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	keys := x.making[tenant]
+	if keys[key]--; keys[key] == 0 {
+		delete(keys, key)
+	}
+	if len(keys) == 0 {
+		delete(x.making, tenant)
+	}
 }
 
 // all lists those of all tenants that are wanted, in no order.

@@ -32,8 +32,6 @@ const maxTries = 20
 // and the specification are valid. [ErrDiffers], [ErrTooMany] or [ErrLoading]: of
 // several gateways each may let one in that is too many.
 func (c *Campaigns) Create(ctx context.Context, tenant, name string, s schemas.CampaignSpec) (_ schemas.Campaign, created bool, err error) {
-	c.creating.Lock()
-	defer c.creating.Unlock()
 	e := entry{Version: entryVersion, Tenant: tenant, Campaign: schemas.Campaign{Name: name, CampaignSpec: s, CreatedUS: c.cfg.Now().UnixMicro()}}
 	e.Campaign.Advance()
 	before, _, err := c.read(ctx, e.key())
@@ -44,9 +42,10 @@ func (c *Campaigns) Create(ctx context.Context, tenant, name string, s schemas.C
 		return schemas.Campaign{}, false, err
 	case !c.isKnown():
 		return schemas.Campaign{}, false, ErrLoading
-	case c.index.count(tenant) >= schemas.MaxCampaigns:
+	case !c.index.reserve(tenant, e.key(), schemas.MaxCampaigns):
 		return schemas.Campaign{}, false, ErrTooMany
 	}
+	defer c.index.release(tenant, e.key()) // it is learned by then
 	err = c.write(ctx, e, 0)
 	if errors.Is(err, jobqueue.ErrConflict) { // another gateway made it in this moment
 		if before, _, err = c.read(ctx, e.key()); err == nil {

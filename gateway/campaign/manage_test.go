@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,6 +77,36 @@ func TestTenantsAreApart(t *testing.T) {
 		if err != nil {
 			t.Errorf("refused: %v", err)
 		}
+	}
+}
+
+// TestBoundOfMany: of requests at the same time just as many are let in.
+func TestBoundOfMany(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	g := w.gateway(false, nil)
+	const room, asked = 5, 40
+	for i := range schemas.MaxCampaigns - room {
+		w.create(g, fmt.Sprint("c", i), schemas.CampaignSpec{})
+	}
+	var made, refused atomic.Int32
+	var group sync.WaitGroup
+	for i := range asked {
+		group.Go(func() {
+			_, created, err := g.Create(t.Context(), tenant, fmt.Sprint("more", i/2), schemas.CampaignSpec{}) // each twice
+			switch {
+			case errors.Is(err, campaign.ErrTooMany):
+				refused.Add(1)
+			case err != nil:
+				t.Error(err)
+			case created:
+				made.Add(1)
+			}
+		})
+	}
+	group.Wait()
+	if list, err := g.List(tenant); err != nil || len(list) > schemas.MaxCampaigns || int(made.Load()) != room || refused.Load() == 0 {
+		t.Errorf("%d campaigns, %d made, %d refused, %v", len(list), made.Load(), refused.Load(), err)
 	}
 }
 
