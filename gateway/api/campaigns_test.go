@@ -60,10 +60,12 @@ func during(t *testing.T, run func(context.Context) error) {
 type noJobs struct{}
 
 func (noJobs) Unfinished(string, string) int { return 0 }
-func (noJobs) CampaignJobs(context.Context, string, string) (map[schemas.State]int, uint64, error) {
-	return nil, 0, nil
+func (noJobs) CampaignJobs(string, string) (map[schemas.State]int, error) {
+	return map[schemas.State]int{}, nil
 }
-func (noJobs) CatchUp(context.Context) error { return nil }
+func (noJobs) SettledCampaignJobs(context.Context, string, string) (map[schemas.State]int, uint64, error) {
+	return map[schemas.State]int{}, 1, nil
+}
 
 // withFleet is a coordinator of a system that has somebody to run jobs, who never does.
 type withFleet struct{ *coordinator.Coordinator }

@@ -17,11 +17,11 @@ import (
 type Jobs interface {
 	// Unfinished is how many jobs of a campaign have not ended, as far as is known. It is cheap.
 	Unfinished(tenant, campaign string) int
-	// CampaignJobs counts a campaign's jobs by state: all that were written up to a
-	// revision, and perhaps some of later.
-	CampaignJobs(ctx context.Context, tenant, campaign string) (counts map[schemas.State]int, upTo uint64, err error)
-	// CatchUp returns once all is known that was written before it was called.
-	CatchUp(ctx context.Context) error
+	// CampaignJobs counts a campaign's jobs by state, as far as they are known. It is cheap.
+	CampaignJobs(tenant, campaign string) (map[schemas.State]int, error)
+	// SettledCampaignJobs counts them as they were at a revision that is not before the
+	// call: all that were written up to there, and none of later.
+	SettledCampaignJobs(ctx context.Context, tenant, campaign string) (counts map[schemas.State]int, upTo uint64, err error)
 }
 
 // Config of the campaigns of one gateway.

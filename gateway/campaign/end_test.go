@@ -212,24 +212,17 @@ func TestJobThatIsGone(t *testing.T) {
 	}
 }
 
-// behind is an index that knows of a job only once it has caught up.
+// behind knows of a job only once it has caught up.
 type behind struct {
-	caughtUp atomic.Bool
-	state    atomic.Value
-	counted  chan struct{} // once the job's state was counted
+	state   atomic.Value
+	counted chan struct{} // once the job's state was counted
 }
 
 func (b *behind) Unfinished(string, string) int { return 0 }
 
-func (b *behind) CatchUp(context.Context) error {
-	b.caughtUp.Store(true)
-	return nil
-}
+func (b *behind) CampaignJobs(string, string) (map[schemas.State]int, error) { return nil, nil }
 
-func (b *behind) CampaignJobs(context.Context, string, string) (map[schemas.State]int, uint64, error) {
-	if !b.caughtUp.Load() {
-		return nil, 1, nil
-	}
+func (b *behind) SettledCampaignJobs(context.Context, string, string) (map[schemas.State]int, uint64, error) {
 	counts := map[schemas.State]int{b.state.Load().(schemas.State): 1}
 	select {
 	case b.counted <- struct{}{}:
@@ -266,9 +259,9 @@ type stuck struct{ begun chan struct{} }
 
 func (*stuck) Unfinished(string, string) int { return 0 }
 
-func (*stuck) CatchUp(context.Context) error { return nil }
+func (*stuck) CampaignJobs(string, string) (map[schemas.State]int, error) { return nil, nil }
 
-func (s *stuck) CampaignJobs(ctx context.Context, of, _ string) (map[schemas.State]int, uint64, error) {
+func (s *stuck) SettledCampaignJobs(ctx context.Context, of, _ string) (map[schemas.State]int, uint64, error) {
 	if of == tenant {
 		return nil, 1, nil
 	}

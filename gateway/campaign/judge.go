@@ -91,13 +91,10 @@ func (c *Campaigns) judge(ctx context.Context, key string) error {
 	if errors.Is(err, ErrNotFound) || err == nil && !e.closed() {
 		return nil
 	}
-	if err == nil {
-		err = c.jobs.CatchUp(ctx)
-	}
 	if err != nil {
 		return err
 	}
-	jobs, upTo, err := c.jobs.CampaignJobs(ctx, e.Tenant, e.Campaign.Name)
+	jobs, upTo, err := c.jobs.SettledCampaignJobs(ctx, e.Tenant, e.Campaign.Name)
 	if err != nil || unfinished(jobs) || e.ended() && !e.misses(jobs) {
 		return err
 	}

@@ -80,14 +80,14 @@ func (c *Campaigns) Get(ctx context.Context, tenant, name string) (schemas.Campa
 	if err != nil {
 		return schemas.Campaign{}, err
 	}
-	return c.counted(ctx, e)
+	return c.counted(e)
 }
 
 // counted is what is told of a campaign, with its jobs as they are now if it has not ended.
-func (c *Campaigns) counted(ctx context.Context, e entry) (_ schemas.Campaign, err error) {
+func (c *Campaigns) counted(e entry) (_ schemas.Campaign, err error) {
 	one := c.view(e)
 	if !e.ended() {
-		one.Jobs, _, err = c.jobs.CampaignJobs(ctx, e.Tenant, one.Name)
+		one.Jobs, err = c.jobs.CampaignJobs(e.Tenant, one.Name)
 	}
 	return one, err
 }
@@ -101,11 +101,10 @@ func (c *Campaigns) view(e entry) schemas.Campaign {
 // for one that was removed meanwhile.
 func (c *Campaigns) Wait(ctx context.Context, tenant, name string) (schemas.Campaign, error) {
 	key := schemas.CampaignKey(tenant, name)
-	last := context.WithoutCancel(ctx)
 	if e, rev, err := c.read(ctx, key); err != nil {
 		return schemas.Campaign{}, err
 	} else if c.learn(e, rev, false); e.ended() {
-		return c.counted(last, e)
+		return c.counted(e)
 	}
 	for {
 		k, there, changed := c.index.lookup(key)
@@ -113,7 +112,7 @@ func (c *Campaigns) Wait(ctx context.Context, tenant, name string) (schemas.Camp
 		case !there:
 			return schemas.Campaign{}, fmt.Errorf("campaign %s: %w", name, ErrNotFound)
 		case k.ended() || ctx.Err() != nil:
-			return c.counted(last, k.entry)
+			return c.counted(k.entry)
 		}
 		select {
 		case <-ctx.Done():

@@ -2,86 +2,119 @@ package coordinator
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/program-explorer/pe/gateway/history"
 	"github.com/program-explorer/pe/schemas"
 )
 
-// campaigns counts the jobs that have not ended of each campaign of a tenant. Those
-// that have ended are counted when somebody asks: so it is no larger than the queue.
-type campaigns map[string]int
+// campaigns counts a tenant's jobs in the index that belong to one: it is no larger
+// than the index. History counts those that it has by itself, so that nobody who
+// asks for counts reads a record.
+type campaigns map[string]*campaignJobs
 
-// count adds a job that has not ended, or removes it.
-func (c campaigns) count(rec *schemas.Record, by int) {
-	name, ok := rec.Labels[schemas.LabelCampaign]
-	if !ok {
+// stateCodes is how many states there may be.
+const stateCodes = 8
+
+// campaignJobs are those of one.
+type campaignJobs struct {
+	// states are how many jobs are in each, by its place in [schemas.States].
+	states [stateCodes]int32
+	// newest is the highest revision that one of them has had.
+	newest uint64
+}
+
+// enter counts a job as it is now.
+func (c campaigns) enter(e *entry) {
+	name, ok := e.labels[schemas.LabelCampaign]
+	if !ok || e.code == 0 {
 		return
 	}
-	if c[name] += by; c[name] == 0 {
+	jobs := c[name]
+	if jobs == nil {
+		jobs = &campaignJobs{}
+		c[name] = jobs
+	}
+	jobs.states[e.code-1]++
+	jobs.newest = max(jobs.newest, e.rev)
+}
+
+// leave takes a job out that was counted as it still is.
+func (c campaigns) leave(e *entry) {
+	name, ok := e.labels[schemas.LabelCampaign]
+	if !ok || e.code == 0 {
+		return
+	}
+	jobs := c[name]
+	if jobs.states[e.code-1]--; jobs.states == [stateCodes]int32{} {
 		delete(c, name)
 	}
 }
 
 // Unfinished is how many jobs of a tenant's campaign have not ended, as far as is
-// known here. It looks at none of them.
-func (c *Coordinator) Unfinished(tenant, campaign string) int {
-	c.state.mu.Lock()
-	defer c.state.mu.Unlock()
-	if t := c.state.tenants[tenant]; t != nil {
-		return t.campaigns[campaign]
+// known here.
+func (c *Coordinator) Unfinished(tenant, campaign string) (n int) {
+	for i, jobs := range c.state.campaign(tenant, campaign).states {
+		if jobs > 0 && !schemas.States[i].Terminal() {
+			n += int(jobs)
+		}
 	}
-	return 0
+	return n
 }
 
-// CampaignJobs counts a campaign's jobs by state. They are all that were written up
-// to a revision of the jobs, and perhaps some of later.
-func (c *Coordinator) CampaignJobs(ctx context.Context, tenant, campaign string) (counts map[schemas.State]int, upTo uint64, err error) {
+// CampaignJobs counts a campaign's jobs by state, as far as they are known here. It
+// asks nobody. [ErrLoading].
+func (c *Coordinator) CampaignJobs(tenant, campaign string) (map[schemas.State]int, error) {
+	counts, _, err := c.campaignJobs(tenant, campaign)
+	return counts, err
+}
+
+// SettledCampaignJobs counts a campaign's jobs as they were at a revision of the
+// jobs, not before the call: all that were written up to there, and none of later.
+func (c *Coordinator) SettledCampaignJobs(ctx context.Context, tenant, campaign string) (counts map[schemas.State]int, upTo uint64, err error) {
+	for {
+		// The number that the last write got: its record may have left the bucket.
+		if upTo, err = c.queue.Jobs.LastRevision(ctx); err != nil {
+			return nil, 0, err
+		}
+		if err = c.CatchUp(ctx); err != nil {
+			return nil, 0, err
+		}
+		counts, newest, err := c.campaignJobs(tenant, campaign)
+		if err != nil || newest <= upTo {
+			return counts, upTo, err
+		}
+	}
+}
+
+// campaignJobs gives a revision, too, after which none of them was written.
+func (c *Coordinator) campaignJobs(tenant, campaign string) (counts map[schemas.State]int, newest uint64, err error) {
 	if !c.state.isLoaded() {
 		return nil, 0, ErrLoading
 	}
-	filter := Filter{Labels: map[string]string{schemas.LabelCampaign: campaign}}
+	jobs, past := c.campaignKnown(tenant, campaign)
 	counts = map[schemas.State]int{}
-	upTo, past := c.countKnown(ctx, counts, tenant, filter)
-	if err := ctx.Err(); err != nil {
-		return nil, 0, err
-	}
-	if err := past.Tally(ctx, filter.Labels, counts); err != nil {
-		return nil, 0, fmt.Errorf("count jobs of campaign %s: %w", campaign, err)
-	}
-	return counts, upTo, nil
-}
-
-// countKnown counts jobs in the index, and gives what is in history beside them: no
-// page comes meanwhile, of which jobs would be in both or in neither.
-func (c *Coordinator) countKnown(ctx context.Context, counts map[schemas.State]int, tenant string, f Filter) (upTo uint64, past history.Snapshot) {
-	c.moving.Lock()
-	defer c.moving.Unlock()
-	upTo = c.state.seen.Load()
-	for from, more := (*entry)(nil), true; more && ctx.Err() == nil; {
-		from, more = c.state.tally(counts, tenant, f, from)
-	}
-	return upTo, c.history.Snapshot(tenant)
-}
-
-// tally counts those of up to maxScan jobs of a tenant that a filter selects, which
-// were created after one, or are the first of all, and gives the last that it looked at.
-func (s *state) tally(counts map[schemas.State]int, tenant string, f Filter, from *entry) (last *entry, more bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t := s.tenants[tenant]
-	if t == nil {
-		return nil, false
-	}
-	begin := t.after(from)
-	end := min(begin+maxScan, len(t.ordered))
-	for _, e := range t.ordered[begin:end] {
-		if !e.gone && selects(f, e) {
-			counts[e.state()]++
+	for i, n := range jobs.states {
+		if n > 0 {
+			counts[schemas.States[i]] = int(n)
 		}
 	}
-	if end == len(t.ordered) {
-		return nil, false
+	return counts, max(jobs.newest, past.Campaign(campaign, counts)), nil
+}
+
+// campaignKnown gives a campaign's jobs in the index, and what is in history beside them: no
+// page comes meanwhile, of which jobs would be in both or in neither.
+func (c *Coordinator) campaignKnown(tenant, campaign string) (campaignJobs, history.Snapshot) {
+	c.moving.Lock()
+	defer c.moving.Unlock()
+	return c.state.campaign(tenant, campaign), c.history.Snapshot(tenant)
+}
+
+// campaign gives a campaign's jobs in the index.
+func (s *state) campaign(tenant, name string) (jobs campaignJobs) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.tenants[tenant]; t != nil && t.campaigns[name] != nil {
+		jobs = *t.campaigns[name]
 	}
-	return t.ordered[end-1], true
+	return jobs
 }

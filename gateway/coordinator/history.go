@@ -144,6 +144,7 @@ func (s *state) shelve(key string, rev uint64) {
 		return
 	}
 	t := s.tenant(tenantOf(key))
+	t.campaigns.leave(e)
 	s.onState(e.state(), "")
 	s.retain(e, &schemas.Record{State: schemas.StateDead})
 	t.hit(e, false)

@@ -48,7 +48,7 @@ type tenantJobs struct {
 	hits     int // jobs that have another one's result
 	outflow  outflow
 	pools    map[string]int // of jobs that have not ended
-	// campaigns are those of jobs that have not ended.
+	// campaigns counts the jobs of each.
 	campaigns campaigns
 	// lately is when a job of a pool last ended, in microseconds since the Unix
 	// epoch: the pool lives on for a while.
@@ -91,11 +91,13 @@ func (s *state) learn(rec schemas.Record, rev uint64) (leader string) {
 		t.insert(e, s.unsorted)
 	}
 	s.count(t, e.rec(), -1)
+	t.campaigns.leave(e)
 	s.followers.move(key, leaderOf(e.rec()), leaderOf(&rec))
 	old := e.state()
 	e.rev, e.told = rev, false
 	t.hit(e, rec.Source != nil)
 	e.enter(rec.State)
+	t.campaigns.enter(e)
 	e.setRecord(nil)
 	switch {
 	case e.cached: // it used no pool
@@ -140,6 +142,7 @@ func (s *state) drop(e *entry, rev uint64) {
 	tenant, _, _ := strings.Cut(key, ".")
 	t := s.tenant(tenant)
 	s.count(t, e.rec(), -1)
+	t.campaigns.leave(e)
 	s.followers.move(key, leaderOf(e.rec()), "")
 	gone := schemas.Record{Tenant: tenant, ID: e.id(), State: schemas.StateDead}
 	s.hold(e, &gone)
@@ -179,7 +182,6 @@ func (s *state) count(t *tenantJobs, rec *schemas.Record, by int) {
 	if rec.State == schemas.StateQueued {
 		t.queued += by
 	}
-	t.campaigns.count(rec, by)
 	if t.pools[rec.Pool] += by; t.pools[rec.Pool] == 0 {
 		delete(t.pools, rec.Pool)
 	}

@@ -23,12 +23,11 @@ var ErrBehind = errors.New("history was written by somebody else")
 // concurrent use.
 type History struct {
 	index
-	bucket  *jobqueue.Bucket
-	log     *slog.Logger
-	texts   textCache
-	reads   singleflight.Group
-	rounds  rounds
-	tallies tallies
+	bucket *jobqueue.Bucket
+	log    *slog.Logger
+	texts  textCache
+	reads  singleflight.Group
+	rounds rounds
 }
 
 // New reads nothing: see [History.Watch].

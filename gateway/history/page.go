@@ -27,7 +27,9 @@ type page struct {
 	// since is before which neither this page nor one after it on its shelf has a job: [shelf.reckon].
 	since  int64
 	counts [stateCodes]int32
-	hits   int
+	// tallies count the jobs of each campaign.
+	tallies []tally
+	hits    int
 }
 
 // stateCodes is how many states traits can tell.
@@ -43,6 +45,7 @@ func newPage(number, revision uint64, jobs []schemas.HistoryJob) *page {
 		p.revs[i] = uint32(min(jobs[i].Revision-p.lowest, 1<<32-1))
 		p.byID[i] = uint8(i)
 	}
+	p.tallies = talliesOf(jobs, p.jobs)
 	p.oldest, p.newest = p.mark(0), p.mark(len(jobs)-1)
 	slices.SortFunc(p.byID, func(a, b uint8) int { return cmp.Compare(p.jobs[a].high, p.jobs[b].high) })
 	return p
