@@ -37,7 +37,7 @@ func (c *Campaigns) auditEvery(ctx context.Context) {
 
 // audit takes the campaigns out of the index that are gone, and returns how many.
 func (c *Campaigns) audit(ctx context.Context) (gone int, err error) {
-	before, listed := c.index.all(func(*entry) bool { return true }), map[string]bool{}
+	before, listed := c.index.all(func(*known) bool { return true }), map[string]bool{}
 	err = c.bucket.Keys(ctx, func(e jobqueue.Entry) {
 		if !e.Deleted {
 			listed[e.Key] = true

@@ -102,11 +102,16 @@ func (c *Campaigns) Known() <-chan struct{} { return c.known }
 // It is called once.
 func (c *Campaigns) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return c.bucket.Watch(ctx, c.heard, func() { close(c.known) }) })
+	group.Go(func() error { return c.bucket.Watch(ctx, c.heard, c.loaded) })
 	group.Go(func() error { c.judgeAll(ctx); return nil })
 	group.Go(func() error { c.expireEvery(ctx); return nil })
 	group.Go(func() error { c.auditEvery(ctx); return nil })
 	return group.Wait()
+}
+
+func (c *Campaigns) loaded() {
+	c.index.loaded()
+	close(c.known)
 }
 
 // heard takes note of a write of any gateway.
@@ -127,11 +132,13 @@ func (c *Campaigns) heard(w jobqueue.Entry) {
 
 // learn takes note of a campaign, and does what follows, unless that was done.
 func (c *Campaigns) learn(e entry, rev uint64, here bool) {
-	switch {
-	case !c.index.learn(e, rev):
-	case e.ended():
+	if !c.index.learn(e, rev) {
+		return
+	}
+	if e.ended() {
 		c.cfg.OnEnded(e.Tenant, e.Campaign, here)
-	case e.closed():
+	}
+	if k, _, _ := c.index.lookup(e.key()); k.pending() {
 		c.due.add(e.Tenant, e.key())
 	}
 }

@@ -129,13 +129,25 @@ func TestTwoGateways(t *testing.T) {
 		group.Go(func() { w.close(one, name) })
 	}
 	group.Wait()
+	ends := map[string]int64{}
 	for i := range all {
 		name := string(rune('a' + i))
 		if a, b := w.ended(one, name), w.ended(two, name); a.EndedUS != b.EndedUS || !maps.Equal(a.Jobs, cancelled(1)) {
 			t.Errorf("%+v and %+v", a, b)
+		} else {
+			ends[name] = a.EndedUS
 		}
 	}
 	w.eventually("all are told", func() bool { return r.events() == all })
+	w.create(two, "last", r.callback())
+	w.close(two, "last")
+	w.ended(one, "last")
+	w.eventually("the last is told", func() bool { return r.events() > all })
+	for i := range all { // who has ended the last has looked at what was due before
+		if name := string(rune('a' + i)); w.ended(one, name).EndedUS != ends[name] {
+			t.Errorf("campaign %s has ended twice", name)
+		}
+	}
 }
 
 // TestSubmitBesideClose: whatever came first, every job that was accepted is counted when all have ended.
@@ -292,5 +304,109 @@ func TestTenantsDoNotWaitForOneAnother(t *testing.T) {
 	w.ended(g, "a")
 	if n := len(jobs.begun); n > 0 {
 		t.Errorf("%d more of the slow tenant's are counted at once", n)
+	}
+}
+
+// TestDeadAgain: a dead job that is brought back ends the campaign once more, also if it
+// dies again, so that the counts are as they were.
+func TestDeadAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.receiver()
+	one, two := w.gateway(true, nil), w.gateway(true, nil)
+	w.create(one, "a", r.callback())
+	job := w.submit(one, tenant, "a")
+	w.rewrite(job, died)
+	w.close(two, "a")
+	end := w.ended(one, "a")
+	for again := range 2 {
+		w.rewrite(job, func(rec *schemas.Record) { rec.State, rec.EndedUS = schemas.StateQueued, 0 })
+		w.eventually("it is back", func() bool { return w.get(one, "a").Unfinished == 1 })
+		w.rewrite(job, died)
+		w.eventually("it has ended once more", func() bool { return w.get(one, "a").EndedUS > end.EndedUS })
+		end = w.ended(one, "a")
+		if !maps.Equal(end.Jobs, map[schemas.State]int{schemas.StateDead: 1}) {
+			t.Errorf("%+v", end)
+		}
+		w.eventually("it is told again", func() bool { return r.events() == 2+again })
+	}
+}
+
+// TestEndsWhileNobodyLooks: ends that no gateway has counted before it went are news for the next.
+func TestEndsWhileNobodyLooks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.receiver()
+	g := w.gateway(true, nil)
+	w.create(g, "a", r.callback())
+	job := w.submit(g, tenant, "a")
+	w.rewrite(job, died)
+	w.close(g, "a")
+	first := w.ended(g, "a")
+	w.eventually("it is told", func() bool { return r.events() == 1 })
+	g.stop()
+	w.rewrite(job, func(rec *schemas.Record) { rec.State, rec.EndedUS = schemas.StateQueued, 0 })
+	w.rewrite(job, died)
+	g = w.gateway(true, nil)
+	w.eventually("it has ended once more", func() bool { return w.get(g, "a").EndedUS > first.EndedUS })
+	w.eventually("it is told again", func() bool { return r.events() == 2 })
+}
+
+func died(rec *schemas.Record) { rec.State, rec.EndedUS = schemas.StateDead, rec.CreatedUS+1 }
+
+// TestBackAfterOthersExpired: whether there is news is not told by fewer jobs than were counted.
+func TestBackAfterOthersExpired(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.receiver()
+	g := w.gateway(true, nil)
+	w.create(g, "a", r.callback())
+	job := w.submit(g, tenant, "a")
+	w.rewrite(job, died)
+	early := []schemas.Record{w.submit(g, tenant, "a"), w.submit(g, tenant, "a"), w.submit(g, tenant, "a")}
+	for _, rec := range early {
+		w.end(g, rec)
+	}
+	w.close(g, "a")
+	first := w.ended(g, "a")
+	for _, rec := range early {
+		if err := g.jobs.Remove(t.Context(), rec.Tenant, rec.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c := w.get(g, "a"); c.EndedUS != first.EndedUS || c.Jobs[schemas.StateCancelled] != len(early) {
+		t.Errorf("after records expired: %+v", c)
+	}
+	w.rewrite(job, func(rec *schemas.Record) { rec.State, rec.EndedUS = schemas.StateQueued, 0 })
+	w.eventually("it is back", func() bool { return w.get(g, "a").Unfinished == 1 })
+	w.end(g, job)
+	w.eventually("it has ended once more", func() bool { return w.get(g, "a").EndedUS > first.EndedUS })
+	if c := w.get(g, "a"); !maps.Equal(c.Jobs, cancelled(1)) {
+		t.Errorf("of what is kept: %+v", c)
+	}
+	w.eventually("it is told again", func() bool { return r.events() == 2 })
+}
+
+// TestExpiryIsNoEnd: a record is written once more when its outputs expire.
+func TestExpiryIsNoEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.receiver()
+	g := w.gateway(true, nil)
+	w.create(g, "a", r.callback())
+	job := w.submit(g, tenant, "a")
+	w.end(g, job)
+	w.close(g, "a")
+	first := w.ended(g, "a")
+	w.rewrite(job, func(rec *schemas.Record) { rec.PurgedUS = rec.EndedUS + 1 })
+	if _, _, err := g.jobs.SettledCampaignJobs(t.Context(), tenant, "a"); err != nil { // it is heard of
+		t.Fatal(err)
+	}
+	w.create(g, "b", r.callback())
+	w.close(g, "b")
+	w.ended(g, "b") // after whatever was due
+	w.eventually("the other one is told", func() bool { return r.events() == 2 })
+	if c := w.get(g, "a"); c.EndedUS != first.EndedUS {
+		t.Errorf("ended at %d, then at %d", first.EndedUS, c.EndedUS)
 	}
 }

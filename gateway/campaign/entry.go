@@ -18,7 +18,7 @@ type entry struct {
 	Version  int              `json:"v"`
 	Tenant   string           `json:"tenant"`
 	Campaign schemas.Campaign `json:"campaign"`
-	// UpTo is the revision of the jobs up to which those of an ended campaign were counted.
+	// UpTo is the revision of the jobs up to which those of an ended campaign were counted, and no further.
 	UpTo uint64 `json:"up_to,omitempty"`
 }
 
@@ -34,17 +34,6 @@ func (e *entry) end(nowUS int64, jobs map[schemas.State]int, upTo uint64) {
 	c.EndedUS = max(nowUS, c.ClosedUS, c.EndedUS+1)
 	c.Jobs, e.UpTo = jobs, upTo
 	c.Advance()
-}
-
-// misses reports whether there are ended jobs that the campaign's end did not count.
-// Fewer are no news: records expire.
-func (e *entry) misses(jobs map[schemas.State]int) bool {
-	for state, n := range jobs {
-		if n > e.Campaign.Jobs[state] {
-			return true
-		}
-	}
-	return false
 }
 
 func (e *entry) encode() ([]byte, error) {

@@ -65,14 +65,6 @@ func TestEndsFollowEachOther(t *testing.T) {
 			t.Errorf("at %d it ends at %d, want %d", at.now, e.Campaign.EndedUS, at.want)
 		}
 	}
-	e.Campaign.Jobs = map[schemas.State]int{schemas.StateSucceeded: 2, schemas.StateDead: 1}
-	for want, jobs := range map[bool]map[schemas.State]int{
-		false: {schemas.StateSucceeded: 1}, true: {schemas.StateSucceeded: 3},
-	} {
-		if e.misses(jobs) != want {
-			t.Errorf("%v: news is %v", jobs, !want)
-		}
-	}
 }
 
 func FuzzDecode(f *testing.F) {

@@ -26,7 +26,7 @@ func (c *Campaigns) Expire(ctx context.Context) (n int, err error) {
 		return 0, nil
 	}
 	before := c.cfg.Now().Add(-c.cfg.Keep).UnixMicro()
-	for _, k := range c.index.all(func(e *entry) bool { return e.ended() && e.Campaign.EndedUS < before }) {
+	for _, k := range c.index.all(func(k *known) bool { return k.ended() && k.Campaign.EndedUS < before }) {
 		switch err := c.retire(ctx, k.key(), k.rev); {
 		case err == nil:
 			n++

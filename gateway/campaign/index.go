@@ -15,6 +15,9 @@ type index struct {
 	tenants map[string]map[string]struct{}
 	// making has, by tenant and key, how many requests are making a campaign just now.
 	making map[string]map[string]int
+	// early has, by key, the last ends of jobs that were heard of before all campaigns
+	// were known; then it is nil.
+	early map[string]uint64
 	// seen is the newest revision that the watch has told of.
 	seen uint64
 	// changed is closed, and made anew, with every change.
@@ -25,10 +28,18 @@ type index struct {
 type known struct {
 	entry
 	rev uint64
+	// last is the revision of the newest end of one of its jobs that was heard of.
+	last uint64
 }
 
+// pending says that the campaign is closed, and has not ended since its last job did.
+func (k *known) pending() bool { return k.closed() && (!k.ended() || k.last > k.UpTo) }
+
 func newIndex() *index {
-	return &index{entries: map[string]known{}, tenants: map[string]map[string]struct{}{}, making: map[string]map[string]int{}, changed: make(chan struct{})}
+	return &index{
+		entries: map[string]known{}, tenants: map[string]map[string]struct{}{}, making: map[string]map[string]int{}, early: map[string]uint64{},
+		changed: make(chan struct{}),
+	}
 }
 
 // learn is false for what is not newer than what is known, or was deleted since it was read.
@@ -44,9 +55,31 @@ func (x *index) learn(e entry, rev uint64) bool {
 		x.tenants[e.Tenant] = map[string]struct{}{}
 	}
 	x.tenants[e.Tenant][key] = struct{}{}
-	x.entries[key] = known{e, rev}
+	x.entries[key] = known{e, rev, max(before.last, x.early[key])}
 	x.wake()
 	return true
+}
+
+// heard takes note of the end of one of a campaign's jobs, and gives what is known of it.
+func (x *index) heard(key string, end uint64) (k known, there bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	k, there = x.entries[key]
+	switch {
+	case there && end > k.last:
+		k.last = end
+		x.entries[key] = k
+	case !there && x.early != nil:
+		x.early[key] = max(x.early[key], end)
+	}
+	return k, there
+}
+
+// loaded takes note that all campaigns are known that there were.
+func (x *index) loaded() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.early = nil
 }
 
 // forget takes note that an entry was deleted, as of a revision.
@@ -118,11 +151,11 @@ func (x *index) release(tenant, key string) {
 }
 
 // all lists those of all tenants that are wanted, in no order.
-func (x *index) all(wanted func(*entry) bool) (list []known) {
+func (x *index) all(wanted func(*known) bool) (list []known) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, k := range x.entries {
-		if wanted(&k.entry) {
+		if wanted(&k) {
 			list = append(list, k)
 		}
 	}

@@ -24,14 +24,11 @@ const (
 // told of an end any number of times, by [coordinator.Config.OnEnded].
 func (c *Campaigns) JobEnded(rec schemas.Record, rev uint64) {
 	name, ok := rec.Labels[schemas.LabelCampaign]
-	if !ok {
+	if !ok || rec.PurgedUS != 0 { // a record is written once more when its outputs expire: that is no end
 		return
 	}
 	key := schemas.CampaignKey(rec.Tenant, name)
-	e, ok, _ := c.index.lookup(key)
-	// A record is written once more when its outputs expire: that is no news.
-	late := rev > e.UpTo && rec.PurgedUS == 0
-	if ok && e.closed() && (!e.ended() || late) && c.jobs.Unfinished(rec.Tenant, name) == 0 {
+	if k, there := c.index.heard(key, rev); there && k.pending() && c.jobs.Unfinished(rec.Tenant, name) == 0 {
 		c.due.add(rec.Tenant, key)
 	}
 }
@@ -53,7 +50,7 @@ func (c *Campaigns) judgeAll(ctx context.Context) {
 			return
 		case <-c.due.woken:
 		case <-look.C:
-			for _, k := range c.index.all(unended) {
+			for _, k := range c.index.all((*known).pending) {
 				c.due.add(k.Tenant, k.key())
 			}
 		}
@@ -79,23 +76,24 @@ func (c *Campaigns) judgeTenant(ctx context.Context, turns *semaphore.Weighted, 
 // judge ends a closed campaign whose jobs have all ended. The order matters: once the
 // campaign is read as closed, and then all records are known that there were, what is
 // counted is what there is, but for submissions that were under way. The end of such
-// a job brings the campaign here again, and it ends once more.
+// a job brings the campaign here again, as that of a dead one does that was brought back. Whether
+// an end was counted is told by its revision, whatever has expired meanwhile.
 func (c *Campaigns) judge(ctx context.Context, key string) error {
 	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
 	defer cancel()
 	k, there, _ := c.index.lookup(key)
-	if !there || !k.closed() || c.jobs.Unfinished(k.Tenant, k.Campaign.Name) > 0 {
+	if !there || !k.pending() || c.jobs.Unfinished(k.Tenant, k.Campaign.Name) > 0 {
 		return nil
 	}
 	e, rev, err := c.read(ctx, key)
-	if errors.Is(err, ErrNotFound) || err == nil && !e.closed() {
+	if now := (known{e, rev, k.last}); errors.Is(err, ErrNotFound) || err == nil && !now.pending() {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	jobs, upTo, err := c.jobs.SettledCampaignJobs(ctx, e.Tenant, e.Campaign.Name)
-	if err != nil || unfinished(jobs) || e.ended() && !e.misses(jobs) {
+	if err != nil || unfinished(jobs) {
 		return err
 	}
 	e.end(c.cfg.Now().UnixMicro(), jobs, upTo)

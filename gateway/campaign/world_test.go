@@ -2,6 +2,7 @@ package campaign_test
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
@@ -161,6 +162,28 @@ func (w *world) submit(g *gateway, of, name string) schemas.Record {
 func (w *world) end(g *gateway, rec schemas.Record) {
 	w.Helper()
 	if _, err := g.jobs.Cancel(w.Context(), rec.Tenant, rec.ID); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// rewrite changes a job's record as another gateway might.
+func (w *world) rewrite(job schemas.Record, change func(*schemas.Record)) {
+	w.Helper()
+	bucket := w.server.Gateway(w, nil).Jobs
+	key := schemas.RecordKey(job.Tenant, job.ID)
+	e, err := bucket.Get(w.Context(), key)
+	if err == nil {
+		err = json.Unmarshal(e.Value, &job)
+	}
+	if err != nil {
+		w.Fatal(err)
+	}
+	change(&job)
+	data, err := json.Marshal(job)
+	if err == nil {
+		_, err = bucket.Update(w.Context(), key, data, e.Revision)
+	}
+	if err != nil {
 		w.Fatal(err)
 	}
 }
