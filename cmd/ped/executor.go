@@ -27,6 +27,8 @@ type executorCommand struct {
 	labels []string
 	owner  string
 	namers []string
+	// metrics is the address at which they are served; empty for none.
+	metrics string
 }
 
 // workFlags say how much an executor does at once, and how it ends.
@@ -48,9 +50,10 @@ func (a *app) executor() *cobra.Command {
 	var e executorCommand
 	cmd := &cobra.Command{
 		Use:   "executor",
-		Short: "Run jobs on this machine; it opens no port, and may sit behind NAT",
+		Short: "Run jobs on this machine; it needs no open port, and may sit behind NAT",
 		Long: `Take jobs from the queue and run each in a machine of its own. An executor only
-connects outwards: to NATS, to the object store by signed URLs, to registries.
+connects outwards: to NATS, to the object store by signed URLs, to registries. With
+--metrics-listen it shows its metrics, too, to whoever can reach that address.
 
 A first SIGINT or SIGTERM takes no more jobs and lets those that run end within
 --grace, then hands them back; a second one ends the process at once.`,
@@ -64,10 +67,12 @@ A first SIGINT or SIGTERM takes no more jobs and lets those that run end within
 	f.StringSliceVar(&e.labels, "label", nil, "NAME=VALUE that jobs may ask for; repeat for more")
 	f.StringVar(&e.owner, "owner", "", "tenant whose machine it is: who alone may require it by its name")
 	f.StringSliceVar(&e.namers, "named-by", nil, "TENANT that may require it by its name, too, or * for all; repeat for more (default everybody, without --owner)")
+	f.StringVar(&e.metrics, "metrics-listen", "", "`ADDRESS` that serves GET /metrics and /healthz, without a token; port 0 takes a free one, and the log says which (default: none)")
 	return a.configured(cmd, f, e.data.bind(a.getenv), e.guest.bind(), e.ready.bind(), e.ways.bind(), e.noop.bind(), e.work.bind(defaultSlots()), e.queue.bind(" (required)"), e.images.bind(), e.log.bind())
 }
 
 func (a *app) runExecutor(ctx context.Context, e executorCommand) error {
+	a.listens = "--metrics-listen"
 	log, err := e.log.logger(a.stderr)
 	if err != nil {
 		return err
@@ -78,6 +83,7 @@ func (a *app) runExecutor(ctx context.Context, e executorCommand) error {
 	c := roles.ExecutorConfig{
 		ID: e.id, Dir: e.data.dir, GuestDir: e.guest.in(e.data.dir), Ready: e.ready.config(), Ways: e.noop.in(e.ways.ways), Slots: e.work.slots, StageAhead: e.work.ahead, Grace: e.work.grace,
 		ImageBytes: int64(e.images.cacheSize), Owner: e.owner, NamedBy: e.namers, Version: version, Log: log,
+		MetricsListen: e.metrics,
 	}
 	if c.Labels, err = pairs("label", e.labels); err != nil {
 		return usageError{err}

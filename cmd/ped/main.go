@@ -7,6 +7,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,7 +74,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		fmt.Fprintf(stderr, "ped: %v\n", err)
 		return exitUsage
 	case errors.Is(err, syscall.EADDRINUSE):
-		fmt.Fprintf(stderr, "ped: %v: stop what uses it (ss -ltnp shows), or choose another address with --listen\n", err)
+		fmt.Fprintf(stderr, "ped: %v: stop what uses it (ss -ltnp shows), or choose another address with %s\n", err, cmp.Or(a.listens, "--listen"))
 		return exitFailed
 	default:
 		fmt.Fprintf(stderr, "ped: %v\n", err)

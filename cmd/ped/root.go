@@ -26,7 +26,8 @@ type app struct {
 	environ        []string
 	stdout, stderr io.Writer
 
-	started bool // a command's own code runs: errors before that are the caller's mistakes
+	started bool   // a command's own code runs: errors before that are the caller's mistakes
+	listens string // the flag with the address at which the command listens; default --listen
 
 	config string         // --config
 	known  *pflag.FlagSet // every setting of every command

@@ -54,8 +54,10 @@ type ExecutorConfig struct {
 	Version string
 	// Log default: discard.
 	Log *slog.Logger
-	// Metrics registers the executor's metrics. Default: nowhere.
-	Metrics prometheus.Registerer
+	// Metrics is where the executor's metrics are. Default: a registry of its own.
+	Metrics *prometheus.Registry
+	// MetricsListen is the address at which they are served, port 0 allowed. Default: none.
+	MetricsListen string
 }
 
 // Executor takes jobs and runs them in machines.
@@ -67,6 +69,8 @@ type Executor struct {
 	machines []*vm.Runner
 	// contained are the runners that are not virtual machines.
 	contained []containedRunner
+	// metrics is nil if nobody is to see them.
+	metrics *metricsServer
 }
 
 // NewExecutor finds what machines this host can run, by booting, and returns an
@@ -75,8 +79,25 @@ func NewExecutor(ctx context.Context, c ExecutorConfig) (*Executor, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Metrics == nil {
+		c.Metrics = NewRegistry()
+	}
 	if err := c.Ways.check(); err != nil {
 		return nil, err
+	}
+	e := &Executor{log: c.Log}
+	if err := e.assemble(ctx, c); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
+}
+
+// assemble makes the parts. Those that were made before an error are the caller's to close.
+func (e *Executor) assemble(ctx context.Context, c ExecutorConfig) (err error) {
+	if c.MetricsListen != "" { // first: an address that is taken is told before machines boot
+		if e.metrics, err = listenMetrics(c.MetricsListen, c.Metrics, c.Log); err != nil {
+			return err
+		}
 	}
 	// Before the first process of ours that could be in the way.
 	if err := host.TakeDelegated(); err != nil {
@@ -86,16 +107,14 @@ func NewExecutor(ctx context.Context, c ExecutorConfig) (*Executor, error) {
 		Sources: c.Images, Dir: ImageDir(c.Dir), MaxBytes: c.ImageBytes, Log: c.Log,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	shared, err := newHost(c)
-	if err != nil {
-		return nil, err
+	if e.host, err = newHost(c); err != nil {
+		return err
 	}
-	e := &Executor{log: c.Log, host: shared}
 	runners, err := e.makeRunners(ctx, c)
 	if err != nil {
-		return nil, errors.Join(err, e.Close())
+		return err
 	}
 	e.Executor, err = executor.New(executor.Config{
 		ID: c.ID, Dir: filepath.Join(c.Dir, "executor"), Slots: c.Slots, StageAhead: c.StageAhead, Labels: c.Labels, Version: c.Version,
@@ -103,10 +122,10 @@ func NewExecutor(ctx context.Context, c ExecutorConfig) (*Executor, error) {
 		Queue: c.Queue, Images: c.Ways.images(images), Runners: runners, Grace: c.Grace, Metrics: c.Metrics, Log: c.Log,
 	})
 	if err != nil {
-		return nil, errors.Join(err, e.Close())
+		return err
 	}
 	e.keeper = &keeper{images: images, sources: c.Images, runners: e.machines, log: c.Log}
-	return e, nil
+	return nil
 }
 
 // makeRunners finds all ways to run jobs that are wanted and work here.
@@ -154,10 +173,22 @@ func (e *Executor) Run(ctx context.Context) error {
 		all.Go(func() { e.keeper.run(besides) })
 	}
 	all.Go(func() { e.learn(besides) })
+	watched, unwatch := context.WithCancel(context.WithoutCancel(ctx)) // jobs that may still end are worth a look
+	if e.metrics != nil {
+		all.Go(func() { e.serveMetrics(watched) })
+	}
 	err := e.Executor.Run(ctx)
 	stop()
+	unwatch()
 	all.Wait()
 	return errors.Join(err, e.Close())
+}
+
+// serveMetrics does not end the jobs if it cannot go on: who scrapes notices.
+func (e *Executor) serveMetrics(ctx context.Context) {
+	if err := e.metrics.run(ctx); err != nil {
+		e.log.Error("metrics are served no more", "reason", err)
+	}
 }
 
 // learn finds out what jobs see in each kind of machine, and tells the gateway.
@@ -174,9 +205,16 @@ func (e *Executor) learn(ctx context.Context) {
 	})
 }
 
-// Close ends the machines that wait for jobs. Run does so by itself.
+// Close ends the machines that wait for jobs, and gives back the address of the
+// metrics. Run does so by itself.
 func (e *Executor) Close() error {
-	errs := []error{e.host.Close()}
+	var errs []error
+	if e.metrics != nil {
+		errs = append(errs, e.metrics.close())
+	}
+	if e.host != nil {
+		errs = append(errs, e.host.Close())
+	}
 	for _, r := range e.contained {
 		errs = append(errs, r.Close())
 	}

@@ -128,7 +128,7 @@ func rank(o schemas.Offering) int {
 }
 
 // labelled tells metrics of one way from the same ones of another.
-func labelled(r prometheus.Registerer, isolation string) prometheus.Registerer {
+func labelled(r *prometheus.Registry, isolation string) prometheus.Registerer {
 	if r == nil {
 		return nil
 	}
