@@ -3,14 +3,15 @@ package cli
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/program-explorer/pe/producer"
 	"github.com/program-explorer/pe/schemas"
 )
 
@@ -44,7 +45,7 @@ func (b *batchFlags) check(cmd *cobra.Command, args []string) error {
 
 // submitBatch submits the jobs of a file and prints their ids.
 func (a *app) submitBatch(ctx context.Context, b batchFlags) error {
-	specs, err := a.readBatch(b.file)
+	jobs, err := a.readBatch(b.file, b.each)
 	if err != nil {
 		return err
 	}
@@ -57,15 +58,54 @@ func (a *app) submitBatch(ctx context.Context, b batchFlags) error {
 		mode = schemas.BatchEach
 	}
 	a.screen.doing(phaseSending, "submitting")
-	items, err := c.SubmitBatch(ctx, specs, mode)
+	items, err := sendBatch(ctx, c, jobs, mode)
 	if err != nil {
 		return err
 	}
-	return a.printBatch(items)
+	return a.printBatch(jobs, items)
 }
 
+// sendBatch submits what is a specification. What is none has its problem instead of an answer.
+func sendBatch(ctx context.Context, c *producer.Client, jobs []batchJob, mode string) ([]schemas.BatchItem, error) {
+	items := make([]schemas.BatchItem, len(jobs))
+	var specs []schemas.JobSpec
+	var at []int
+	for i, job := range jobs {
+		if len(job.problems) > 0 {
+			items[i].Problem = job.refusal(i)
+			continue
+		}
+		specs, at = append(specs, job.spec), append(at, i)
+	}
+	if len(specs) == 0 {
+		return items, nil
+	}
+	answers, err := c.SubmitBatch(ctx, specs, mode)
+	for n, answer := range answers {
+		answer.Problem = movedProblem(answer.Problem, n, at[n])
+		items[at[n]] = answer
+	}
+	return items, err
+}
+
+// movedProblem points at the place in the file of what was sent as job from.
+func movedProblem(p *schemas.ProblemDocument, from, to int) *schemas.ProblemDocument {
+	if p == nil || from == to {
+		return p
+	}
+	was, is := jobPointer(from), jobPointer(to)
+	for i, problem := range p.Problems {
+		if rest, ok := strings.CutPrefix(problem.Pointer, was); ok && (rest == "" || rest[0] == '/') {
+			p.Problems[i].Pointer = is + rest
+		}
+	}
+	return p
+}
+
+func jobPointer(i int) string { return "/jobs/" + strconv.Itoa(i) }
+
 // printBatch prints the ids of the jobs that were taken, and says why others were not.
-func (a *app) printBatch(items []schemas.BatchItem) error {
+func (a *app) printBatch(jobs []batchJob, items []schemas.BatchItem) error {
 	refused := 0
 	var ids bytes.Buffer
 	for i, item := range items {
@@ -74,7 +114,7 @@ func (a *app) printBatch(items []schemas.BatchItem) error {
 			continue
 		}
 		if refused++; !a.json {
-			a.screen.say(noteRefused(i, item.Problem))
+			a.screen.say(noteRefused(i, jobs[i].line, item.Problem))
 		}
 	}
 	err := a.write(ids.Bytes())
@@ -85,58 +125,4 @@ func (a *app) printBatch(items []schemas.BatchItem) error {
 		err = &codedError{code: exitServer}
 	}
 	return err
-}
-
-// readBatch reads specifications: a JSON array of them, or one after the other.
-func (a *app) readBatch(name string) ([]schemas.JobSpec, error) {
-	f, err := a.readable(name)
-	if err != nil {
-		return nil, fmt.Errorf("read batch: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, schemas.MaxBatchBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("read batch: %w", err)
-	}
-	documents, err := documentsOf(data)
-	if err != nil {
-		return nil, usage(fmt.Errorf("batch %s: %w", name, err))
-	}
-	var specs []schemas.JobSpec
-	var problems []schemas.Problem
-	for i, document := range documents {
-		spec, found, err := schemas.DecodeJobTemplate(bytes.NewReader(document))
-		if err != nil {
-			return nil, usage(fmt.Errorf("batch %s: job %d: %w", name, i, err))
-		}
-		specs, problems = append(specs, spec), append(problems, schemas.InBatch(i, found)...)
-	}
-	if len(problems) > 0 {
-		return nil, specProblems(problems[:min(len(problems), schemas.MaxProblems)])
-	}
-	return specs, nil
-}
-
-// documentsOf takes a batch's file apart.
-func documentsOf(data []byte) (documents []json.RawMessage, err error) {
-	if len(data) > schemas.MaxBatchBytes {
-		return nil, fmt.Errorf("%w: more than %d bytes", schemas.ErrTooLarge, schemas.MaxBatchBytes)
-	}
-	if data = bytes.TrimSpace(data); bytes.HasPrefix(data, []byte("[")) {
-		err = json.Unmarshal(data, &documents)
-	} else {
-		for dec := json.NewDecoder(bytes.NewReader(data)); err == nil; {
-			var document json.RawMessage
-			if err = dec.Decode(&document); err == nil {
-				documents = append(documents, document)
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			err = nil
-		}
-	}
-	if n := len(documents); err == nil && (n == 0 || n > schemas.MaxBatchJobs) {
-		err = fmt.Errorf("it has %d jobs; want 1 to %d", n, schemas.MaxBatchJobs)
-	}
-	return documents, err
 }

@@ -127,6 +127,7 @@ With --wide, also processors, hosts, and what runs; with an ID, everything of on
 	titleUnreachable = "The gateway cannot be reached"
 	titleInterrupted = "Interrupted"
 	titleUsage       = "The command line is wrong"
+	titleInvalid     = "The job specification is not valid"
 
 	noteCancelling   = "cancelling; Ctrl-C again to leave at once"
 	noteLeaving      = "left; the job is being cancelled"
@@ -270,12 +271,17 @@ func notInBatch(what string) string {
 	return what + ": a batch's jobs are described in its file alone"
 }
 
-// noteRefused says which job of a batch was not taken, and why; jobs count from 0, as pointers do.
-func noteRefused(i int, p *schemas.ProblemDocument) string {
-	if p == nil {
-		return fmt.Sprintf("job %d of the batch was not taken", i)
+// noteRefused says which job of a batch was not taken, and why. Its place among the
+// jobs counts from 0, as pointers do; people count from 1.
+func noteRefused(i, line int, p *schemas.ProblemDocument) string {
+	words := fmt.Sprintf("job %d (jobs.%d, line %d) of the batch was not taken", i+1, i, line)
+	switch {
+	case p == nil:
+		return words
+	case p.Detail != "" || len(p.Problems) == 0:
+		return words + ": " + printable(p.Error())
 	}
-	return fmt.Sprintf("job %d of the batch was not taken: %s", i, printable(p.Error()))
+	return strings.Join(append([]string{words + ":"}, problemLines(p.Problems)...), "\n")
 }
 
 func specProblems(problems []schemas.Problem) error {

@@ -30,7 +30,10 @@ func (g *Gateway) submitBatch(w http.ResponseWriter, r *http.Request) {
 			item.Job.Spec = nil
 		} else {
 			item.Problem = decoded[schemas.ProblemDocument](g, one)
-			problems = append(problems, schemas.Problem{Pointer: "/jobs/" + strconv.Itoa(i), Message: item.Problem.Error()})
+			if item.Problem.Problems = schemas.InBatch(i, item.Problem.Problems); len(item.Problem.Problems) == 0 {
+				item.Problem.Problems = []schemas.Problem{{Pointer: "/jobs/" + strconv.Itoa(i), Message: item.Problem.Error()}}
+			}
+			problems = append(problems, item.Problem.Problems...)
 		}
 		reply.Jobs = append(reply.Jobs, item)
 	}
