@@ -68,7 +68,7 @@ A first SIGINT or SIGTERM takes no more jobs and lets those that run end within
 	f.StringVar(&e.owner, "owner", "", "tenant whose machine it is: who alone may require it by its name")
 	f.StringSliceVar(&e.namers, "named-by", nil, "TENANT that may require it by its name, too, or * for all; repeat for more (default everybody, without --owner)")
 	f.StringVar(&e.metrics, "metrics-listen", "", "`ADDRESS` that serves GET /metrics and /healthz, without a token; port 0 takes a free one, and the log says which (default: none)")
-	return a.configured(cmd, f, e.data.bind(a.getenv), e.guest.bind(), e.ready.bind(), e.ways.bind(), e.noop.bind(), e.work.bind(defaultSlots()), e.queue.bind(" (required)"), e.images.bind(), e.log.bind())
+	return a.configured(cmd, f, e.data.bind(a.getenv), e.guest.bind(), e.ready.bind(), e.ways.bind(), e.noop.bind(), e.work.bind(defaultSlots()), e.queue.bind(" (required)"), e.images.bindSources(), e.images.bindCache(), e.images.bindUsers(), e.log.bind())
 }
 
 func (a *app) runExecutor(ctx context.Context, e executorCommand) error {

@@ -65,7 +65,8 @@ func defaultDataDir(environ func(string) string) string {
 	return filepath.Join(home, "program-explorer")
 }
 
-// imageFlags say which images there are and how many are kept.
+// imageFlags say which images there are, how many are kept, and what users may
+// name. A command binds the parts that it heeds.
 type imageFlags struct {
 	catalog       string
 	cacheSize     settings.Size
@@ -74,12 +75,23 @@ type imageFlags struct {
 	allowPaths    bool
 }
 
-func (i *imageFlags) bind() *pflag.FlagSet {
+func (i *imageFlags) bindSources() *pflag.FlagSet {
+	f := newGroup()
+	f.StringVar(&i.catalog, "catalog", "", "YAML file of images with short names; the allowlist, if it says only: true")
+	f.StringVar(&i.dockerConfig, "docker-config", "", "folder of a docker config.json, whose credentials are used for images of the catalog")
+	return f
+}
+
+func (i *imageFlags) bindCache() *pflag.FlagSet {
 	f := newGroup()
 	i.cacheSize = 20 << 30
-	f.StringVar(&i.catalog, "catalog", "", "YAML file of images with short names; the allowlist, if it says only: true")
 	f.Var(&i.cacheSize, "image-cache-size", "bound of the image cache; images used longest ago go first")
-	f.StringVar(&i.dockerConfig, "docker-config", "", "folder of a docker config.json, whose credentials are used for images of the catalog")
+	return f
+}
+
+// bindUsers is for who takes jobs of others: an operator at a shell may name everything.
+func (i *imageFlags) bindUsers() *pflag.FlagSet {
+	f := newGroup()
 	f.BoolVar(&i.allowLoopback, "allow-loopback-registry", false, "let references name plain-HTTP registries on this machine")
 	f.BoolVar(&i.allowPaths, "allow-image-paths", false, "let users name OCI layouts and archives on this machine's disk")
 	return f

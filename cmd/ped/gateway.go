@@ -43,7 +43,7 @@ Executors (ped executor) do the work.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runGateway(cmd.Context(), g) },
 	}
-	return a.configured(cmd, g.at.bind(), g.serve.bind(), g.limits.bind(), g.jobs.bind(), g.queue.bind(" (required)"), g.copies.bind(), g.store.bind(" (required)"), g.images.bind(), g.hooks.bind(), g.keep.bind(), g.log.bind())
+	return a.configured(cmd, g.at.bind(), g.serve.bind(), g.limits.bind(), g.jobs.bind(), g.queue.bind(" (required)"), g.copies.bind(), g.store.bind(" (required)"), g.images.bindSources(), g.images.bindUsers(), g.hooks.bind(), g.keep.bind(), g.log.bind())
 }
 
 func (a *app) runGateway(ctx context.Context, g gatewayCommand) error {

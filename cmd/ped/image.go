@@ -37,10 +37,11 @@ an imported name, a registry's (docker.io/library/gcc:14, name@sha256:…), an O
 layout folder (oci:PATH[:NAME]) or a docker archive (docker-archive:PATH[:NAME]).`,
 		Args: cobra.NoArgs,
 	}
-	for _, child := range []*cobra.Command{t.pull(), t.imports(), t.list(), t.remove()} {
-		cmd.AddCommand(a.configured(child, t.data.bind(a.getenv), t.images.bind()))
+	for _, child := range []*cobra.Command{t.pull(), t.imports()} {
+		cmd.AddCommand(a.configured(child, t.data.bind(a.getenv), t.images.bindSources(), t.images.bindCache()))
 	}
-	cmd.AddCommand(a.imagePack())
+	cmd.AddCommand(a.configured(t.list(), t.data.bind(a.getenv)),
+		a.configured(t.remove(), t.data.bind(a.getenv), t.images.bindSources()), a.imagePack())
 	return cmd
 }
 

@@ -30,7 +30,7 @@ func (b *bakeCommand) flags(cmd *cobra.Command) *cobra.Command {
 	f.StringVar(&b.arch, "arch", runtime.GOARCH, "architecture")
 	f.IntVar(&b.cpus, "cpus", b.cpus, "processors of the machine (default: a job's, without limits of its own)")
 	f.BoolVar(&b.json, "json", false, "print JSON")
-	return b.configured(cmd, b.data.bind(b.getenv), b.guest.bind(), b.images.bind())
+	return b.configured(cmd, b.data.bind(b.getenv), b.guest.bind(), b.images.bindSources(), b.images.bindCache())
 }
 
 func (t *vmTool) bake() *cobra.Command {
