@@ -22,6 +22,7 @@ type jobFlags struct {
 	entrypoint string
 	collect    []string
 	labels     []string
+	campaign   string
 	lane, key  string
 	callback   string
 	cache      string
@@ -52,6 +53,7 @@ func (j *jobFlags) add(a *app, cmd *cobra.Command) {
 	j.addRequires(f)
 	j.addLimits(f)
 	f.StringArrayVarP(&j.labels, "label", "l", nil, flagLabel)
+	f.StringVar(&j.campaign, "campaign", "", flagCampaign)
 	f.StringVar(&j.cache, "cache", "", flagCache)
 	f.BoolVar(&j.failures, "cache-failures", false, flagCacheFailures)
 	f.StringVar(&j.lane, "lane", "", flagLane)
@@ -104,6 +106,9 @@ func (j *jobFlags) complete(a *app, cmd *cobra.Command) {
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 	}
 	_ = cmd.RegisterFlagCompletionFunc("on", a.completeOn)
+	_ = cmd.RegisterFlagCompletionFunc("campaign", func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		return a.completeCampaign(cmd, nil, typed)
+	})
 }
 
 // build makes the specification of flags, arguments and --spec; files and stdin are yet to be added.
@@ -146,6 +151,7 @@ func (j *jobFlags) build(a *app, set *pflag.FlagSet, args []string) (schemas.Job
 	err = errors.Join(
 		j.variables(&spec, a),
 		pairs(&spec.Labels, "label", j.labels),
+		j.join(&spec, set.Changed("campaign")),
 		pairs(&spec.Requires.Labels, "on", where.labels),
 	)
 	if where.single() {
@@ -223,6 +229,26 @@ func (j *jobFlags) variables(spec *schemas.JobSpec, a *app) error {
 		}
 		spec.Env[name] = value
 	}
+	return nil
+}
+
+// join puts the job into its campaign, which a label of the command line may name, too.
+func (j *jobFlags) join(spec *schemas.JobSpec, named bool) error {
+	if !named {
+		return nil
+	}
+	if !schemas.ValidCampaignName(j.campaign) {
+		return usage(errors.New("--campaign: " + noCampaignName(j.campaign)))
+	}
+	for _, label := range j.labels {
+		if name, ok := strings.CutPrefix(label, schemas.LabelCampaign+"="); ok && name != j.campaign {
+			return usage(errors.New(twoCampaigns(name, j.campaign)))
+		}
+	}
+	if spec.Labels == nil {
+		spec.Labels = map[string]string{}
+	}
+	spec.Labels[schemas.LabelCampaign] = j.campaign
 	return nil
 }
 
