@@ -16,15 +16,15 @@ func (a *app) cacheCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "cache", Short: cacheShort, Long: cacheLong, Example: cacheExample, Args: exactly(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(
-		a.cachePart("show", cacheShowShort, (*producer.Client).Cache),
-		a.cachePart("clear", cacheClearShort, (*producer.Client).ClearCache),
+		a.cachePart("show", cacheShowShort, cacheShowExample, (*producer.Client).Cache),
+		a.cachePart("clear", cacheClearShort, cacheClearExample, (*producer.Client).ClearCache),
 	)
 	return cmd
 }
 
-func (a *app) cachePart(name, short string, ask func(*producer.Client, context.Context) (schemas.CacheInfo, error)) *cobra.Command {
+func (a *app) cachePart(name, short, example string, ask func(*producer.Client, context.Context) (schemas.CacheInfo, error)) *cobra.Command {
 	return &cobra.Command{
-		Use: name, Short: short, Args: exactly(0, ""),
+		Use: name, Short: short, Example: example, Args: exactly(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client()
 			if err != nil {

@@ -27,8 +27,8 @@ func (a *app) campaignCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.campaignCreateCommand(), a.campaignListCommand(),
-		a.campaignPart("show", campaignShowShort, "", (*producer.Client).Campaign),
-		a.campaignPart("close", campaignCloseShort, campaignCloseLong, (*producer.Client).CloseCampaign),
+		a.campaignPart("show", campaignShowShort, "", campaignShowExample, (*producer.Client).Campaign),
+		a.campaignPart("close", campaignCloseShort, campaignCloseLong, campaignCloseExample, (*producer.Client).CloseCampaign),
 		a.campaignWaitCommand(), a.campaignRemoveCommand())
 	return cmd
 }
@@ -60,7 +60,7 @@ func (a *app) campaignCreateCommand() *cobra.Command {
 
 func (a *app) campaignListCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: campaignListShort, Args: exactly(0, ""),
+		Use: "list", Short: campaignListShort, Example: campaignListExample, Args: exactly(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client()
 			if err != nil {
@@ -83,9 +83,9 @@ func (a *app) campaignListCommand() *cobra.Command {
 }
 
 // campaignPart is a command that asks one thing of a campaign, and shows it.
-func (a *app) campaignPart(name, short, long string, ask campaignAsk) *cobra.Command {
+func (a *app) campaignPart(name, short, long, example string, ask campaignAsk) *cobra.Command {
 	return &cobra.Command{
-		Use: name + " NAME", Short: short, Long: long, Args: exactly(1, "NAME"), ValidArgsFunction: a.completeCampaign,
+		Use: name + " NAME", Short: short, Long: long, Example: example, Args: exactly(1, "NAME"), ValidArgsFunction: a.completeCampaign,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.campaign(cmd.Context(), args[0], ask) },
 	}
 }
@@ -150,7 +150,7 @@ var errNotAllSucceeded = &codedError{code: exitError}
 
 func (a *app) campaignWaitCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "wait NAME", Short: campaignWaitShort, Long: campaignWaitLong, Args: exactly(1, "NAME"), ValidArgsFunction: a.completeCampaign,
+		Use: "wait NAME", Short: campaignWaitShort, Long: campaignWaitLong, Example: campaignWaitExample, Args: exactly(1, "NAME"), ValidArgsFunction: a.completeCampaign,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var ended schemas.Campaign
 			err := a.campaign(cmd.Context(), args[0], func(c *producer.Client, ctx context.Context, name string) (schemas.Campaign, error) {
@@ -177,7 +177,7 @@ func (a *app) campaignWaitCommand() *cobra.Command {
 
 func (a *app) campaignRemoveCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "remove NAME", Short: campaignRemoveShort, Long: campaignRemoveLong, Args: exactly(1, "NAME"), ValidArgsFunction: a.completeCampaign,
+		Use: "remove NAME", Short: campaignRemoveShort, Long: campaignRemoveLong, Example: campaignRemoveExample, Args: exactly(1, "NAME"), ValidArgsFunction: a.completeCampaign,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {

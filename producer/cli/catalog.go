@@ -11,7 +11,7 @@ import (
 
 func (a *app) imagesCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "images", Short: imagesShort, Args: exactly(0, ""),
+		Use: "images", Short: imagesShort, Example: imagesExample, Args: exactly(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client()
 			if err != nil {

@@ -24,8 +24,8 @@ func (a *app) deadCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.deadListCommand(), a.deadShowCommand(),
-		a.deadVerbCommand("retry", deadRetryShort, deadRetryLong, "queued again", (*producer.Client).RetryDead),
-		a.deadVerbCommand("drop", deadDropShort, "", "dropped", (*producer.Client).DropDead))
+		a.deadVerbCommand("retry", deadRetryShort, deadRetryLong, deadRetryExample, "queued again", (*producer.Client).RetryDead),
+		a.deadVerbCommand("drop", deadDropShort, "", deadDropExample, "dropped", (*producer.Client).DropDead))
 	return cmd
 }
 
@@ -33,7 +33,7 @@ func (a *app) deadListCommand() *cobra.Command {
 	var labels []string
 	limit := 20
 	cmd := &cobra.Command{
-		Use: "list", Short: deadListShort, Args: exactly(0, ""),
+		Use: "list", Short: deadListShort, Example: deadListExample, Args: exactly(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := deadFilter(labels)
 			if err != nil {
@@ -84,7 +84,7 @@ func attemptWords(job schemas.Job) string {
 
 func (a *app) deadShowCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "show JOB...", Short: deadShowShort, Args: someJobs, ValidArgsFunction: a.completeDead,
+		Use: "show JOB...", Short: deadShowShort, Example: deadShowExample, Args: someJobs, ValidArgsFunction: a.completeDead,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {
@@ -122,11 +122,11 @@ func (a *app) showDead(job schemas.Job, next bool) error {
 
 // deadVerbCommand does something to each of the dead jobs that are named. One
 // that is refused does not keep it from the others.
-func (a *app) deadVerbCommand(verb, short, long, done string, do func(*producer.Client, context.Context, string) (schemas.Job, error)) *cobra.Command {
+func (a *app) deadVerbCommand(verb, short, long, example, done string, do func(*producer.Client, context.Context, string) (schemas.Job, error)) *cobra.Command {
 	var labels []string
 	all := false
 	cmd := &cobra.Command{
-		Use: verb + " JOB... | --all", Short: short, Long: long, ValidArgsFunction: a.completeDead,
+		Use: verb + " JOB... | --all", Short: short, Long: long, Example: example, ValidArgsFunction: a.completeDead,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if all == (len(args) > 0) || !all && len(labels) > 0 {
 				return usage(errors.New(wrongArguments(cmd.CommandPath(), "JOB..., or --all, with --label if you like")))

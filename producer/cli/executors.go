@@ -16,7 +16,7 @@ import (
 func (a *app) executorsCommand() *cobra.Command {
 	wide := false
 	cmd := &cobra.Command{
-		Use: "executors [ID]", Short: executorsShort, Long: executorsLong,
+		Use: "executors [ID]", Short: executorsShort, Long: executorsLong, Example: executorsExample,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usage(errors.New(wrongArguments(cmd.CommandPath(), "at most one ID")))

@@ -19,7 +19,7 @@ import (
 
 func (a *app) waitCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "wait JOB", Short: waitShort, Long: waitLong, Args: runArgs(exactly(1, "JOB")),
+		Use: "wait JOB", Short: waitShort, Long: waitLong, Example: waitExample, Args: runArgs(exactly(1, "JOB")),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return asRun(a.wait(cmd.Context(), args[0]))
 		},
@@ -48,7 +48,7 @@ func (a *app) wait(ctx context.Context, id string) error {
 func (a *app) logsCommand() *cobra.Command {
 	follow := false
 	cmd := &cobra.Command{
-		Use: "logs JOB", Short: logsShort, Long: logsLong, Args: exactly(1, "JOB"),
+		Use: "logs JOB", Short: logsShort, Long: logsLong, Example: logsExample, Args: exactly(1, "JOB"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.logs(cmd.Context(), args[0], follow) },
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, helpFollow)
@@ -113,7 +113,7 @@ func (s *stream) pass(e producer.Event) error {
 
 func (a *app) cancelCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "cancel JOB...", Short: cancelShort, Args: someJobs,
+		Use: "cancel JOB...", Short: cancelShort, Example: cancelExample, Args: someJobs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {
@@ -134,7 +134,7 @@ func (a *app) jobsCommand() *cobra.Command {
 	var states, labels []string
 	limit := 20
 	cmd := &cobra.Command{
-		Use: "jobs", Short: jobsShort, Args: exactly(0, ""),
+		Use: "jobs", Short: jobsShort, Example: jobsExample, Args: exactly(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := selected(states, labels)
 			if err != nil {

@@ -43,7 +43,7 @@ func (a *app) submitCommand() *cobra.Command {
 	var j jobFlags
 	var b batchFlags
 	cmd := &cobra.Command{
-		Use: "submit --image IMAGE [flags] [--] [ARG...]", Short: submitShort, Long: submitLong, Example: submitExample,
+		Use: submitUse, Short: submitShort, Long: submitLong, Example: submitExample,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := b.check(cmd, args); err != nil {
 				return err
@@ -68,6 +68,7 @@ func (a *app) submitCommand() *cobra.Command {
 		},
 	}
 	j.add(a, cmd)
+	cmd.Flags().Lookup("on").Usage = flagOnOne
 	b.add(cmd.Flags())
 	return cmd
 }

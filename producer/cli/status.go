@@ -15,7 +15,7 @@ import (
 
 func (a *app) statusCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "status JOB", Short: statusShort, Args: exactly(1, "JOB"),
+		Use: "status JOB", Short: statusShort, Example: statusExample, Args: exactly(1, "JOB"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.status(cmd.Context(), args[0]) },
 	}
 }

@@ -55,6 +55,20 @@ func (d *durationFlag) Set(s string) error {
 	return nil
 }
 
+// restFlag is a durationFlag that may be 0: how long something is to go on.
+type restFlag time.Duration
+
+func (r *restFlag) String() string { return withoutZero(time.Duration(*r).String()) }
+func (r *restFlag) Type() string   { return "duration" }
+
+func (r *restFlag) Set(s string) error {
+	if s == "0" || s == "0s" {
+		*r = 0
+		return nil
+	}
+	return (*durationFlag)(r).Set(s)
+}
+
 func (d durationFlag) milliseconds() int64 { return time.Duration(d).Milliseconds() }
 
 func formatBytes(n int64) string {

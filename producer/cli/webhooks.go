@@ -21,15 +21,15 @@ func (a *app) webhooksCommand() *cobra.Command {
 		Use: "webhooks", Short: webhooksShort, Long: webhooksLong, Example: webhooksExample, Args: exactly(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.webhookListCommand(), a.webhookAddCommand(), a.webhookSwitchCommand("enable", webhookEnableShort, true),
-		a.webhookSwitchCommand("disable", webhookDisableShort, false), a.webhookRemoveCommand(), a.webhookTestCommand(),
+	cmd.AddCommand(a.webhookListCommand(), a.webhookAddCommand(), a.webhookSwitchCommand("enable", webhookEnableShort, webhookEnableExample, true),
+		a.webhookSwitchCommand("disable", webhookDisableShort, webhookDisableExample, false), a.webhookRemoveCommand(), a.webhookTestCommand(),
 		a.deliveriesCommand(), a.replayCommand(), a.webhookSecretCommand())
 	return cmd
 }
 
 func (a *app) webhookListCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: webhookListShort, Args: exactly(0, ""),
+		Use: "list", Short: webhookListShort, Example: webhookListExample, Args: exactly(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client()
 			if err != nil {
@@ -75,7 +75,7 @@ func eventWords(events []string) string {
 func (a *app) webhookAddCommand() *cobra.Command {
 	var events, labels []string
 	cmd := &cobra.Command{
-		Use: "add URL", Short: webhookAddShort, Long: webhookAddLong, Args: exactly(1, "URL"),
+		Use: "add URL", Short: webhookAddShort, Long: webhookAddLong, Example: webhookAddExample, Args: exactly(1, "URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			spec := schemas.WebhookSpec{URL: args[0], Events: events}
 			if err := pairs(&spec.Labels, "label", labels); err != nil {
@@ -109,9 +109,9 @@ func (a *app) say(document any, lines ...string) error {
 	return a.write([]byte(printable(strings.Join(lines, " ")) + "\n"))
 }
 
-func (a *app) webhookSwitchCommand(name, short string, enabled bool) *cobra.Command {
+func (a *app) webhookSwitchCommand(name, short, example string, enabled bool) *cobra.Command {
 	return &cobra.Command{
-		Use: name + " WEBHOOK", Short: short, Args: exactly(1, "WEBHOOK"), ValidArgsFunction: a.completeWebhook,
+		Use: name + " WEBHOOK", Short: short, Example: example, Args: exactly(1, "WEBHOOK"), ValidArgsFunction: a.completeWebhook,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {
@@ -128,7 +128,7 @@ func (a *app) webhookSwitchCommand(name, short string, enabled bool) *cobra.Comm
 
 func (a *app) webhookRemoveCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "remove WEBHOOK", Short: webhookRemoveShort, Args: exactly(1, "WEBHOOK"), ValidArgsFunction: a.completeWebhook,
+		Use: "remove WEBHOOK", Short: webhookRemoveShort, Example: webhookRemoveExample, Args: exactly(1, "WEBHOOK"), ValidArgsFunction: a.completeWebhook,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {
@@ -144,7 +144,7 @@ var errNotDelivered = &codedError{code: exitError}
 
 func (a *app) webhookTestCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "test WEBHOOK", Short: webhookTestShort, Long: webhookTestLong, Args: exactly(1, "WEBHOOK"), ValidArgsFunction: a.completeWebhook,
+		Use: "test WEBHOOK", Short: webhookTestShort, Long: webhookTestLong, Example: webhookTestExample, Args: exactly(1, "WEBHOOK"), ValidArgsFunction: a.completeWebhook,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {
@@ -181,7 +181,7 @@ func (a *app) deliveriesCommand() *cobra.Command {
 	var f producer.DeliveryFilter
 	limit := 20
 	cmd := &cobra.Command{
-		Use: "deliveries", Short: deliveriesShort, Long: deliveriesLong, Args: exactly(0, ""),
+		Use: "deliveries", Short: deliveriesShort, Long: deliveriesLong, Example: deliveriesExample, Args: exactly(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			list, err := a.deliveries(cmd.Context(), f, limit)
 			if err != nil {
@@ -287,9 +287,9 @@ func (a *app) replay(ctx context.Context, ids []string) error {
 
 func (a *app) webhookSecretCommand() *cobra.Command {
 	rotate := false
-	overlap := durationFlag(time.Duration(schemas.OverlapRange.Default) * time.Millisecond)
+	overlap := restFlag(time.Duration(schemas.OverlapRange.Default) * time.Millisecond)
 	cmd := &cobra.Command{
-		Use: "secret [WEBHOOK]", Short: webhookSecretShort, Long: webhookSecretLong, ValidArgsFunction: a.completeWebhook,
+		Use: "secret [WEBHOOK]", Short: webhookSecretShort, Long: webhookSecretLong, Example: webhookSecretExample, ValidArgsFunction: a.completeWebhook,
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case len(args) > 1:

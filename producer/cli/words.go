@@ -49,8 +49,9 @@ Our stdin is sent if it is a pipe or a file. In a shell loop that reads, use
 
 With --on and more than one target, or all, the job runs on each, all at the same
 time, and the results are shown side by side; files go to a folder for each.
-A target is ARCH[-ISOLATION[-ACCEL]][@KERNEL][/KEY=VALUE], or executor:ID; see
-pe executors. The exit code is that of the first target that did not succeed.
+A target is ARCH[-ISOLATION[-ACCEL]][@KERNEL][/KEY=VALUE]...[/executor:ID], where
+ARCH may be any; executor:ID alone is short for any/executor:ID. pe executors lists
+what there is. The exit code is that of the first target that did not succeed.
 
 Ctrl-C cancels the job; the second leaves at once, and the job ends by itself.
 Exit codes: see pe --help.`
@@ -61,21 +62,32 @@ Exit codes: see pe --help.`
   pe run --image gcc -f main.c --on amd64-vm,arm64-vm,riscv64-vm -- sh -c 'gcc main.c -o /output/a.out'`
 
 	submitShort = "Submit a job and print its id"
-	submitLong  = `Submit a job, print its id, and leave. It takes the flags of run.
+	submitUse   = `submit --image IMAGE [flags] [--] [ARG...]
+  pe submit --batch FILE [--each]`
+	submitLong = `Submit a job, print its id, and leave. It takes the flags of run; of targets, --on
+takes one.
 
 With --batch FILE, submit all jobs of a file in one request, at most 1,000, and
 print their ids, one per line, in their order. The file has their specifications
 in JSON: one per line, or in an array. All are taken or none; with --each, those
-that can be taken are, and the others are named on stderr, with exit code 3.`
+that can be taken are, and the others are named on stderr, with exit code 3. A line
+that is no specification is one of these others.`
 	submitExample = `  id=$(pe submit --image busybox -- sleep 10)
+  pe submit --campaign nightly --image python -f sim.py -- python3 sim.py 1
   pe submit --batch jobs.jsonl > ids
   seq 100 | jq -c '{image: "busybox", args: ["factor", "\(.)"]}' | pe submit --batch -`
-	statusShort = "Show a job"
+	statusShort   = "Show a job"
+	statusExample = `  pe status j0123…
+  pe status j0123… --json | jq .result.spans`
 	waitShort   = "Wait until a job has ended, and exit as run would"
 	waitLong    = `Wait until a job has ended. The exit code is the program's, as with run: see pe --help.`
-	logsShort   = "Show what a job writes to stdout and stderr"
-	logsLong    = `Show what a job has written so far: its stdout on ours, its stderr on ours.
+	waitExample = `  pe wait j0123… && pe outputs j0123… -o results
+  pe submit --batch jobs.jsonl | while read -r id; do pe wait "$id" || echo "$id: $?"; done`
+	logsShort = "Show what a job writes to stdout and stderr"
+	logsLong  = `Show what a job has written so far: its stdout on ours, its stderr on ours.
 With --follow, stay until it has ended.`
+	logsExample = `  pe logs -f j0123…
+  pe logs j0123… 2>/dev/null | head`
 	outputsShort = "List or fetch the files that a job left in /output"
 	outputsLong  = `List the files that a job left in /output; with --output, fetch all of them into
 a folder; with a PATH, write that file to stdout; with --tar, write all of them
@@ -84,8 +96,12 @@ to stdout as a tar.`
   pe outputs j0123… -o results
   pe outputs j0123… plot.png > plot.png
   pe outputs j0123… --tar | tar t`
-	cancelShort = "Cancel jobs"
+	cancelShort   = "Cancel jobs"
+	cancelExample = `  pe cancel j0123… j0456…
+  pe jobs -n 0 --state queued --state running -l campaign=nightly --json | jq -r '.jobs[].id' | xargs -r pe cancel`
 	jobsShort   = "List jobs, the newest first"
+	jobsExample = `  pe jobs --state running
+  pe jobs -n 0 --state failed -l campaign=nightly --json | jq -r '.jobs[].id'`
 	eventsShort = "Show what becomes of all jobs, as it happens"
 	eventsLong  = `Show a line for each change of any of your jobs, or of those with a label,
 as it happens, until you leave. With --since 0, first the jobs that there are;
@@ -97,11 +113,17 @@ With --output, also what they write, of up to 16 jobs at once; pe logs has all o
 one job.`
 	eventsExample = `  pe events -l campaign=nightly
   pe events --json --since "$(cat last-id)" | while read -r event; do …`
-	imagesShort    = "List the names that --image knows beside references"
+	imagesShort   = "List the names that --image knows beside references"
+	imagesExample = `  pe images
+  pe images --json | jq -r '.images[] | select(.archs // [] | index("riscv64")) | .name'`
 	executorsShort = "List the machines, and what they can run"
-	executorsLong  = `List the executors: who is there and since when those that are not were not
-seen, how many of their slots are busy, and what they offer, as --on takes it.
-With --wide, also processors, hosts, and what runs; with an ID, everything of one.`
+	executorsLong  = `List the executors: which are connected, and when the others were last seen; how
+many of their slots are busy, and what they offer, as --on takes it. With --wide,
+also processors, hosts, and what runs; with an ID, everything of one.`
+	executorsExample = `  pe executors
+  pe executors -w
+  pe executors cellar
+  pe executors --json | jq -r '.executors[] | select(.state == "up") | .executor'`
 	versionShort = "Print the version"
 
 	helpServer       = "`ADDRESS` of the gateway"
@@ -149,7 +171,7 @@ const (
 	flagLane         = "`LANE`: interactive or batch (default interactive)"
 	flagKey          = "the same `KEY` again returns the first job"
 	flagCallback     = "`URL` that is told when the job has ended"
-	flagBatch        = "submit every job of this file: specifications in JSON, one per line or in an array; - for stdin"
+	flagBatch        = "submit every job of this `FILE`: specifications in JSON, one per line or in an array; - for stdin"
 	flagEach         = "with --batch: take what can be taken, and say of the others why not"
 	flagKernel       = "beginning of the kernel's `RELEASE`, such as 6.1"
 	flagFeature      = "CPU `FEATURE` as the kernel names it, such as avx2 (repeatable)"
@@ -179,8 +201,10 @@ const (
 	cacheExample = `  pe cache show
   pe cache clear
   pe run --cache refresh --image gcc -f main.c -- gcc -c main.c   # of one job alone`
-	cacheShowShort  = "Show how many results are kept, and how often they were of use"
-	cacheClearShort = "Clear the cache: jobs that are submitted from now on are run"
+	cacheShowExample  = `  pe cache show`
+	cacheClearExample = `  pe cache clear`
+	cacheShowShort    = "Show how many results are kept, and how often they were of use"
+	cacheClearShort   = "Clear the cache: jobs that are submitted from now on are run"
 
 	flagCache         = "`MODE`: use an earlier result of the same job, refresh it, or bypass the cache (default what the catalog says, mostly bypass)"
 	flagCacheFailures = "also take and keep results with an exit code that is not 0"

@@ -13,6 +13,7 @@ import (
 const (
 	leftOut         = "left out"
 	nobodyThere     = "--on all: no executor is there now that offers what the job requires; pe executors lists who is known"
+	flagOnOne       = "`TARGET` such as arm64-vm or executor:cellar; or a label KEY=VALUE that it must have (repeatable)"
 	onlyRunCompares = "--on: submit takes one target; pe run --on compares several"
 	titleUnoffered  = "No executor can run the job"
 	nothingCompared = "nothing to compare: the program ran nowhere to an end"
