@@ -112,7 +112,10 @@ func (e *Executor) Run(ctx context.Context) error {
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
 	beat, err := e.register(ctx)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil // told to stop before a gateway answered, with nothing taken
+	case err != nil:
 		return err
 	}
 	close(e.registered)
