@@ -23,10 +23,11 @@ func (a *app) admin() *cobra.Command {
 		Long: `What the operator of gateways does now and then. A gateway is asked: --server, else
 $PE_SERVER, else ` + producer.DefaultServer + `, with a token of the whole system that has the
 scope admin in $PE_TOKEN. A gateway without tokens takes it without.`,
-		Args: noArgs,
+		Example: `  PE_TOKEN=… ped admin sweep --server https://pe.example.org --dry-run`,
+		Args:    noArgs,
 	}
 	flags := cmd.PersistentFlags()
-	flags.StringVar(&t.server, "server", cmp.Or(a.getenv("PE_SERVER"), producer.DefaultServer), "address of a gateway")
+	flags.StringVar(&t.server, "server", cmp.Or(a.getenv("PE_SERVER"), producer.DefaultServer), "`ADDRESS` of a gateway")
 	flags.BoolVar(&t.json, "json", false, "print JSON")
 	cmd.AddCommand(t.sweep())
 	return cmd

@@ -27,10 +27,11 @@ default. Secrets are hidden. The command's own flags may follow.`,
 	for _, role := range roles {
 		set := a.settings[role]
 		child := &cobra.Command{
-			Use:   role.Name(),
-			Short: "Print the settings of ped " + role.Name(),
-			Args:  noArgs,
-			RunE:  func(*cobra.Command, []string) error { return a.printConfig(set, asJSON) },
+			Use:     role.Name(),
+			Short:   "Print the settings of ped " + role.Name(),
+			Example: "  ped config " + role.Name() + "\n  ped config " + role.Name() + ` --json | jq -r '.[] | select(.origin != "default") | .name'`,
+			Args:    noArgs,
+			RunE:    func(*cobra.Command, []string) error { return a.printConfig(set, asJSON) },
 		}
 		child.Flags().AddFlagSet(set)
 		cmd.AddCommand(child)

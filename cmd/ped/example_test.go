@@ -77,7 +77,8 @@ func line(b *strings.Builder, f *pflag.Flag) {
 	if value == "" {
 		value = `""`
 	}
-	fmt.Fprintf(b, "\n# %s%s\n#%s: %s\n", f.Usage, alsoSaid[f.Name], f.Name, value)
+	_, usage := pflag.UnquoteUsage(f)
+	fmt.Fprintf(b, "\n# %s%s\n#%s: %s\n", usage, alsoSaid[f.Name], f.Name, value)
 }
 
 func deployed(t *testing.T, name string) string {

@@ -40,9 +40,9 @@ type workFlags struct {
 
 func (w *workFlags) bind(slots int) *pflag.FlagSet {
 	f := newGroup()
-	f.IntVar(&w.slots, "slots", slots, "how many jobs run at once")
-	f.IntVar(&w.ahead, "stage-ahead", 0, "how many jobs more are claimed and staged while all slots are taken; for many short jobs")
-	f.DurationVar(&w.grace, "grace", 20*time.Second, "how long running jobs may go on at shutdown; then they are handed back and run again")
+	f.IntVar(&w.slots, "slots", slots, "at most `N` jobs run at once")
+	f.IntVar(&w.ahead, "stage-ahead", 0, "up to `N` jobs more are claimed and staged while all slots are taken; for many short jobs")
+	f.DurationVar(&w.grace, "grace", 20*time.Second, "`TIME` that running jobs may go on at shutdown; then they are handed back and run again")
 	return f
 }
 
@@ -63,10 +63,10 @@ A first SIGINT or SIGTERM takes no more jobs and lets those that run end within
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runExecutor(cmd.Context(), e) },
 	}
 	f := newGroup()
-	f.StringVar(&e.id, "executor-id", hostID(), "its name: 1 to 40 of a-z, 0-9 and -, unique in the system")
-	f.StringSliceVar(&e.labels, "label", nil, "NAME=VALUE that jobs may ask for; repeat for more")
-	f.StringVar(&e.owner, "owner", "", "tenant whose machine it is: who alone may require it by its name")
-	f.StringSliceVar(&e.namers, "named-by", nil, "TENANT that may require it by its name, too, or * for all; repeat for more (default everybody, without --owner)")
+	f.StringVar(&e.id, "executor-id", hostID(), "`ID` of this executor: 1 to 40 of a-z, 0-9 and -, unique in the system")
+	f.StringSliceVar(&e.labels, "label", nil, "`NAME=VALUE` that jobs may ask for; repeat for more")
+	f.StringVar(&e.owner, "owner", "", "`TENANT` whose machine it is: who alone may require it by its name")
+	f.StringSliceVar(&e.namers, "named-by", nil, "`TENANT` that may require it by its name, too, or * for all; repeat for more (default everybody, without --owner)")
 	f.StringVar(&e.metrics, "metrics-listen", "", "`ADDRESS` that serves GET /metrics and /healthz, without a token; port 0 takes a free one, and the log says which (default: none)")
 	return a.configured(cmd, f, e.data.bind(a.getenv), e.guest.bind(), e.ready.bind(), e.ways.bind(), e.noop.bind(), e.work.bind(defaultSlots()), e.queue.bind(" (required)"), e.images.bindSources(), e.images.bindCache(), e.images.bindUsers(), e.log.bind())
 }

@@ -28,8 +28,8 @@ type logFlags struct{ level, format string }
 
 func (l *logFlags) bind() *pflag.FlagSet {
 	f := newGroup()
-	f.StringVar(&l.level, "log-level", "info", "debug, info, warn or error")
-	f.StringVar(&l.format, "log-format", "text", "text or json")
+	f.StringVar(&l.level, "log-level", "info", "`LEVEL` from which on to log: debug, info, warn or error")
+	f.StringVar(&l.format, "log-format", "text", "`FORMAT` of the log: text or json")
 	return f
 }
 
@@ -53,7 +53,7 @@ type dataFlags struct{ dir string }
 
 func (d *dataFlags) bind(environ func(string) string) *pflag.FlagSet {
 	f := newGroup()
-	f.StringVar(&d.dir, "data-dir", defaultDataDir(environ), "folder for all state; one instance at a time")
+	f.StringVar(&d.dir, "data-dir", defaultDataDir(environ), "`DIR` for all state; one instance at a time")
 	return f
 }
 
@@ -76,16 +76,21 @@ type imageFlags struct {
 }
 
 func (i *imageFlags) bindSources() *pflag.FlagSet {
+	f := i.bindCatalog()
+	f.StringVar(&i.dockerConfig, "docker-config", "", "`DIR` of a docker config.json, whose credentials are used for images of the catalog")
+	return f
+}
+
+func (i *imageFlags) bindCatalog() *pflag.FlagSet {
 	f := newGroup()
-	f.StringVar(&i.catalog, "catalog", "", "YAML file of images with short names; the allowlist, if it says only: true")
-	f.StringVar(&i.dockerConfig, "docker-config", "", "folder of a docker config.json, whose credentials are used for images of the catalog")
+	f.StringVar(&i.catalog, "catalog", "", "YAML `FILE` of images with short names; the allowlist, if it says only: true")
 	return f
 }
 
 func (i *imageFlags) bindCache() *pflag.FlagSet {
 	f := newGroup()
 	i.cacheSize = 20 << 30
-	f.Var(&i.cacheSize, "image-cache-size", "bound of the image cache; images used longest ago go first")
+	f.Var(&i.cacheSize, "image-cache-size", "`SIZE` of the image cache at most; images used longest ago go first")
 	return f
 }
 
@@ -112,9 +117,9 @@ type queueFlags struct{ url, creds, nkey string }
 
 func (q *queueFlags) bind(whenEmpty string) *pflag.FlagSet {
 	f := newGroup()
-	f.StringVar(&q.url, "nats-url", "", "NATS servers, separated by commas"+whenEmpty)
-	f.StringVar(&q.creds, "nats-creds", "", "NATS credentials file")
-	f.StringVar(&q.nkey, "nats-nkey-file", "", "file with the seed of a NATS nkey, instead of credentials (see ped nats key)")
+	f.StringVar(&q.url, "nats-url", "", "`URL` of the NATS server, or several, separated by commas"+whenEmpty)
+	f.StringVar(&q.creds, "nats-creds", "", "`FILE` of NATS credentials")
+	f.StringVar(&q.nkey, "nats-nkey-file", "", "`FILE` with the seed of a NATS nkey, instead of credentials (see ped nats key)")
 	return f
 }
 
@@ -123,7 +128,7 @@ type copyFlags struct{ replicas int }
 
 func (r *copyFlags) bind() *pflag.FlagSet {
 	f := newGroup()
-	f.IntVar(&r.replicas, "nats-replicas", 1, "how many servers of a NATS cluster keep a copy of everything: 1, 3 or 5; more later changes what is there")
+	f.IntVar(&r.replicas, "nats-replicas", 1, "`N` servers of a NATS cluster keep a copy of everything: 1, 3 or 5; more later changes what is there")
 	return f
 }
 
@@ -141,12 +146,12 @@ type storeFlags struct{ endpoint, bucket, region, accessKey, secretKey, secretKe
 
 func (s *storeFlags) bind(whenEmpty string) *pflag.FlagSet {
 	f := newGroup()
-	f.StringVar(&s.endpoint, "s3-endpoint", "", "address of an S3 service, http://… or https://…"+whenEmpty)
-	f.StringVar(&s.bucket, "s3-bucket", "program-explorer", "its bucket")
-	f.StringVar(&s.region, "s3-region", "us-east-1", "its region")
-	f.StringVar(&s.accessKey, "s3-access-key", "", "access key")
-	f.StringVar(&s.secretKey, "s3-secret-key", "", "secret key; other users of this machine can see flags: prefer the file or the environment")
-	f.StringVar(&s.secretKeyFile, "s3-secret-key-file", "", "file with the secret key")
+	f.StringVar(&s.endpoint, "s3-endpoint", "", "`URL` of an S3 service, http://… or https://…"+whenEmpty)
+	f.StringVar(&s.bucket, "s3-bucket", "program-explorer", "`NAME` of the bucket")
+	f.StringVar(&s.region, "s3-region", "us-east-1", "`NAME` of the region")
+	f.StringVar(&s.accessKey, "s3-access-key", "", "access `KEY`")
+	f.StringVar(&s.secretKey, "s3-secret-key", "", "secret `KEY`; other users of this machine can see flags: prefer the file or the environment")
+	f.StringVar(&s.secretKeyFile, "s3-secret-key-file", "", "`FILE` with the secret key")
 	settings.Secret(f, "s3-secret-key")
 	return f
 }
@@ -174,7 +179,7 @@ type listenFlags struct{ listen string }
 
 func (l *listenFlags) bind() *pflag.FlagSet {
 	f := newGroup()
-	f.StringVar(&l.listen, "listen", defaultListen, "address of the API; port 0 takes a free one; beyond this machine only with an access token")
+	f.StringVar(&l.listen, "listen", defaultListen, "`ADDRESS` of the API; port 0 takes a free one; beyond this machine only with an access token")
 	return f
 }
 
@@ -183,8 +188,8 @@ type serveFlags struct{ tokenFile, readyFile string }
 
 func (s *serveFlags) bind() *pflag.FlagSet {
 	f := newGroup()
-	f.StringVar(&s.tokenFile, "token-file", "", "file of access tokens, a line each: sha256:DIGEST or TOKEN, then [TENANT [SCOPE,…]] (see ped token create)")
-	f.StringVar(&s.readyFile, "ready-file", "", "file to write the address into when ready")
+	f.StringVar(&s.tokenFile, "token-file", "", "`FILE` of access tokens, a line each: sha256:DIGEST or TOKEN, then [TENANT [SCOPE,…]] (see ped token create)")
+	f.StringVar(&s.readyFile, "ready-file", "", "`FILE` to write the address into when ready")
 	return f
 }
 
@@ -196,9 +201,9 @@ type webhookFlags struct {
 
 func (w *webhookFlags) bind() *pflag.FlagSet {
 	f := newGroup()
-	f.StringVar(&w.publicURL, "public-url", "", "address of the API as others know it, for links in webhooks")
-	f.StringSliceVar(&w.allow, "webhook-allow-cidr", nil, "range of addresses that webhooks may go to though they are not public, by http too; repeat for more")
-	f.StringSliceVar(&w.deny, "webhook-deny-cidr", nil, "range of public addresses that webhooks may not go to; repeat for more")
+	f.StringVar(&w.publicURL, "public-url", "", "`URL` of the API as others know it, for links in webhooks")
+	f.StringSliceVar(&w.allow, "webhook-allow-cidr", nil, "`CIDR` range of addresses that webhooks may go to though they are not public, by http too; repeat for more")
+	f.StringSliceVar(&w.deny, "webhook-deny-cidr", nil, "`CIDR` range of public addresses that webhooks may not go to; repeat for more")
 	return f
 }
 
@@ -227,7 +232,7 @@ type guestFlags struct{ dir string }
 
 func (g *guestFlags) bind() *pflag.FlagSet {
 	f := newGroup()
-	f.StringVar(&g.dir, "guest-dir", "", "folder of guest bundles (default DATA-DIR/guest)")
+	f.StringVar(&g.dir, "guest-dir", "", "`DIR` of guest bundles (default DATA-DIR/guest)")
 	return f
 }
 
@@ -245,9 +250,9 @@ type readyFlags struct {
 func (r *readyFlags) bind() *pflag.FlagSet {
 	f := newGroup()
 	r.snapshots, r.pool = 20<<30, settings.Size(defaultPool())
-	f.Var(&r.snapshots, "snapshot-disk", "bound of the snapshots that machines are restored from; 0: every machine boots")
-	f.Var(&r.pool, "pool-memory", "bound of the machines that wait for jobs; 0: none waits (default an eighth of the memory)")
-	f.IntVar(&r.poolMax, "pool-max", 4, "how many machines wait for one image, unless its catalog entry says")
+	f.Var(&r.snapshots, "snapshot-disk", "`SIZE` at most of the snapshots that machines are restored from; 0: every machine boots")
+	f.Var(&r.pool, "pool-memory", "`SIZE` at most of the machines that wait for jobs, by default an eighth of the memory; 0: none waits")
+	f.IntVar(&r.poolMax, "pool-max", 4, "at most `N` machines wait for one image, unless its catalog entry says")
 	return f
 }
 
@@ -260,10 +265,10 @@ type waysFlags struct{ ways roles.WaysConfig }
 
 func (w *waysFlags) bind() *pflag.FlagSet {
 	f := newGroup()
-	f.StringSliceVar(&w.ways.Isolations, "isolation", []string{schemas.IsolationVM}, "ways to run jobs: vm, gvisor, container; those that do not work here are not offered")
-	f.StringVar(&w.ways.Runsc, "runsc", "runsc", "gVisor's runtime: a path, or a name in PATH")
-	f.StringVar(&w.ways.OCIRuntime, "oci-runtime", "runc", "the runtime of containers, runc or crun: a path, or a name in PATH")
-	f.StringSliceVar(&w.ways.ContainerImages, "container-image", nil, "image that may run in containers, which share this machine's kernel: a name of the catalog, a reference or a digest; repeat for more")
+	f.StringSliceVar(&w.ways.Isolations, "isolation", []string{schemas.IsolationVM}, "`WAYS` to run jobs: vm, gvisor, container, and noop, which runs nothing; those that do not work here are not offered")
+	f.StringVar(&w.ways.Runsc, "runsc", "runsc", "gVisor's runtime: a `FILE`, or a name in PATH")
+	f.StringVar(&w.ways.OCIRuntime, "oci-runtime", "runc", "the runtime of containers, runc or crun: a `FILE`, or a name in PATH")
+	f.StringSliceVar(&w.ways.ContainerImages, "container-image", nil, "`IMAGE` that may run in containers, which share this machine's kernel: a name of the catalog, a reference or a digest; repeat for more")
 	return f
 }
 
@@ -275,10 +280,10 @@ type noopFlags struct {
 
 func (n *noopFlags) bind() *pflag.FlagSet {
 	f := newGroup()
-	f.DurationVar(&n.noop.Start, "noop-start", 0, "with --isolation noop, which runs nothing and is for measuring and for trying failure: how long a machine pretends to start")
-	f.DurationVar(&n.noop.Run, "noop-run", 0, "with --isolation noop: how long a job pretends to run, unless its variable "+noop.EnvRun+" says")
-	f.StringVar(&n.stdout, "noop-stdout", "", "with --isolation noop: what a job writes, unless its variable "+noop.EnvStdout+" says")
-	f.IntVar(&n.noop.ExitCode, "noop-exit-code", 0, "with --isolation noop: what a job ends with, unless its variable "+noop.EnvExit+" says")
+	f.DurationVar(&n.noop.Start, "noop-start", 0, "with --isolation noop, which runs nothing and is for measuring and for trying failure: the `TIME` that a machine pretends to take to start")
+	f.DurationVar(&n.noop.Run, "noop-run", 0, "with --isolation noop: the `TIME` that a job pretends to run, unless its variable "+noop.EnvRun+" says")
+	f.StringVar(&n.stdout, "noop-stdout", "", "with --isolation noop: the `TEXT` that a job writes, unless its variable "+noop.EnvStdout+" says")
+	f.IntVar(&n.noop.ExitCode, "noop-exit-code", 0, "with --isolation noop: the exit `CODE` that a job ends with, unless its variable "+noop.EnvExit+" says")
 	f.BoolVar(&n.noop.Echo, "noop-echo", false, "with --isolation noop: a job's outputs are its inputs")
 	return f
 }

@@ -35,13 +35,16 @@ func (a *app) image() *cobra.Command {
 		Long: `Work on the cache of images of this machine. A reference is a name of the catalog,
 an imported name, a registry's (docker.io/library/gcc:14, name@sha256:…), an OCI
 layout folder (oci:PATH[:NAME]) or a docker archive (docker-archive:PATH[:NAME]).`,
+		Example: `  ped image pull docker.io/library/gcc:14
+  docker save -o mine.tar mine && ped image import docker-archive:mine.tar mine
+  ped image list`,
 		Args: cobra.NoArgs,
 	}
 	for _, child := range []*cobra.Command{t.pull(), t.imports()} {
 		cmd.AddCommand(a.configured(child, t.data.bind(a.getenv), t.images.bindSources(), t.images.bindCache()))
 	}
 	cmd.AddCommand(a.configured(t.list(), t.data.bind(a.getenv)),
-		a.configured(t.remove(), t.data.bind(a.getenv), t.images.bindSources()), a.imagePack())
+		a.configured(t.remove(), t.data.bind(a.getenv), t.images.bindCatalog()), a.imagePack())
 	return cmd
 }
 
@@ -79,7 +82,7 @@ func (t *imageTool) pull() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&arch, "arch", arch, "architecture")
+	cmd.Flags().StringVar(&arch, "arch", arch, "`ARCH`: amd64, arm64 or riscv64")
 	return cmd
 }
 
@@ -143,7 +146,9 @@ func (t *imageTool) list() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the images of the cache, the last used first",
-		Args:  noArgs,
+		Example: `  ped image list
+  ped image list --json | jq -r '.[].reference'`,
+		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			cache, err := t.cache()
 			if err != nil {
@@ -184,6 +189,7 @@ func (t *imageTool) remove() *cobra.Command {
 		Use:     "rm REFERENCE…",
 		Aliases: []string{"remove"},
 		Short:   "Remove images, by reference, imported name or digest",
+		Example: `  ped image rm docker.io/library/gcc:14 mine`,
 		Args:    atLeast(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			cache, err := t.cache()

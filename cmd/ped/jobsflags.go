@@ -20,13 +20,13 @@ type jobsFlags struct {
 
 func (j *jobsFlags) bind() *pflag.FlagSet {
 	f := newGroup()
-	f.IntVar(&j.attempts, "max-attempts", 3, "how often a job is tried that the platform could not run, 1 to 10; then it is dead")
-	f.IntVar(&j.losses, "max-losses", 2, "how many executors may be lost with one job; then it is dead, for it may be what ends them")
-	f.IntVar(&j.queued, "max-queued", 100_000, "how many queued jobs a tenant may have")
-	f.IntVar(&j.running, "max-running", 0, "how many jobs of a tenant may run or be about to; its others wait; 0: as many as there is room for")
-	f.Var(&j.stored, "max-stored", "how much a tenant may have in the object store, as sweeps count it and roughly in between; over it, it may not upload or submit; 0: no bound")
-	f.IntVar(&j.pools, "max-pools", 128, "how many different requirements a tenant's jobs may have at one time")
-	f.StringVar(&j.tenants, "tenants-file", "", "YAML file with other limits for some tenants, and their weights; read again when it changes")
+	f.IntVar(&j.attempts, "max-attempts", 3, "`N` attempts at a job that the platform could not run, 1 to 10; then it is dead")
+	f.IntVar(&j.losses, "max-losses", 2, "with `N` executors lost, a job is dead: it may be what ends them")
+	f.IntVar(&j.queued, "max-queued", 100_000, "a tenant may have at most `N` queued jobs")
+	f.IntVar(&j.running, "max-running", 0, "at most `N` jobs of a tenant may run or be about to; its others wait; 0: as many as there is room for")
+	f.Var(&j.stored, "max-stored", "at most this `SIZE` a tenant may have in the object store, as sweeps count it and roughly in between; over it, it may not upload or submit; 0: no bound")
+	f.IntVar(&j.pools, "max-pools", 128, "a tenant's jobs may have at most `N` different requirements at one time")
+	f.StringVar(&j.tenants, "tenants-file", "", "YAML `FILE` with other limits for some tenants, and their weights; read again when it changes")
 	return f
 }
 

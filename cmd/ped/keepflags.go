@@ -18,10 +18,10 @@ type keepFlags struct {
 func (k *keepFlags) bind() *pflag.FlagSet {
 	f := newGroup()
 	k.outputs, k.inputs, k.records = settings.Lifetime(retention.DefaultOutputs), settings.Lifetime(retention.DefaultInputs), settings.Lifetime(retention.DefaultRecords)
-	f.Var(&k.outputs, "keep-outputs", "how long after its end a job's files and logs are kept: 7d, 36h, forever")
-	f.Var(&k.inputs, "keep-inputs", "how long uploaded inputs are kept that no job needs; at least 1h")
-	f.Var(&k.records, "keep-records", "how long after its end a job is known at all")
-	f.IntVar(&k.jobs, "keep-jobs", retention.DefaultJobs, "how many jobs of a tenant that have ended are known, about: the newest; 0: all")
+	f.Var(&k.outputs, "keep-outputs", "`TIME` after its end that a job's files and logs are kept: 7d, 36h, forever")
+	f.Var(&k.inputs, "keep-inputs", "`TIME` that uploaded inputs are kept that no job needs; at least 1h")
+	f.Var(&k.records, "keep-records", "`TIME` after its end that a job is known at all")
+	f.IntVar(&k.jobs, "keep-jobs", retention.DefaultJobs, "about `N` jobs of a tenant that have ended are known, the newest; at least 1000, or 0 for all")
 	return f
 }
 

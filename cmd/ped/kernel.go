@@ -31,7 +31,11 @@ func (a *app) kernel() *cobra.Command {
 		Long: `Add, list and remove the kernels that machines boot. Each lies with the guest's init
 and the modules that this needs in a guest bundle, GUEST-DIR/ARCH/RELEASE. A job that
 names a kernel ("pe run --kernel 6.1") gets a machine with it; one that names none gets
-the newest. An executor that runs takes note of changes when it starts again.`,
+that which "ped kernel list" marks as DEFAULT: the newest without a known fault. An executor that
+runs takes note of changes when it starts again.`,
+		Example: `  deploy/kernels.sh amd64:trixie && ped kernel add .cache/kernels/amd64-trixie
+  ped kernel list
+  ped kernel rm 6.1.0-56-cloud-amd64`,
 		Args: cobra.NoArgs,
 	}
 	cmd.AddCommand(t.add(), t.list(), t.rm())
@@ -76,7 +80,7 @@ architecture goes only with --force: without it no machines of that architecture
 		Args:    exactly(1),
 		RunE:    func(_ *cobra.Command, args []string) error { return t.remove(args[0], force) },
 	}
-	cmd.Flags().StringVar(&t.arch, "arch", "", "architecture, where several have that release")
+	cmd.Flags().StringVar(&t.arch, "arch", "", "`ARCH`, where several have that release")
 	cmd.Flags().BoolVar(&force, "force", false, "remove the last one, too")
 	return t.settings(cmd)
 }

@@ -46,8 +46,8 @@ and processor is kept beside it, and saves executors with the same QEMU the same
 		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), args[0]) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&t.arch, "arch", "", "architecture: amd64, arm64 or riscv64 (default: as the kernel's release ends)")
-	f.StringVar(&c.init, "init", "", "guestrd, built for that architecture (default: guestrd-ARCH beside this program)")
+	f.StringVar(&t.arch, "arch", "", "`ARCH`: amd64, arm64 or riscv64 (default: as the kernel's release ends)")
+	f.StringVar(&c.init, "init", "", "`FILE` of guestrd, built for that architecture (default: guestrd-ARCH beside this program)")
 	f.BoolVar(&c.noBoot, "no-boot", false, "boot nothing")
 	return t.settings(cmd)
 }

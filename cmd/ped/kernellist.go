@@ -31,10 +31,10 @@ type kernelInfo struct {
 func (t *kernelTool) list() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List the kernels, of each architecture the newest first",
-		Long: `List the kernels, of each architecture the newest first: the one that jobs get which
-name none. KERNEL and INIT are the beginnings of the sha256 of the kernel and of the
-initramfs, GUEST is the version of the guest's init.`,
+		Short: "List the kernels, and which one jobs get that name none",
+		Long: `List the kernels, of each architecture the newest first, and those with known faults
+after the others. A job that names none gets the one marked DEFAULT. KERNEL and INIT
+are the beginnings of the sha256 of the kernel and of the initramfs, GUEST is the version of the guest's init.`,
 		Example: "  ped kernel list --guest-dir .cache/guest",
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -46,7 +46,7 @@ initramfs, GUEST is the version of the guest's init.`,
 			return errors.Join(printKernels(t.stdout, all), err)
 		},
 	}
-	cmd.Flags().StringVar(&t.arch, "arch", "", "of this architecture alone")
+	cmd.Flags().StringVar(&t.arch, "arch", "", "of this `ARCH` alone")
 	cmd.Flags().BoolVar(&t.json, "json", false, "print JSON")
 	return t.settings(cmd)
 }

@@ -14,9 +14,9 @@ type limitFlags struct {
 
 func (l *limitFlags) bind() *pflag.FlagSet {
 	f := newGroup()
-	f.Float64Var(&l.token, "rate-limit", access.DefaultRate, "requests a second with one access token, twice as many at once; a batch counts as its jobs; 0: no limit")
-	f.Float64Var(&l.address, "rate-limit-address", access.DefaultAddressRate, "requests a second of an address without an accepted token, ten times as many at once; an unknown token counts ten times; 0: no limit")
-	f.StringSliceVar(&l.proxies, "trusted-proxy", nil, "address or network of a proxy, which is believed where requests come from (X-Forwarded-For, Forwarded); repeat for more")
+	f.Float64Var(&l.token, "rate-limit", access.DefaultRate, "at most `N` requests a second with one access token, twice as many at once; a batch counts as its jobs; 0: no limit")
+	f.Float64Var(&l.address, "rate-limit-address", access.DefaultAddressRate, "at most `N` requests a second of an address without an accepted token, ten times as many at once; an unknown token counts ten times; 0: no limit")
+	f.StringSliceVar(&l.proxies, "trusted-proxy", nil, "`ADDRESS` or network of a proxy, which is believed where requests come from (X-Forwarded-For, Forwarded); repeat for more")
 	return f
 }
 

@@ -78,14 +78,14 @@ and have the server read its file again (nats-server --signal reload).`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&gateways, "gateway", nil, "NAME=KEY of gateways: the name is a comment, several gateways may share a key; repeat for more")
-	f.StringArrayVar(&executors, "executor", nil, "ID=KEY of an executor; repeat for more")
+	f.StringArrayVar(&gateways, "gateway", nil, "`NAME=KEY` of gateways: the name is a comment, several gateways may share a key; repeat for more")
+	f.StringArrayVar(&executors, "executor", nil, "`ID=KEY` of an executor; repeat for more")
 	f.BoolVar(&only, "only", false, "print the users alone")
-	f.StringVar(&c.Name, "name", "program-explorer", "the server's name, unique in its cluster")
-	f.StringVar(&c.Listen, "listen", "0.0.0.0:4222", "where it listens")
-	f.StringVar(&c.StoreDir, "store-dir", "/var/lib/nats", "where it keeps everything")
-	f.StringVar(&c.TLSCert, "tls-cert", "", "PEM file of its certificate, on its machine")
-	f.StringVar(&c.TLSKey, "tls-key", "", "PEM file of the certificate's key, on its machine")
+	f.StringVar(&c.Name, "name", "program-explorer", "`NAME` of the server, unique in its cluster")
+	f.StringVar(&c.Listen, "listen", "0.0.0.0:4222", "`ADDRESS` at which it listens")
+	f.StringVar(&c.StoreDir, "store-dir", "/var/lib/nats", "`DIR` in which it keeps everything")
+	f.StringVar(&c.TLSCert, "tls-cert", "", "PEM `FILE` of its certificate, on its machine")
+	f.StringVar(&c.TLSKey, "tls-key", "", "PEM `FILE` of the certificate's key, on its machine")
 	return cmd
 }
 

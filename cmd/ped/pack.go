@@ -38,17 +38,17 @@ input gives the same digest, which is printed.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&r.Layout, "layout", "", "OCI layout folder, made when absent (required)")
-	f.StringVar(&r.Name, "name", "latest", "reference name in the layout")
-	f.StringVar(&r.Platform, "platform", "", "linux/ARCH (required)")
-	f.Int64Var(&created, "created", 0, "creation time, seconds since the Unix epoch")
-	f.StringArrayVar(&r.Config.Env, "env", nil, "NAME=value of the image's environment; repeat for more")
-	f.StringArrayVar(&r.Config.Entrypoint, "entrypoint", nil, "a word of the entrypoint; repeat for more")
-	f.StringArrayVar(&r.Config.Cmd, "cmd", nil, "a word of the default command; repeat for more")
-	f.StringVar(&r.Config.WorkingDir, "working-dir", "", "default working directory")
-	f.StringVar(&r.Config.User, "user", "", "default user[:group]")
-	f.StringArrayVar(&labels, "label", nil, "name=value; repeat for more")
-	f.StringVar(&r.Compression, "compression", "gzip", "of the layers: gzip, zstd or none")
+	f.StringVar(&r.Layout, "layout", "", "`DIR` of the OCI layout, made when absent (required)")
+	f.StringVar(&r.Name, "name", "latest", "reference `NAME` in the layout")
+	f.StringVar(&r.Platform, "platform", "", "`PLATFORM` of the image: linux/ARCH (required)")
+	f.Int64Var(&created, "created", 0, "creation time, `SECONDS` since the Unix epoch")
+	f.StringArrayVar(&r.Config.Env, "env", nil, "`NAME=VALUE` of the image's environment; repeat for more")
+	f.StringArrayVar(&r.Config.Entrypoint, "entrypoint", nil, "a `WORD` of the entrypoint; repeat for more")
+	f.StringArrayVar(&r.Config.Cmd, "cmd", nil, "a `WORD` of the default command; repeat for more")
+	f.StringVar(&r.Config.WorkingDir, "working-dir", "", "default working `DIR`")
+	f.StringVar(&r.Config.User, "user", "", "default `USER[:GROUP]`")
+	f.StringArrayVar(&labels, "label", nil, "`NAME=VALUE` of a label; repeat for more")
+	f.StringVar(&r.Compression, "compression", "gzip", "`KIND` of the layers' compression: gzip, zstd or none")
 	require(cmd, "layout", "platform")
 	return cmd
 }

@@ -56,7 +56,7 @@ Exit codes: 0 done, 1 it did not work, 2 a mistake in flags or configuration.`,
 		SilenceErrors:     true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.load(cmd) },
 	}
-	root.PersistentFlags().StringVar(&a.config, "config", "", "configuration file (default $"+envConfig+", else "+defaultConfig+" if it exists)")
+	root.PersistentFlags().StringVar(&a.config, "config", "", "configuration `FILE` (default $"+envConfig+", else "+defaultConfig+" if it exists)")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
 	})

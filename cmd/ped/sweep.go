@@ -52,8 +52,7 @@ next one does the rest.`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&want.DryRun, "dry-run", false, "delete nothing")
-	f.DurationVar(&grace, "grace", 0, "leave younger objects alone: 90s, 1h30m (default the gateway's, 1h)")
-	f.Lookup("grace").DefValue = ""
+	f.DurationVar(&grace, "grace", 0, "leave objects alone that are younger than this `TIME`: 90s, 1h30m (default the gateway's, 1h)")
 	_ = cmd.RegisterFlagCompletionFunc("grace", cobra.FixedCompletions([]string{"0s", "10m", "1h"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }

@@ -49,10 +49,13 @@ Scopes: submit (upload, submit, cancel, retry and drop, clear the cache, test an
 replay webhooks), read (everything that only reads), admin (both, tokens and
 webhooks; of the whole system: sweeps). Tenant * is the whole system: such a token manages the tokens of
 all tenants and reads what is nobody's own, such as /metrics, but runs no jobs.`,
+		Example: `  ped token create --tenant '*' --scope admin --name operator
+  PE_TOKEN=… ped token create --tenant alice --expires 30d
+  PE_TOKEN=… ped token list`,
 		Args: cobra.NoArgs,
 	}
 	flags := cmd.PersistentFlags()
-	flags.StringVar(&t.server, "server", cmp.Or(a.getenv("PE_SERVER"), producer.DefaultServer), "address of a gateway")
+	flags.StringVar(&t.server, "server", cmp.Or(a.getenv("PE_SERVER"), producer.DefaultServer), "`ADDRESS` of a gateway")
 	flags.AddFlagSet(t.queue.bind(" (default: a gateway is asked)"))
 	flags.BoolVar(&t.json, "json", false, "print JSON")
 	cmd.AddCommand(t.create(), t.list(), t.revoke())
@@ -112,11 +115,11 @@ back in for whoever has locked himself out.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&want.Tenant, "tenant", "", "whose it is: 1 to 40 of a-z, 0-9 and -, or * (default: as the token that makes it)")
-	f.StringSliceVar(&scopes, "scope", nil, "submit, read or admin; repeat for more (default submit and read)")
-	f.StringVar(&want.Name, "name", "", "what it is for")
-	f.Var(&expires, "expires", "after how long it expires: 12h, 30d")
-	f.StringVar(&file, "token-file", "", "file to write a line for it to; no gateway is asked")
+	f.StringVar(&want.Tenant, "tenant", "", "`TENANT` whose it is: 1 to 40 of a-z, 0-9 and -, or * (default: as the token that makes it)")
+	f.StringSliceVar(&scopes, "scope", nil, "`SCOPE`: submit, read or admin; repeat for more (default submit and read)")
+	f.StringVar(&want.Name, "name", "", "`TEXT` that says what it is for")
+	f.Var(&expires, "expires", "`TIME` after which it expires: 12h, 30d, or forever")
+	f.StringVar(&file, "token-file", "", "`FILE` to write a line for it to; no gateway is asked")
 	return cmd
 }
 
@@ -185,7 +188,7 @@ func (t *tokenTool) list() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "those that have expired or were revoked, too")
-	cmd.Flags().StringVar(&tenant, "tenant", "", "of this tenant alone")
+	cmd.Flags().StringVar(&tenant, "tenant", "", "of this `TENANT` alone")
 	return cmd
 }
 

@@ -52,8 +52,8 @@ A first SIGINT or SIGTERM takes no more jobs and lets those that run end within
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runUp(cmd.Context(), u) },
 	}
 	f := newGroup()
-	f.StringVar(&u.id, "executor-id", "local", "its executor's name: 1 to 40 of a-z, 0-9 and -")
-	f.StringSliceVar(&u.labels, "label", nil, "NAME=VALUE that jobs may ask for; repeat for more")
+	f.StringVar(&u.id, "executor-id", "local", "`ID` of its executor: 1 to 40 of a-z, 0-9 and -")
+	f.StringSliceVar(&u.labels, "label", nil, "`NAME=VALUE` that jobs may ask for; repeat for more")
 	return a.configured(cmd, f, u.data.bind(a.getenv), u.at.bind(), u.serve.bind(), u.limits.bind(), u.jobs.bind(), u.guest.bind(), u.ready.bind(), u.ways.bind(), u.noop.bind(), u.work.bind(defaultSlots()),
 		u.queue.bind(" (default: embedded)"), u.copies.bind(), u.store.bind(" (default: a folder in DATA-DIR)"), u.images.bindSources(), u.images.bindCache(), u.images.bindUsers(), u.hooks.bind(), u.keep.bind(), u.log.bind())
 }

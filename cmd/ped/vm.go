@@ -38,6 +38,9 @@ DATA-DIR/snapshots. All of it may be used while an executor runs: a snapshot in 
 never removed.
 
 ID is a snapshot's id or its beginning, at least 4 digits that no other begins with.`,
+		Example: `  ped vm bake --catalog catalog.yaml gcc
+  ped vm list
+  ped vm gc --budget 10GiB`,
 		Args: cobra.NoArgs,
 	}
 	cmd.AddCommand(t.bake(), t.bench())

@@ -25,10 +25,12 @@ type bakeCommand struct {
 	cpus   int
 }
 
-func (b *bakeCommand) flags(cmd *cobra.Command) *cobra.Command {
+// flags binds what both commands have. Of the machine's size they have other defaults, which whatDefault says.
+func (b *bakeCommand) flags(cmd *cobra.Command, whatDefault string) *cobra.Command {
 	f := cmd.Flags()
-	f.StringVar(&b.arch, "arch", runtime.GOARCH, "architecture")
-	f.IntVar(&b.cpus, "cpus", b.cpus, "processors of the machine (default: a job's, without limits of its own)")
+	f.StringVar(&b.arch, "arch", runtime.GOARCH, "`ARCH`: amd64, arm64 or riscv64")
+	f.IntVar(&b.cpus, "cpus", b.cpus, "`N` processors of the machine"+whatDefault)
+	f.Var(&b.memory, "memory", "`SIZE` of the machine's memory: 256MiB, 512MiB, 1GiB, …"+whatDefault)
 	f.BoolVar(&b.json, "json", false, "print JSON")
 	return b.configured(cmd, b.data.bind(b.getenv), b.guest.bind(), b.images.bindSources(), b.images.bindCache())
 }
@@ -60,8 +62,7 @@ Without --memory and --cpus it is the machine of jobs without limits of their ow
 			return nil
 		},
 	}
-	cmd.Flags().Var(&b.memory, "memory", "of the machine: 256MiB, 512MiB, 1GiB, … (default: a job's, without limits of its own)")
-	return b.flags(cmd)
+	return b.flags(cmd, " (default: a job's, without limits of its own)")
 }
 
 func (b *bakeCommand) tools(ctx context.Context) (*roles.Tools, error) {

@@ -43,15 +43,14 @@ after Ctrl-C.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return b.run(cmd.Context(), args) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&b.image, "image", "", "reference of the image (required)")
-	f.StringVar(&b.measure, "measure", vmbench.Restore, strings.Join(vmbench.Measures, ", "))
-	f.IntVar(&b.runs, "runs", 20, "samples of restore, discard and store")
-	f.IntVar(&b.workers, "workers", 1, "how many go at once")
-	f.IntVar(&b.clones, "clones", 32, "machines of pss")
-	f.IntVar(&b.soak, "for", 10_000, "restores of soak")
-	f.Var(&b.memory, "memory", "of the machine: 256MiB, 512MiB, 1GiB, …")
+	f.StringVar(&b.image, "image", "", "`IMAGE` to measure with: a reference (required)")
+	f.StringVar(&b.measure, "measure", vmbench.Restore, "`WHAT` to measure: "+strings.Join(vmbench.Measures, ", "))
+	f.IntVar(&b.runs, "runs", 20, "`N` samples of restore, discard and store")
+	f.IntVar(&b.workers, "workers", 1, "`N` go at once")
+	f.IntVar(&b.clones, "clones", 32, "`N` machines of pss")
+	f.IntVar(&b.soak, "for", 10_000, "`N` restores of soak")
 	require(cmd, "image")
-	return b.flags(cmd)
+	return b.flags(cmd, "")
 }
 
 func (b *benchCommand) run(ctx context.Context, command []string) error {

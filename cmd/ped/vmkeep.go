@@ -133,7 +133,7 @@ more than the budget.`,
 			return t.collect(cmd.Context(), store, int64(budget), dryRun)
 		},
 	}
-	cmd.Flags().Var(&budget, "budget", "how much of the disk snapshots may take (required)")
+	cmd.Flags().Var(&budget, "budget", "`SIZE` of the disk that snapshots may take (required)")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "remove nothing, say what would go")
 	require(cmd, "budget")
 	return cmd
