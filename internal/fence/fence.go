@@ -43,7 +43,7 @@ const (
 // testSupport are packages that only tests import.
 var testSupport = []string{
 	"pe/internal/jobqueue/queuetest", "pe/internal/objstore/objstoretest", "pe/internal/objstore/s3test",
-	"pe/imagesync/imagetest", "pe/guestrd/guesttest", "pe/executor/guestsuite", "pe/internal/hosttest",
+	"pe/imagesync/imagetest", "pe/guestrd/guesttest", "pe/executor/guestsuite", "pe/internal/hosttest", "pe/internal/helptest",
 }
 
 // Fences is the table of design.md's section on folders, and what follows from it.

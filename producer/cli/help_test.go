@@ -1,0 +1,18 @@
+package cli
+
+import (
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"github.com/program-explorer/pe/internal/helptest"
+)
+
+// TestHelp: every command shows how it is used, in lines that it takes.
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	helptest.Check(t, func() *cobra.Command {
+		a := &app{Process: Process{Getenv: func(string) string { return "" }}, screen: newScreen(nil, nil)}
+		return a.root()
+	}, "pe version")
+}
