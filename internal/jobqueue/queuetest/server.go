@@ -24,8 +24,9 @@ const (
 	password    = "test"
 )
 
-// Server is a NATS server with one user for gateways, who may do everything,
-// and one for each executor with [jobqueue.ExecutorPermissions] alone.
+// Server is a NATS server with one user for gateways, who has
+// [jobqueue.GatewayPermissions], and one for each executor, who has
+// [jobqueue.ExecutorPermissions].
 type Server struct {
 	*server.Server
 	options *server.Options
@@ -49,21 +50,23 @@ func options(t testing.TB, executors []string) *server.Options {
 		SyncAlways: true,
 		NoSigs:     true,
 		NoLog:      true,
-		Users:      []*server.User{{Username: gatewayUser, Password: password}},
+		Users:      []*server.User{{Username: gatewayUser, Password: password, Permissions: permissions(jobqueue.GatewayPermissions())}},
 	}
 	for _, id := range executors {
-		o.Users = append(o.Users, &server.User{Username: id, Password: password, Permissions: permissions(id)})
+		o.Users = append(o.Users, &server.User{Username: id, Password: password, Permissions: permissions(jobqueue.ExecutorPermissions(id))})
 	}
 	return o
 }
 
-func permissions(executor string) *server.Permissions {
-	p := jobqueue.ExecutorPermissions(executor)
-	return &server.Permissions{
+func permissions(p jobqueue.Permissions) *server.Permissions {
+	all := &server.Permissions{
 		Publish:   &server.SubjectPermission{Allow: p.Publish},
 		Subscribe: &server.SubjectPermission{Allow: p.Subscribe},
-		Response:  &server.ResponsePermission{MaxMsgs: 1, Expires: time.Minute},
 	}
+	if p.Responses {
+		all.Response = &server.ResponsePermission{MaxMsgs: 1, Expires: time.Minute}
+	}
+	return all
 }
 
 func (s *Server) start(t testing.TB) {
