@@ -65,7 +65,8 @@ func kindOf(err error) error {
 		return objstore.ErrUnavailable
 	}
 	switch answer.StatusCode {
-	case http.StatusUnauthorized, http.StatusForbidden:
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests,
+		http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return objstore.ErrUnavailable
 	case http.StatusPreconditionFailed:
 		return objstore.ErrExists

@@ -2,13 +2,20 @@ package s3_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/program-explorer/pe/internal/objstore"
 	"github.com/program-explorer/pe/internal/objstore/s3"
@@ -50,6 +57,45 @@ func TestOpenRefuses(t *testing.T) {
 		if err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("endpoint %q: %v", endpoint, err)
 		}
+	}
+}
+
+// TestUnavailable: a service, or a proxy before it, that answers with an error of its
+// own, in no form that S3 has, is not available for the time being.
+func TestUnavailable(t *testing.T) {
+	t.Parallel()
+	server := s3test.Start(t)
+	target, err := url.Parse(server.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var status atomic.Int32
+	forward := httputil.NewSingleHostReverseProxy(target)
+	forward.Director = func(r *http.Request) { r.URL.Scheme, r.URL.Host = target.Scheme, target.Host } // signed for this name
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if code := int(status.Load()); code != 0 {
+			http.Error(w, "try later", code)
+			return
+		}
+		forward.ServeHTTP(w, r)
+	}))
+	t.Cleanup(proxy.Close)
+	c := config(server, "unavailable")
+	c.Endpoint = proxy.URL
+	store, err := s3.Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range []int{429, 500, 502, 503, 504} {
+		status.Store(int32(code))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		if _, err := store.Stat(ctx, "a"); !errors.Is(err, objstore.ErrUnavailable) {
+			t.Errorf("Stat answered %d: %v", code, err)
+		}
+		if _, err := store.Put(ctx, "a", strings.NewReader("b"), objstore.PutOptions{Size: 1}); !errors.Is(err, objstore.ErrUnavailable) {
+			t.Errorf("Put answered %d: %v", code, err)
+		}
+		cancel()
 	}
 }
 
