@@ -70,8 +70,10 @@ func TestUnavailable(t *testing.T) {
 		t.Fatal(err)
 	}
 	var status atomic.Int32
-	forward := httputil.NewSingleHostReverseProxy(target)
-	forward.Director = func(r *http.Request) { r.URL.Scheme, r.URL.Host = target.Scheme, target.Host } // signed for this name
+	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host // for which the request is signed
+	}}
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if code := int(status.Load()); code != 0 {
 			http.Error(w, "try later", code)
