@@ -54,8 +54,10 @@ func (c *Coordinator) forgettable(ctx context.Context, tenant string, createdUS 
 	if err := c.CatchUp(ctx); err != nil {
 		return false, err
 	}
-	to := c.state.horizon(tenant, c.cfg.Now().Add(-horizonAfter).UnixMicro())
-	if err := c.history.Advance(ctx, tenant, to); errors.Is(err, history.ErrBehind) {
+	// In this order: what another gateway has written meanwhile is newer than what is known here.
+	now, revision := c.history.Horizon(tenant)
+	to := c.state.horizon(tenant, max(now.CreatedUS, c.cfg.Now().Add(-horizonAfter).UnixMicro())) // not back, if the clock is
+	if err := c.history.Advance(ctx, tenant, to, revision); errors.Is(err, history.ErrBehind) {
 		return false, c.history.CatchUp(ctx)
 	} else if err != nil {
 		return false, err

@@ -53,12 +53,17 @@ func (x *index) Over(tenant, id string, createdUS int64) bool {
 	return x.horizons[tenant].Over(id, createdUS)
 }
 
-// Advance puts another horizon in the place of the tenant's that is known;
+// Horizon is the tenant's, as it is known, and its revision; 0 if there is none.
+func (x *index) Horizon(tenant string) (schemas.Horizon, uint64) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	h := x.horizons[tenant]
+	return h.Horizon, h.revision
+}
+
+// Advance puts another horizon in the place of the tenant's of a revision;
 // [ErrBehind] if somebody else has.
-func (h *History) Advance(ctx context.Context, tenant string, to schemas.Horizon) error {
-	h.mu.RLock()
-	known := h.horizons[tenant].revision
-	h.mu.RUnlock()
+func (h *History) Advance(ctx context.Context, tenant string, to schemas.Horizon, known uint64) error {
 	to.Version = schemas.HorizonVersion
 	data, err := json.Marshal(to)
 	if err != nil {
