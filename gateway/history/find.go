@@ -50,7 +50,7 @@ func (x *index) Has(tenant string, m Mark, revision uint64) (has bool) {
 	}
 	s.spanning(m.CreatedUS, m.CreatedUS, func(p *page) bool {
 		i := p.find(m.ID, parts)
-		has = i >= 0 && p.jobs[i].created == m.CreatedUS && p.rev(i) >= revision
+		has = i >= 0 && p.created(i) == m.CreatedUS && p.rev(i) >= revision
 		return !has
 	})
 	return has

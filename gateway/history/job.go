@@ -11,12 +11,11 @@ import (
 // job is what is known of a job in a page without reading it. There is one for
 // each job whose record is kept: a test bounds its size.
 type job struct {
-	created int64
-	high    uint64
-	labels  signature
-	low     uint16
-	won     uint8
-	traits  traits
+	high   uint64
+	after  uint32 // see [page.created]
+	low    uint16
+	won    uint8
+	traits traits
 }
 
 // traits are a state's place in [schemas.States], and what is true of the job.
@@ -40,7 +39,7 @@ const wonUnknown = 255
 // compact keeps of a record what is asked for most.
 func compact(rec *schemas.Record) job {
 	id := schemas.SplitJobID(rec.ID)
-	j := job{created: rec.CreatedUS, high: id.High, low: id.Low, labels: signatureOf(rec.Labels), traits: traits(slices.Index(schemas.States, rec.State))}
+	j := job{high: id.High, low: id.Low, traits: traits(slices.Index(schemas.States, rec.State))}
 	if rec.PurgedUS == 0 {
 		j.won = uint8(min(rec.Accepted(), wonUnknown))
 	}
@@ -64,9 +63,9 @@ func (j *job) is(t traits) bool { return j.traits&t != 0 }
 
 func (j *job) state() schemas.State { return schemas.States[j.traits&stateBits] }
 
-// id is the job's, unless it is odd.
-func (j *job) id() string {
-	parts := schemas.JobIDParts{TimeMS: uint64(j.created / 1000), High: j.high, Low: j.low}
+// id is that of a job which was created at an instant in microseconds, unless it is odd.
+func (j *job) id(created int64) string {
+	parts := schemas.JobIDParts{TimeMS: uint64(created / 1000), High: j.high, Low: j.low}
 	if j.is(derived) {
 		parts.TimeMS = 0
 	}

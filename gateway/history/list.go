@@ -15,12 +15,12 @@ type Filter struct {
 	Labels map[string]string
 }
 
-func (f Filter) compile() (want func(*job) bool) {
+func (f Filter) compile() (want func(p *page, i int) bool) {
 	states, labels := [stateCodes]bool{}, signatureOf(f.Labels)
 	for i, s := range schemas.States {
 		states[i] = len(f.States) == 0 || slices.Contains(f.States, s)
 	}
-	return func(j *job) bool { return states[j.traits&stateBits] && j.labels.may(labels) }
+	return func(p *page, i int) bool { return states[p.jobs[i].traits&stateBits] && p.signature(i).may(labels) }
 }
 
 // Older lists a tenant's jobs that come before a mark, the newest first: the first
@@ -41,7 +41,7 @@ func (x *index) Older(tenant string, f Filter, before Mark, limit, scan int) (pl
 			return places, marks, end, true
 		}
 		end = p.mark(i)
-		if !want(&p.jobs[i]) {
+		if !want(p, i) {
 			continue
 		}
 		places = append(places, Place{tenant, end.ID, p.rev(i), p.number, p.revision, i})
@@ -103,9 +103,8 @@ func (w *walk) next() (*page, int) {
 }
 
 func (o opened) newer(than opened) bool {
-	a, b := &o.jobs[o.left-1], &than.jobs[than.left-1]
-	if a.created != b.created {
-		return a.created > b.created
+	if a, b := o.created(o.left-1), than.created(than.left-1); a != b {
+		return a > b
 	}
 	return o.mark(o.left-1).Compare(than.mark(than.left-1)) > 0
 }
@@ -119,7 +118,7 @@ func (x *index) Changed(tenant string, f Filter, after, upTo uint64, most int) (
 			break
 		}
 		for i := range p.jobs {
-			if rev := p.rev(i); after < rev && rev <= upTo && want(&p.jobs[i]) {
+			if rev := p.rev(i); after < rev && rev <= upTo && want(p, i) {
 				first = append(first, Place{tenant, p.id(i), rev, p.number, p.revision, i})
 			}
 		}

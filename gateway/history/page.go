@@ -13,6 +13,12 @@ type page struct {
 	number   uint64
 	revision uint64 // of the page itself
 	jobs     []job  // in their order
+	// from is when the first of them was created, in microseconds since the Unix epoch.
+	from int64
+	// instants are when each was, if that is not within 71 minutes for all.
+	instants []int64
+	// labels are the jobs', if any has some.
+	labels []signature
 	// revs are the jobs' revisions, less the lowest.
 	revs          []uint32
 	lowest, above uint64 // revisions of jobs: from, and below
@@ -37,8 +43,17 @@ const stateCodes = 8
 
 func newPage(number, revision uint64, jobs []schemas.HistoryJob) *page {
 	p := &page{number: number, revision: revision, jobs: make([]job, len(jobs)), revs: make([]uint32, len(jobs)), byID: make([]uint8, len(jobs)), lowest: ^uint64(0)}
+	if len(jobs) > 0 {
+		p.from = jobs[0].Record.CreatedUS
+	}
 	for i := range jobs {
 		p.lowest, p.above = min(p.lowest, jobs[i].Revision), max(p.above, jobs[i].Revision+1)
+		if p.instants == nil && jobs[i].Record.CreatedUS-p.from != int64(uint32(jobs[i].Record.CreatedUS-p.from)) {
+			p.instants = make([]int64, len(jobs))
+		}
+		if p.labels == nil && len(jobs[i].Record.Labels) > 0 {
+			p.labels = make([]signature, len(jobs))
+		}
 	}
 	for i := range jobs {
 		p.add(i, &jobs[i].Record)
@@ -53,6 +68,14 @@ func newPage(number, revision uint64, jobs []schemas.HistoryJob) *page {
 
 func (p *page) add(i int, rec *schemas.Record) {
 	j := compact(rec)
+	if p.labels != nil {
+		p.labels[i] = signatureOf(rec.Labels)
+	}
+	if p.instants != nil {
+		p.instants[i] = rec.CreatedUS
+	} else {
+		j.after = uint32(rec.CreatedUS - p.from)
+	}
 	p.jobs[i] = j
 	p.counts[j.traits&stateBits]++
 	p.endedLast = max(p.endedLast, rec.EndedUS)
@@ -78,10 +101,26 @@ func (p *page) id(i int) string {
 	if id, ok := p.odd[i]; ok {
 		return id
 	}
-	return p.jobs[i].id()
+	return p.jobs[i].id(p.created(i))
 }
 
-func (p *page) mark(i int) Mark { return Mark{p.jobs[i].created, p.id(i)} }
+// created is when a job was, in microseconds since the Unix epoch.
+func (p *page) created(i int) int64 {
+	if p.instants != nil {
+		return p.instants[i]
+	}
+	return p.from + int64(p.jobs[i].after)
+}
+
+// signature is that of a job's labels.
+func (p *page) signature(i int) signature {
+	if p.labels == nil {
+		return 0
+	}
+	return p.labels[i]
+}
+
+func (p *page) mark(i int) Mark { return Mark{p.created(i), p.id(i)} }
 
 func (p *page) rev(i int) uint64 { return p.lowest + uint64(p.revs[i]) }
 
@@ -104,7 +143,7 @@ func (p *page) find(id string, parts schemas.JobIDParts) int {
 // before is how many of the page's jobs come before a mark.
 func (p *page) before(m Mark) int {
 	return sort.Search(len(p.jobs), func(i int) bool {
-		if c := p.jobs[i].created; c != m.CreatedUS {
+		if c := p.created(i); c != m.CreatedUS {
 			return c > m.CreatedUS
 		}
 		return p.id(i) >= m.ID

@@ -11,10 +11,10 @@ import (
 
 // TestSizeOfJob: there is one for each job whose record is kept.
 func TestSizeOfJob(t *testing.T) {
-	if size := unsafe.Sizeof(job{}); size > 24 {
+	if size := unsafe.Sizeof(job{}); size > 16 {
 		t.Errorf("%d bytes are known of a job", size)
 	}
-	const pages, most = 400, 32
+	const pages, most = 400, 24
 	before := heap()
 	all := make([]*page, pages)
 	for i := range all {
