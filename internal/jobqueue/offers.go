@@ -30,6 +30,7 @@ func (q *Queue) PublishOffer(ctx context.Context, p Place, id string) (stored bo
 	msg := &nats.Msg{Subject: p.Subject(), Data: body, Header: nats.Header{}}
 	ack, err := q.js.PublishMsg(ctx, msg, jetstream.WithMsgID(id))
 	if err == nil {
+		q.keeper.offered(q, ack.Sequence)
 		return !ack.Duplicate, nil
 	}
 	api := apiError(err)

@@ -88,6 +88,8 @@ type Queue struct {
 	epoch atomic.Uint64
 	deaf  deaf
 	live  liveFeeds
+	// keeper is for the stream of offers.
+	keeper fileKeeper
 	// Jobs, Pools, Execs and Tokens are the buckets of job records, pools,
 	// executors and access tokens.
 	Jobs, Pools, Execs, Tokens *Bucket

@@ -81,23 +81,6 @@ func (q *Queue) EnsureTokens(ctx context.Context) error {
 	return nil
 }
 
-// keepFile leaves a message in the stream of offers that is no offer, and that no
-// consumer selects. Without, a system whose executors keep up would have the server
-// delete the stream's file and make a new one for nearly every job: it keeps none
-// without a message.
-func (q *Queue) keepFile(ctx context.Context) error {
-	_, err := q.js.Publish(ctx, keepSubject, nil)
-	if api := apiError(err); api != nil && api.ErrorCode == codeStoreFailed && api.Description == maxPerSubjectError {
-		return nil // it is there
-	}
-	if err != nil {
-		return fmt.Errorf("keep the file of stream %s: %w", schemas.StreamJobs, err)
-	}
-	return nil
-}
-
-const keepSubject = "jobs.q.keep"
-
 func (q *Queue) streams() []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{
 		{
