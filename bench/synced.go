@@ -90,6 +90,31 @@ func (b *box) jobs(ctx context.Context, n int) error {
 		left <- struct{}{}
 	}
 	close(left)
+	return b.jobsFor(ctx, left)
+}
+
+// paced is jobs, of which at most rate begin in a second.
+func (b *box) paced(ctx context.Context, n, rate int) error {
+	left, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(left)
+		tick := time.NewTicker(time.Second / time.Duration(rate))
+		defer tick.Stop()
+		for range n {
+			<-tick.C
+			select {
+			case left <- struct{}{}:
+			case <-ended: // every client, before its time
+				return
+			}
+		}
+	}()
+	defer close(ended)
+	return b.jobsFor(ctx, left)
+}
+
+// jobsFor has the clients run a job for each that is left, until one of theirs fails.
+func (b *box) jobsFor(ctx context.Context, left <-chan struct{}) error {
 	var group sync.WaitGroup
 	errs := make([]error, controlClients)
 	for i := range controlClients {
