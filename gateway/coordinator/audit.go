@@ -83,7 +83,7 @@ func (c *Coordinator) freeOver(ctx context.Context, keys []string) error {
 			over = append(over, schemas.HistoryJob{Revision: e.Revision, Record: rec})
 		}
 	}
-	c.freeAll(ctx, over)
+	c.freeAll(ctx, over, freesAtOnce)
 	return nil
 }
 

@@ -27,8 +27,9 @@ const (
 	smallAfter = 24 * time.Hour
 	// moveWithin bounds what may pass between choosing jobs and writing their page.
 	moveWithin = 10 * time.Second
-	// freesAtOnce is how many records leave the bucket at the same time.
-	freesAtOnce = 8
+	// freesAtOnce is how many records leave the bucket at the same time, at most. Each is
+	// a write of its own, and what is submitted waits for those before it.
+	freesAtOnce = 16
 )
 
 // settled is a job that may go into history, as it is known.
@@ -61,7 +62,7 @@ func (c *Coordinator) keepHistory(ctx context.Context) error {
 // moveSome moves a page's worth of a tenant's jobs, if there is one.
 func (c *Coordinator) moveSome(ctx context.Context, tenant string) (moved bool, err error) {
 	begin := time.Now()
-	picked, number := c.choose(tenant)
+	picked, ready, number := c.choose(tenant)
 	if len(picked) < schemas.MaxHistoryJobs && (len(picked) < smallPage || !c.state.endedBefore(picked[0], c.cfg.Now().Add(-smallAfter))) {
 		return false, nil
 	}
@@ -78,16 +79,22 @@ func (c *Coordinator) moveSome(ctx context.Context, tenant string) (moved bool, 
 	}
 	c.page(page)
 	c.metrics.shelved.Add(float64(len(page.Jobs)))
-	c.freeAll(ctx, page.Jobs)
+	c.freeAll(ctx, page.Jobs, freesFor(ready))
 	return true, nil
 }
 
+// freesFor is how many records leave at the same time while so many are ready to: one
+// for each page that they would fill. So they leave evenly, and as fast as they come.
+func freesFor(ready int) int { return min(max(ready/schemas.MaxHistoryJobs, 1), freesAtOnce) }
+
 // choose picks jobs for a page, and the number that it will have: if somebody else makes
-// that meanwhile, it may be of the same jobs.
-func (c *Coordinator) choose(tenant string) (picked []settled, number uint64) {
+// that meanwhile, it may be of the same jobs. It counts the jobs that are ready for one,
+// up to as many as make a difference.
+func (c *Coordinator) choose(tenant string) (picked []settled, ready int, number uint64) {
 	c.moving.Lock()
 	defer c.moving.Unlock()
-	return c.state.pickSettled(tenant, schemas.MaxHistoryJobs), c.history.Next(tenant)
+	picked, ready = c.state.pickSettled(tenant, schemas.MaxHistoryJobs, freesAtOnce*schemas.MaxHistoryJobs)
+	return picked, ready, c.history.Next(tenant)
 }
 
 // writePage writes as many of the jobs as one page has room for.
@@ -143,9 +150,9 @@ func (c *Coordinator) readSettled(ctx context.Context, tenant string, picked []s
 
 // freeAll takes records out of the bucket that stand in history. What stays,
 // because the queue is away, is found by the next audit.
-func (c *Coordinator) freeAll(ctx context.Context, jobs []schemas.HistoryJob) {
+func (c *Coordinator) freeAll(ctx context.Context, jobs []schemas.HistoryJob, atOnce int) {
 	var group errgroup.Group
-	group.SetLimit(freesAtOnce)
+	group.SetLimit(atOnce)
 	for _, job := range jobs {
 		group.Go(func() error {
 			return c.queue.Jobs.Free(ctx, schemas.RecordKey(job.Record.Tenant, job.Record.ID), job.Revision)
@@ -156,15 +163,16 @@ func (c *Coordinator) freeAll(ctx context.Context, jobs []schemas.HistoryJob) {
 	}
 }
 
-// pickSettled lists up to most of a tenant's jobs that ended long enough ago, the
-// one first that did so first. What nobody has to look at any more leaves the line.
-func (s *state) pickSettled(tenant string, most int) (picked []settled) {
+// pickSettled lists up to most of a tenant's jobs that ended long enough ago, the one
+// first that did so first, and counts them, up to enough. What nobody has to look at any
+// more leaves the line.
+func (s *state) pickSettled(tenant string, most, enough int) (picked []settled, ready int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t, now := s.tenant(tenant), s.elapsed()
+	t := s.tenant(tenant)
 	kept := t.ended[:0]
 	for i, e := range t.ended {
-		if len(picked) == most || i == maxScan {
+		if ready == enough || i == maxScan {
 			kept = append(kept, t.ended[i:]...)
 			break
 		}
@@ -172,17 +180,25 @@ func (s *state) pickSettled(tenant string, most int) (picked []settled) {
 			continue
 		}
 		kept = append(kept, e)
-		age := keptAfterEnd
-		if schemas.SplitJobID(e.id()).TimeMS == 0 {
-			age = keptAfterKey
+		if !s.isSettled(e) {
+			continue
 		}
-		if now-e.heard >= age && e.told && len(s.followers[e.key]) == 0 {
+		if ready++; len(picked) < most {
 			picked = append(picked, settled{e.key, e.rev})
 		}
 	}
 	clear(t.ended[len(kept):])
 	t.ended = kept
-	return picked
+	return picked, ready
+}
+
+// isSettled reports whether an ended job may leave: it was told to all, and long enough ago.
+func (s *state) isSettled(e *entry) bool {
+	age := keptAfterEnd
+	if schemas.SplitJobID(e.id()).TimeMS == 0 {
+		age = keptAfterKey
+	}
+	return s.elapsed()-e.heard >= age && e.told && len(s.followers[e.key]) == 0
 }
 
 // endedBefore reports whether a job did so before an instant.

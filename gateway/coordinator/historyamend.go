@@ -46,7 +46,7 @@ func (c *Coordinator) amendOne(ctx context.Context, at history.Place, job schema
 				return err
 			}
 			c.move(page)
-			c.freeAll(ctx, []schemas.HistoryJob{job})
+			c.freeAll(ctx, []schemas.HistoryJob{job}, freesAtOnce)
 		}
 	}
 	return nil
