@@ -169,7 +169,7 @@ func (c *Coordinator) freeAll(ctx context.Context, jobs []schemas.HistoryJob, at
 func (s *state) pickSettled(tenant string, most, enough int) (picked []settled, ready int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.tenant(tenant)
+	t, now := s.tenant(tenant), s.elapsed()
 	kept := t.ended[:0]
 	for i, e := range t.ended {
 		if ready == enough || i == maxScan {
@@ -180,7 +180,7 @@ func (s *state) pickSettled(tenant string, most, enough int) (picked []settled, 
 			continue
 		}
 		kept = append(kept, e)
-		if !s.isSettled(e) {
+		if !s.isSettled(e, now) {
 			continue
 		}
 		if ready++; len(picked) < most {
@@ -193,12 +193,12 @@ func (s *state) pickSettled(tenant string, most, enough int) (picked []settled, 
 }
 
 // isSettled reports whether an ended job may leave: it was told to all, and long enough ago.
-func (s *state) isSettled(e *entry) bool {
+func (s *state) isSettled(e *entry, now time.Duration) bool {
 	age := keptAfterEnd
 	if schemas.SplitJobID(e.id()).TimeMS == 0 {
 		age = keptAfterKey
 	}
-	return s.elapsed()-e.heard >= age && e.told && len(s.followers[e.key]) == 0
+	return now-e.heard >= age && e.told && len(s.followers[e.key]) == 0
 }
 
 // endedBefore reports whether a job did so before an instant.

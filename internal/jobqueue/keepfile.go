@@ -32,9 +32,11 @@ type fileKeeper struct {
 	moving atomic.Bool
 }
 
-// offered is told each offer's number, by the gateway that made it.
+// offered is told each offer's number, by the gateway that made it. One far below the
+// message's is of a stream that was made anew, or restored.
 func (k *fileKeeper) offered(q *Queue, number uint64) {
-	if number < k.at.Load()+keepEvery || !k.moving.CompareAndSwap(false, true) {
+	at := k.at.Load()
+	if max(number, at)-min(number, at) < keepEvery || !k.moving.CompareAndSwap(false, true) {
 		return
 	}
 	go func() {
@@ -61,7 +63,7 @@ func (q *Queue) keepFile(ctx context.Context) error {
 }
 
 func (k *fileKeeper) move(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream) error {
-	older, newer, err := keepers(ctx, stream)
+	older, newer, err := keptMsgs(ctx, stream)
 	if err != nil {
 		return err
 	}
@@ -84,14 +86,14 @@ func (k *fileKeeper) move(ctx context.Context, js jetstream.JetStream, stream je
 	return newer.drop(ctx, stream)
 }
 
-// keeper is one of the two messages; its number is 0 if it is not there.
-type keeper struct {
+// keptMsg is one of the two messages; its number is 0 if it is not there.
+type keptMsg struct {
 	subject string
 	number  uint64
 }
 
-func keepers(ctx context.Context, stream jetstream.Stream) (older, newer keeper, err error) {
-	var both [len(keepSubjects)]keeper
+func keptMsgs(ctx context.Context, stream jetstream.Stream) (older, newer keptMsg, err error) {
+	var both [len(keepSubjects)]keptMsg
 	for i, subject := range keepSubjects {
 		both[i].subject = subject
 		msg, err := stream.GetLastMsgForSubject(ctx, subject)
@@ -110,7 +112,7 @@ func keepers(ctx context.Context, stream jetstream.Stream) (older, newer keeper,
 }
 
 // drop deletes it, if it is there still.
-func (m keeper) drop(ctx context.Context, stream jetstream.Stream) error {
+func (m keptMsg) drop(ctx context.Context, stream jetstream.Stream) error {
 	if m.number == 0 {
 		return nil
 	}

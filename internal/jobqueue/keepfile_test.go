@@ -37,9 +37,10 @@ func TestStreamOfOffersKeepsItsFile(t *testing.T) {
 		t.Errorf("%d files more after %d offers, want at most %d", n, offers, most)
 	}
 	// One that moves now has both for a moment.
+	js := rawGateway(t, s)
 	var left uint64
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		stream, err := rawGateway(t, s).Stream(t.Context(), schemas.StreamJobs)
+		stream, err := js.Stream(t.Context(), schemas.StreamJobs)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +61,7 @@ func TestFileIsKeptByOneOfManyGateways(t *testing.T) {
 	queues := []*jobqueue.Queue{s.Gateway(t, nil), s.Gateway(t, nil), s.Gateway(t, nil)}
 	js := rawGateway(t, s)
 	if _, err := js.Publish(t.Context(), "jobs.q.keep.too", nil); err != nil {
-		t.Logf("is there: %v", err)
+		t.Fatal(err)
 	}
 	done := make(chan error)
 	for g, q := range queues {
@@ -95,6 +96,53 @@ func TestFileIsKeptByOneOfManyGateways(t *testing.T) {
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("%+v, want one message near the end", state)
+		}
+	}
+}
+
+// TestFileIsKeptInAStreamMadeAnew, whose numbers begin again: the gateway knows higher ones.
+func TestFileIsKeptInAStreamMadeAnew(t *testing.T) {
+	t.Parallel()
+	const offers = 200
+	s := queuetest.Start(t)
+	q, other, js := s.Gateway(t, nil), s.Gateway(t, nil), rawGateway(t, s)
+	offer := func(round string) {
+		for i := range offers {
+			place := jobqueue.Place{Pool: "p", Lane: schemas.LaneBatch, Tenant: "t", Job: fmt.Sprintf("j%s-%d", round, i)}
+			_, err := q.PublishOffer(t.Context(), place, place.Job)
+			if err == nil {
+				err = q.TakeBack(t.Context(), place)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	offer("a")
+	if err := js.DeleteStream(t.Context(), schemas.StreamJobs); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.EnsureStreams(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), schemas.StreamJobs)
+	if err == nil {
+		err = stream.Purge(t.Context(), jetstream.WithPurgeSubject("jobs.q.keep")) // as a restored stream has none
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	offer("b")
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		info, err := stream.Info(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.State.Msgs == 1 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%+v, want the message that keeps the file", info.State)
 		}
 	}
 }
